@@ -1,0 +1,1 @@
+"""Speed and scale, beside others in one run; nothing here is asserted."""

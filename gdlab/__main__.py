@@ -1,0 +1,156 @@
+"""`python -m gdlab experiment=NAME`: Hydra composes a config, gdlab runs it.
+
+Everything that can be wrong with the command is found before a folder is made: unknown options and
+groups here, unknown targets and values in `gdlab.experiment`.
+"""
+
+import logging
+import sys
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from gdlab.app_path import conf_dir
+from gdlab.config import ConfigError, nearest
+
+MAX_FOLDER = 120
+TASKS = ("train",)
+
+
+def main():
+    """Entry point of `python -m gdlab` and of the script `gdlab`."""
+    import hydra
+    from omegaconf import OmegaConf
+
+    _register_resolvers()
+    try:
+        _check_overrides(sys.argv[1:])
+    except ConfigError as error:
+        sys.exit(f"gdlab: {error}")
+
+    @hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")
+    def run(config):
+        from hydra.core.hydra_config import HydraConfig
+
+        from gdlab import experiment
+
+        for chatty in ("absl", "jax"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
+        output = Path(HydraConfig.get().runtime.output_dir)
+        sweep = HydraConfig.get().mode == hydra.types.RunMode.MULTIRUN
+        plain: Any = OmegaConf.to_container(config, resolve=True)
+        try:
+            if plain["task"] not in TASKS:
+                raise ConfigError(f"task={plain['task']!r}: allowed: {', '.join(TASKS)}")
+            outcome = experiment.run(plain, output)
+        except experiment.EXPECTED_ERRORS as error:
+            _remove_if_empty(output)
+            logging.getLogger("gdlab").debug("refused", exc_info=True)
+            if sweep:
+                raise
+            sys.exit(f"gdlab: {error}")
+        if outcome.state == "interrupted":
+            sys.exit(130)
+
+    run()
+
+
+def serve():
+    """Entry point of the script `gdlab-serve`."""
+    from gdlab.app_path import make_server_importable
+
+    make_server_importable()
+    from server.__main__ import main as start
+
+    sys.exit(start(sys.argv[1:]))
+
+
+def _register_resolvers():
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    def name(*, _root_):
+        # A sweep's folder is asked for before Hydra's own config is set, a job's config after it is gone.
+        choices = OmegaConf.select(_root_, "hydra.runtime.choices") or HydraConfig.get().runtime.choices
+        return choices.get("experiment") or choices.get("problem") or "run"
+
+    def folder(prefix, overrides):
+        """One flat folder name per set of overrides; long ones are cut and made unique by a hash."""
+        said = f"problem={prefix}"  # the prefix says it already
+        parts = [part for part in overrides.replace("/", "_").split(",") if part not in ("", said)]
+        text = ",".join([prefix, *parts] if prefix else parts) or "run"
+        if len(text) <= MAX_FOLDER:
+            return text
+        return f"{text[: MAX_FOLDER - 13]}-{sha256(text.encode()).hexdigest()[:12]}"
+
+    OmegaConf.register_new_resolver("gdlab.name", name, replace=True)
+    OmegaConf.register_new_resolver("gdlab.folder", folder, replace=True)
+
+
+def _check_overrides(arguments):
+    """Refuse unknown groups, choices and options, with the nearest valid name."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+
+    texts = [a for a in arguments if not a.startswith("-")]
+    if any(a.startswith("--") and a != "--multirun" for a in arguments):
+        return
+    try:
+        overrides = OverridesParser.create().parse_overrides(texts)
+    except HydraException as error:
+        raise ConfigError(
+            f"{error}\nallowed: option=value, e.g. experiment=rosenbrock train.steps=50"
+        ) from None
+    with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        groups = loader.list_groups("")
+        chosen = []
+        for override in overrides:
+            key = override.key_or_group
+            if key.startswith("hydra") or override.is_sweep_override():
+                continue
+            if key in groups:
+                _check_choice(key, override.value(), loader.get_group_options(key))
+                chosen.append(str(override.input_line))
+        composed = OmegaConf.to_container(compose("config", overrides=chosen), resolve=False)
+    for override in overrides:
+        key = override.key_or_group
+        if key in groups or key.startswith("hydra") or override.is_add():
+            continue
+        _check_key(key, composed, groups)
+
+
+def _check_choice(group, value, options):
+    if value is not None and str(value) not in options:
+        hint = nearest(value, options)
+        raise ConfigError(f"{group}={value}: there is no such {group}; allowed: {', '.join(options)}.{hint}")
+
+
+def _check_key(key, composed, groups):
+    node, seen = composed, []
+    for part in key.split("."):
+        if not isinstance(node, dict):
+            return
+        if part not in node:
+            allowed = [name for name in node if not name.startswith("_")]
+            if not seen:
+                allowed = sorted({*allowed, *groups})
+            place = ".".join(seen) or "the config"
+            hint = nearest(part, allowed)
+            raise ConfigError(f"{key}: no option '{part}' in {place}; allowed: {', '.join(allowed)}.{hint}")
+        node = node[part]
+        seen.append(part)
+
+
+def _remove_if_empty(folder):
+    try:
+        folder.rmdir()
+    except OSError:
+        return
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""The whole training state on disk, beside the record's row counts that belong to it.
+
+Line-search traces are left out: they are the record's, and their padding would tie a checkpoint to
+one `max_evaluations`.
+"""
+
+import contextlib
+import logging
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+
+class Checkpoints:
+    """Checkpoints of one run in `<run>/checkpoints/<step>/`, by orbax. Use as a context manager."""
+
+    def __init__(self, folder, *, read_only=False):
+        self.folder = folder.absolute() / "checkpoints"
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=None,
+            cleanup_tmp_directories=not read_only,
+            enable_async_checkpointing=False,
+            read_only=read_only,
+            create=not read_only,
+            save_interval_steps=0 if read_only else 1,
+        )
+        with _quiet():
+            self._manager = ocp.CheckpointManager(self.folder, options=options)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._manager.close()
+
+    def steps(self):
+        """Iterations that have a checkpoint, ascending."""
+        return sorted(self._manager.all_steps())
+
+    def save(self, state, cursors):
+        """Keep `state` (a TrainState) and `cursors` (rows per array); nothing if the step is kept already."""
+        step = int(state.step)
+        if step in self.steps():
+            return
+        arguments = ocp.args.Composite(
+            state=ocp.args.StandardSave(_without_trace(state)), cursor=ocp.args.JsonSave(cursors)
+        )
+        self._manager.save(step, args=arguments, force=True)
+        self._manager.wait_until_finished()
+
+    def restore(self, step, like):
+        """(state, cursors) of `step`; `like` is a TrainState of the same structure, from `init`."""
+        template = jax.tree.map(ocp.utils.to_shape_dtype_struct, _without_trace(like))
+        arguments = ocp.args.Composite(
+            state=ocp.args.StandardRestore(template), cursor=ocp.args.JsonRestore()
+        )
+        restored = self._manager.restore(step, args=arguments)
+        return _with_trace(restored["state"], like), {k: int(v) for k, v in restored["cursor"].items()}
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Without orbax's warning, for every folder opened for reading, that nothing can be saved there."""
+    logger = logging.getLogger("absl")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def latest_at(steps, iteration):
+    """The last of `steps` that is not after `iteration`; None where there is none."""
+    earlier = np.asarray(steps)[np.asarray(steps) <= iteration] if steps else []
+    return int(max(earlier)) if len(earlier) else None
+
+
+def _holds_trace(node):
+    return "line_search" in getattr(node, "_fields", ())
+
+
+def _without_trace(state):
+    def strip(node):
+        return node._replace(line_search=None) if _holds_trace(node) else node
+
+    return jax.tree.map(strip, state, is_leaf=_holds_trace)
+
+
+def _with_trace(state, like):
+    def fill(node, other):
+        return node._replace(line_search=other.line_search) if _holds_trace(node) else node
+
+    return jax.tree.map(fill, state, like, is_leaf=_holds_trace)

@@ -1,0 +1,31 @@
+"""A dataset is arrays that share their first axis, and the names of the classes."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Dataset(NamedTuple):
+    """Labelled examples.
+
+    train    {"x": float [n, ...], "y": int32 [n]}; images are [n, height, width, channels]
+    test     the same for examples that training never sees, or None
+    classes  the classes' names; y holds positions in it
+    """
+
+    name: str
+    train: dict[str, np.ndarray]
+    test: dict[str, np.ndarray] | None
+    classes: tuple[str, ...]
+
+    @property
+    def n_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.classes)
+
+
+def whole_number(name: str, value, least: int) -> int:
+    """Returns `value` where it is a whole number of at least `least`; else raises ValueError."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{name} = {value!r} is not allowed; it must be a whole number of at least {least}")
+    return int(value)

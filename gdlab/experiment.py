@@ -1,0 +1,258 @@
+"""One run from its config to its folder: train, record, stop cleanly, continue, never train twice.
+
+The door between the wings: JAX runs chunks of iterations, the store keeps what they did. A chunk is
+never recorded in part, and a checkpoint is only kept once the rows before it are published, so
+that whatever interrupts a run, the next start finds a state and the rows that belong to it.
+"""
+
+import math
+import signal
+import threading
+import time
+from functools import partial
+from pathlib import Path
+
+import jax
+import numpy as np
+from jax.flatten_util import ravel_pytree
+
+from gdlab import __version__, store
+from gdlab.assembly import CHUNK, assemble, keeps_path, size, training
+from gdlab.checkpoints import Checkpoints
+from gdlab.config import ConfigError
+from gdlab.identity import identity
+from gdlab.packing import scalar_rows, trace_rows
+from gdlab.probing import run_probe
+from gdlab.progress import Progress
+from gdlab.records import CONVERGED, DIVERGED, LINE_SEARCH_FAILED, STEP_COLUMNS, TRACE_COLUMNS
+from gdlab.store.folder import RUN_FILE, check_config
+
+__all__ = ["EXPECTED_ERRORS", "run", "run_probe"]
+
+EXPECTED_ERRORS = (ConfigError, FileNotFoundError, store.StoreError)
+
+ENDINGS = {
+    CONVERGED: ("finished", "the gradient is zero at iteration {k}"),
+    LINE_SEARCH_FAILED: ("finished", "the line search can do no more at iteration {k}"),
+    DIVERGED: ("diverged", "the error is not finite after iteration {k}"),
+}
+
+
+def run(config, folder, *, progress=True):
+    """Train what `config` describes and record it in `folder`; continue what was interrupted there.
+
+    Args:
+      config: plain dict as composed from conf/config.yaml.
+      folder: the run folder; a finished run in it is left as it is.
+      progress: show progress on stderr.
+
+    Returns:
+      The Run, its state "finished", "diverged" or "interrupted" (Ctrl-C).
+
+    Raises:
+      ConfigError, FileNotFoundError, gdlab.store.StoreError: with what is wrong, where, and what would
+        be right; nothing is written unless training had begun.
+    """
+    folder = Path(folder)
+    finished = _already_finished(config, folder)
+    if finished is not None:
+        if progress:
+            Progress(folder.name, 0).say(f"already {finished.state}, not trained again")
+        return finished
+    with _interruptible() as stop:
+        # Also while the folder is being made: a Ctrl-C then waits until there is something to continue.
+        session = _Session(config, folder)
+        with Progress(folder.name, session.total, session.step) as shown:
+            state, reason = session.train(stop, shown if progress else None)
+    if progress:
+        text = f"{state}: {reason}" if reason else state
+        shown.say(f"{text}; {session.step:,} iterations in {session.seconds:.1f} s, recorded in {folder}")
+    return store.open_run(folder)
+
+
+class _Session:
+    """A training in progress: its assembly, its state and its writer."""
+
+    def __init__(self, config, folder):
+        self.config, self.folder = config, folder
+        self.assembly = assembly = assemble(config)
+        self.total = config["train"]["steps"]
+        self.record = config["record"]
+        self.size = size(assembly)
+        self.keeps_path = keeps_path(assembly, config)
+        self.training = training(assembly, config)
+        self.state = self.training.init(assembly.key, assembly.data)
+        self._refuse_start()
+        self.writer, self.checkpoints = self._open()
+        self.step = int(self.state.step)
+
+    def _refuse_start(self):
+        steps, _, _ = self.assembly.steps(0, 1, 1)
+        batch = self.assembly.data
+        if steps.index is not None:
+            batch = {name: array[steps.index[0]] for name, array in batch.items()}
+        value = float(self.training.value(self.state.params, batch, self.assembly.key))
+        if not math.isfinite(value):
+            raise ConfigError(
+                f"problem: the error at the start is {value}, not finite; choose another start or seed"
+            )
+
+    def _open(self):
+        dtype = np.dtype(jax.tree.leaves(self.state.params)[0].dtype).str.lstrip("<")
+        arrays = {
+            "scalars": store.ArraySpec(dtype="f8", row_shape=(len(STEP_COLUMNS),), columns=STEP_COLUMNS),
+            "ls_eval": store.ArraySpec(dtype="f8", row_shape=(len(TRACE_COLUMNS),), columns=TRACE_COLUMNS),
+            "ls_end": store.ArraySpec(dtype="i8", row_shape=()),
+        }
+        if self.keeps_path:
+            arrays["path"] = store.ArraySpec(dtype=dtype, row_shape=(self.size,))
+            arrays["path_step"] = store.ArraySpec(dtype="i8", row_shape=())
+        facts = {**identity(), "gdlab": __version__, "precision": self.config["precision"]}
+        facts["parameters"] = self.size
+        if (self.folder / RUN_FILE).exists():
+            writer = self._resume(facts)
+        else:
+            writer = store.RunWriter.create(
+                self.folder, config=self.config, identity=facts, arrays=arrays, pyramids=("scalars",)
+            )
+        self.seconds, self.evaluations = _continued(self.folder)
+        if self.keeps_path and not writer.cursors()["path"]:
+            start = np.asarray(ravel_pytree(self.state.params)[0])
+            writer.append({"path": start[None], "path_step": np.zeros(1, np.int64)})
+        writer.commit(self.record["sync"])
+        # Only now: opening the checkpoints for writing cleans up, which is for the holder of the lease.
+        checkpoints = Checkpoints(self.folder)
+        checkpoints.save(self.state, writer.cursors())
+        return writer, checkpoints
+
+    def _resume(self, facts):
+        """Cut the record to the latest checkpoint, or to nothing where none was kept yet."""
+        cursors = dict.fromkeys(store.open_run(self.folder).arrays, 0)
+        if (self.folder / "checkpoints").is_dir():
+            with Checkpoints(self.folder, read_only=True) as checkpoints:
+                kept = checkpoints.steps()
+                if kept:
+                    self.state, cursors = checkpoints.restore(kept[-1], self.state)
+        return store.RunWriter.resume(self.folder, config=self.config, cursors=cursors, identity=facts)
+
+    def train(self, stop, shown):
+        """Run to the end; returns (state, reason) of the run as recorded."""
+        state, reason = "failed", "the training raised an error"
+        try:
+            with self.checkpoints:
+                state, reason = self._train(stop, shown)
+        except BaseException as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            self._close(state, reason)
+        return state, reason
+
+    def _train(self, stop, shown):
+        clock = time.monotonic()
+        committed = kept = clock
+        count, status, compiled = 8, 0, False
+        while self.step < self.total and not stop.is_set():
+            begun = time.monotonic()
+            status, loss = self._chunk(min(count, self.total - self.step))
+            now = time.monotonic()
+            # Aim at a few looks per second: short enough to stop and to show, long enough to cost nothing.
+            # The first chunk says nothing about that, it compiles.
+            if compiled:
+                wanted = np.clip(count * 0.25 / max(now - begun, 1e-3), count / 4 + 1, count * 4)
+                count = min(int(wanted), CHUNK)
+            compiled = True
+            if shown is not None:
+                shown.update(self.step, loss)
+            if now - committed > self.record["commit_seconds"]:
+                self.writer.commit(self.record["sync"])
+                committed = now
+            if now - kept > self.record["checkpoint_seconds"]:
+                self.writer.commit(self.record["sync"])
+                self.checkpoints.save(self.state, self.writer.cursors())
+                kept = time.monotonic()
+            if status in ENDINGS and (status == DIVERGED or not self.assembly.several_descents):
+                break
+        self.writer.commit(self.record["sync"])
+        self.checkpoints.save(self.state, self.writer.cursors())
+        return self._ending(status, stop)
+
+    def _ending(self, status, stop):
+        if status in ENDINGS and (status == DIVERGED or not self.assembly.several_descents):
+            state, reason = ENDINGS[status]
+            return state, reason.format(k=self.step - 1)
+        if self.step < self.total and stop.is_set():
+            return "interrupted", f"stopped after {self.step:,} iterations; the same command continues"
+        return "finished", None
+
+    def _chunk(self, count):
+        """Run up to `count` iterations and append their rows; returns (last status, newest error)."""
+        begun = time.monotonic()
+        steps, descent, epoch = self.assembly.steps(self.step, count, self.training.length)
+        self.state, infos, collected, done = self.training.chunk(
+            self.state, self.assembly.data, self.assembly.key, steps, count
+        )
+        infos, collected, done = jax.device_get((infos, collected, done))
+        done = int(done)
+        elapsed = time.monotonic() - begun
+        seconds = self.seconds + elapsed * np.arange(1, done + 1) / done
+        rows = {"scalars": scalar_rows(infos, done, descent, epoch, seconds)}
+        if infos.line_search is not None:
+            rows["ls_eval"], evaluations = trace_rows(infos.line_search, done)
+            rows["ls_end"] = self.evaluations + np.cumsum(evaluations)
+            self.evaluations += len(rows["ls_eval"])
+        else:
+            rows["ls_end"] = np.full(done, self.evaluations)
+        if self.keeps_path:
+            rows["path"] = collected[:done]
+            rows["path_step"] = np.arange(self.step + 1, self.step + done + 1)
+        self.writer.append(rows)
+        self.step += done
+        self.seconds += elapsed
+        return int(infos.status[done - 1]), float(infos.loss_end[done - 1])
+
+    def _close(self, state, reason):
+        try:
+            self.writer.set_status(state, reason)
+        finally:
+            self.writer.close()
+
+
+def _continued(folder):
+    """(seconds trained, evaluations recorded) of what the folder holds so far."""
+    run = store.open_run(folder)
+    rows = run.rows("scalars")
+    last = run.array("scalars", rows - 1)[0] if rows else np.zeros(len(STEP_COLUMNS))
+    return float(last[STEP_COLUMNS.index("seconds")]), run.rows("ls_eval")
+
+
+def _already_finished(config, folder):
+    """The run in `folder` where it needs no more training; None where there is work to do."""
+    if not (folder / RUN_FILE).exists():
+        return None
+    found = store.open_run(folder)
+    if found.state not in ("finished", "diverged"):
+        return None
+    check_config(folder, config)
+    return found
+
+
+class _interruptible:
+    """Ctrl-C and SIGTERM ask the training to end after its chunk; a second Ctrl-C ends it at once."""
+
+    def __enter__(self):
+        self.stop = threading.Event()
+        self.previous = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self.previous[number] = signal.signal(number, partial(self._ask, self.previous))
+        return self.stop
+
+    def __exit__(self, *exception):
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
+
+    def _ask(self, previous, number, frame):
+        del frame
+        self.stop.set()
+        signal.signal(number, previous[number])

@@ -1,0 +1,255 @@
+"""The two-phase line search: step forward until the minimum is bracketed, then shrink the bracket.
+
+Phase one (extrapolate) walks away from 0 along cubic interpolants. As soon as the slope turns
+positive, the error fails to decrease or a value is not finite, the minimum lies between 0 and the
+current step width, and phase two (shrink) closes in on it. Both phases are one loop: a phase only
+decides which two anchors are interpolated and which interval the next step width must lie in.
+
+The search sees only `phi(eta) -> (value, slope)`. Everything it visits goes into a trace.
+Source: Becker, Lippel, Zielke 2019, section 2.3 and Table 2.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from gdlab.linesearch import hermite
+from gdlab.linesearch.options import check_options, first_step
+from gdlab.records import (
+    BISECT,
+    CUBIC,
+    EXTRAPOLATE,
+    NO_FIT,
+    QUADRATIC,
+    SHRINK,
+    TRACE_COLUMNS,
+    LineSearchTrace,
+)
+
+
+class Point(NamedTuple):
+    """A visited step width: eta, phi(eta), phi'(eta)."""
+
+    eta: Any
+    phi: Any
+    dphi: Any
+
+
+class SearchResult(NamedTuple):
+    """What a line search found; all () unless said.
+
+    step_size      eta_k; 0 where the search failed
+    phi, dphi      value and slope there
+    aux            what `phi` handed out there (its third value), None without `has_aux`
+    accepted       True: both conditions hold at `step_size`. False with step_size > 0: the search
+                   ran out of evaluations and the best point seen lies below phi(0)
+    step_size_max  largest step width visited
+    evaluations    int32, how often `phi` was called
+    line_search    LineSearchTrace with rows [max_evaluations, columns], None without `keep_trace`
+    """
+
+    step_size: Any
+    phi: Any
+    dphi: Any
+    aux: Any
+    accepted: Any
+    step_size_max: Any
+    evaluations: Any
+    line_search: LineSearchTrace | None
+
+
+class _Search(NamedTuple):
+    evaluations: Any
+    phase: Any
+    eta: Any
+    a: Point
+    b: Point
+    best: Point
+    aux: Any
+    accepted: Any
+    step_size_max: Any
+    rows: Any
+
+
+def two_phase(
+    phi,
+    value=None,
+    slope=None,
+    *,
+    sigma=0.05,
+    rho=0.0,
+    alpha=0.1,
+    beta=3.0,
+    gamma=0.1,
+    max_evaluations=25,
+    initial="inverse_norm",
+    squared_norm=None,
+    previous=None,
+    aux=None,
+    has_aux=False,
+    keep_trace=True,
+):
+    """Seek the smallest stationary point of phi: min{eta > 0 : phi'(eta) = 0}.
+
+    eta^j is accepted when |phi'(eta^j)| <= sigma |phi'(0)|, phi(eta^j) < phi(0) and
+    phi(eta^j) <= phi(0) + rho eta^j phi'(0).
+
+    Args:
+      phi: eta () -> (value (), slope ()), or (value, slope, aux) with `has_aux`.
+      value, slope: phi(0) and phi'(0) where they are known; evaluated otherwise. slope < 0.
+      sigma: curvature tolerance, 0 <= rho < sigma < 1.
+      rho: share of the linear decrease demanded; 0 asks for any decrease.
+      alpha, beta: phase one keeps the next step in [alpha eta, beta eta], 0 < alpha < 1 < beta.
+      gamma: phase two keeps gamma (b - a) away from both ends, 0 < gamma < 1/2.
+      max_evaluations: at most this many calls of `phi`, at least 1.
+      initial: the first step width. A number > 0, or one of
+        "inverse_norm": 1 / (1 + |d|^2) (eq. 9 of the paper);
+        "previous": the step width that promises the same first-order decrease as the last one,
+          eta_before slope_before / slope (Nocedal and Wright 2006, p. 59); at first "inverse_norm";
+        "previous_length": a step as long as the last one, |eta d| = |eta_before d_before|; at first
+          a step of length 1, or eta = 1 where |d| < 1.
+      squared_norm: |d|^2, needed where `initial` is a name.
+      previous: (step width, slope at 0, length of the step) of the search before; a step width of 0
+        means none.
+      aux: with `has_aux`, what belongs to eta = 0 (it fixes the structure and is kept on failure).
+      has_aux: whether `phi` returns a third value, handed out for the step found.
+      keep_trace: record every evaluation.
+
+    Returns:
+      A SearchResult. Works under jit, vmap and scan, in float32 and float64.
+
+    Raises:
+      ValueError: an option outside its range, named with its value and the allowed range.
+    """
+    check_options(sigma, rho, alpha, beta, gamma, max_evaluations)
+    call = phi if has_aux else lambda eta: (*phi(eta), None)
+    if value is None or slope is None:
+        like = squared_norm if isinstance(initial, str) else initial
+        value, slope, aux = call(jnp.zeros((), jnp.result_type(0.0 if like is None else like, float)))
+    value = jnp.asarray(value)
+    slope = jnp.asarray(slope, value.dtype)
+    start = Point(jnp.zeros_like(value), value, slope)
+    eta = jnp.asarray(first_step(initial, slope, squared_norm, previous), value.dtype)
+
+    def step(search):
+        return _step(search, call, start, sigma=sigma, rho=rho, alpha=alpha, beta=beta, gamma=gamma)
+
+    rows = jnp.zeros((max_evaluations, len(TRACE_COLUMNS)), value.dtype) if keep_trace else None
+    search = _Search(
+        evaluations=jnp.int32(0),
+        phase=jnp.int32(EXTRAPOLATE),
+        eta=eta,
+        a=start,
+        b=start,
+        best=start,
+        aux=aux,
+        accepted=jnp.bool_(False),
+        step_size_max=jnp.zeros_like(value),
+        rows=rows,
+    )
+    search = jax.lax.while_loop(lambda s: ~s.accepted & (s.evaluations < max_evaluations), step, search)
+    best = search.best
+    return SearchResult(
+        step_size=best.eta,
+        phi=best.phi,
+        dphi=best.dphi,
+        aux=search.aux,
+        accepted=search.accepted,
+        step_size_max=search.step_size_max,
+        evaluations=search.evaluations,
+        line_search=LineSearchTrace(search.rows) if keep_trace else None,
+    )
+
+
+def _step(search, call, start, *, sigma, rho, alpha, beta, gamma):
+    """Evaluate the proposed step width, judge it, and propose the next one."""
+    phi, dphi, aux = call(search.eta)
+    dtype = start.phi.dtype
+    current = Point(search.eta, jnp.asarray(phi, dtype), jnp.asarray(dphi, dtype))
+    finite = jnp.isfinite(current.phi) & jnp.isfinite(current.dphi)
+    decreased = current.phi <= start.phi + rho * current.eta * start.dphi
+    accepted = (
+        finite
+        & decreased
+        & (current.phi < start.phi)
+        & (jnp.abs(current.dphi) <= sigma * jnp.abs(start.dphi))
+    )
+    # Written as "not low enough" so that NaN counts as beyond the minimum.
+    beyond = ~finite | (current.dphi > 0) | ~decreased
+    shrinking = (search.phase == SHRINK) | beyond
+
+    # Phase one interpolates between 0 and the current step width; phase two inside its bracket.
+    a = _select(shrinking & ~beyond, current, search.a)
+    b = _select(~shrinking | beyond, current, search.b)
+    fit = _propose(a, b, current, start, shrinking, alpha, beta, gamma)
+    taken = accepted | (finite & (current.phi < search.best.phi))
+    step_size_max = jnp.maximum(search.step_size_max, current.eta)
+    rows = search.rows
+    if rows is not None:
+        row = _row(current, a, b, fit, shrinking, search.phase, accepted)
+        rows = jax.lax.dynamic_update_index_in_dim(rows, row.astype(rows.dtype), search.evaluations, 0)
+    return _Search(
+        evaluations=search.evaluations + 1,
+        phase=jnp.where(shrinking, SHRINK, EXTRAPOLATE).astype(jnp.int32),
+        eta=fit.eta,
+        a=a,
+        b=b,
+        best=_select(taken, current, search.best),
+        aux=_select(taken, aux, search.aux),
+        accepted=accepted,
+        step_size_max=step_size_max,
+        rows=rows,
+    )
+
+
+class _Fit(NamedTuple):
+    kind: Any
+    coefficients: tuple
+    minimiser: Any
+    lower: Any
+    upper: Any
+    eta: Any
+
+
+def _propose(a, b, current, start, shrinking, alpha, beta, gamma):
+    """Next step width: the interpolant's minimiser, limited to the allowed interval."""
+    h = b.eta - a.eta
+    use_parabola = shrinking & (b.phi > start.phi)
+    fits = zip(
+        hermite.quadratic(h, a.phi, a.dphi, b.phi),
+        hermite.cubic(h, a.phi, a.dphi, b.phi, b.dphi),
+        strict=True,
+    )
+    coefficients = tuple(jnp.where(use_parabola, q, c) for q, c in fits)
+    minimiser = a.eta + h * hermite.minimiser(*coefficients[1:])
+    usable = jnp.isfinite(minimiser) & jnp.isfinite(b.phi) & jnp.isfinite(b.dphi)
+    bisect = shrinking & ~usable
+    lower = jnp.where(shrinking, a.eta + gamma * h, alpha * current.eta)
+    # Never infinitely far: a bracket must have a middle.
+    farthest = jnp.minimum(beta * current.eta, jnp.finfo(h.dtype).max)
+    upper = jnp.where(shrinking, b.eta - gamma * h, farthest)
+    # Without a minimum ahead the function keeps falling: go as far as allowed.
+    ahead = usable & (minimiser >= 0)
+    wanted = jnp.where(ahead, minimiser, jnp.where(bisect, a.eta + h / 2, upper))
+    eta = jnp.clip(wanted, lower, upper)
+    kind = jnp.where(bisect, BISECT, jnp.where(use_parabola, QUADRATIC, CUBIC))
+    return _Fit(kind, coefficients, minimiser, lower, upper, eta)
+
+
+def _row(current, a, b, fit, shrinking, phase, accepted):
+    """One trace row in the order of TRACE_COLUMNS; an accepted evaluation proposes nothing."""
+    nothing = jnp.full_like(current.eta, jnp.nan)
+    proposal = (a.eta, b.eta, *fit.coefficients, fit.minimiser, fit.lower, fit.upper, fit.eta)
+    bisect = fit.kind == BISECT
+    kept = [jnp.where(accepted, nothing, v) for v in proposal]
+    # A bisection has no polynomial: whatever the fit gave is not to be drawn.
+    kept[2:7] = [jnp.where(bisect, nothing, v) for v in kept[2:7]]
+    phase = jnp.where(accepted, phase, jnp.where(shrinking, SHRINK, EXTRAPOLATE))
+    kind = jnp.where(accepted, NO_FIT, fit.kind)
+    head = (0, phase, current.eta, current.phi, current.dphi, kind)
+    return jnp.stack([jnp.asarray(v, current.eta.dtype) for v in (*head, *kept, accepted)])
+
+
+def _select(condition, x, y):
+    return jax.tree.map(lambda u, v: jnp.where(condition, u, v), x, y)

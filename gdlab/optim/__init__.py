@@ -1,0 +1,31 @@
+"""Optimizers as optax gradient transformations; what optax has is used from optax."""
+
+from gdlab.optim.betas import (
+    dai_yuan,
+    fletcher_reeves,
+    hager_zhang,
+    hestenes_stiefel,
+    polak_ribiere,
+    polak_ribiere_plus,
+)
+from gdlab.optim.descend import Descent, minimize
+from gdlab.optim.nonlinear_cg import ConjugateGradientState, conjugate_gradient, fast_conjugate_gradient
+from gdlab.optim.resilient import irprop_minus, irprop_plus, rprop_minus, rprop_plus
+
+__all__ = [
+    "ConjugateGradientState",
+    "Descent",
+    "conjugate_gradient",
+    "dai_yuan",
+    "fast_conjugate_gradient",
+    "fletcher_reeves",
+    "hager_zhang",
+    "hestenes_stiefel",
+    "irprop_minus",
+    "irprop_plus",
+    "minimize",
+    "polak_ribiere",
+    "polak_ribiere_plus",
+    "rprop_minus",
+    "rprop_plus",
+]

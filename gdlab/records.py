@@ -1,0 +1,118 @@
+"""The words that every part of gdlab shares: what a step, a line search and a table are.
+
+Everything here is a plain NamedTuple. JAX treats it as a pytree, NumPy as a tuple, so the same
+record leaves the compiled loop, goes to disk and reaches a view without being translated.
+Nothing here imports JAX or touches a file.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+# Status of one iteration. `IDLE` marks iterations that do nothing because the descent they belong
+# to has already ended (mini-batch training goes on with the next descent).
+OK, CONVERGED, LINE_SEARCH_FAILED, DIVERGED, IDLE = range(5)
+STATUS = ("ok", "converged", "line_search_failed", "diverged", "idle")
+
+# Phase of the line search in which an evaluation's proposal was made; 0 pads unused rows.
+PHASES = ("none", "extrapolate", "shrink")
+EXTRAPOLATE, SHRINK = 1, 2
+
+# How the next step width was proposed.
+KINDS = ("none", "cubic", "quadratic", "bisect")
+NO_FIT, CUBIC, QUADRATIC, BISECT = range(4)
+
+
+class Problem(NamedTuple):
+    """What is minimised: an error function over any pytree of parameters.
+
+    init(key) -> params; loss(params, batch, *, key=None) -> (); predict(params, x[B, ...]) -> [B, C];
+    activations(params, x[B, ...]) -> {layer: [B, ...]}. `optimum` is the known minimum of the loss,
+    `optimal_params` a minimiser, `source` the publication; all three None where unknown.
+    """
+
+    init: Callable
+    loss: Callable
+    predict: Callable | None = None
+    activations: Callable | None = None
+    optimum: float | None = None
+    optimal_params: Any = None
+    source: str | None = None
+
+
+# One row of a trace: an evaluated step width and what was proposed from it.
+TRACE_COLUMNS = (
+    "search", "phase", "eta", "phi", "dphi", "kind", "anchor_a", "anchor_b",
+    "c0", "c1", "c2", "c3", "minimiser", "lower", "upper", "next_eta", "accepted",
+)  # fmt: skip
+
+
+class LineSearchTrace(NamedTuple):
+    """Every evaluation of one line search, in order; `rows` [..., 2 x max_evaluations, 17], padded.
+
+    Row j holds the evaluated step width `eta` with `phi` and slope `dphi` there, and what was
+    proposed from it: the phase, the kind of fit, its two anchors (step widths), the polynomial's
+    `coefficients` [..., 4] in powers of u = (eta - anchor_a) / (anchor_b - anchor_a), its unconstrained
+    `minimiser` as a step width (NaN: none), the allowed interval [lower, upper] and `next_eta`. The
+    accepted row proposes nothing.
+    `search` is 0, or 1 for the rows of the search repeated along -g. `evaluations` [...] counts the
+    rows in use; the values at step width 0 are not a row, they are known before the search.
+    Each column of `TRACE_COLUMNS` is an attribute with the shape of `rows` without its last axis.
+    """
+
+    rows: Any
+
+    @property
+    def evaluations(self):
+        """How many rows are in use: () or one per search."""
+        return (self.phase > 0).sum(-1)
+
+    @property
+    def coefficients(self):
+        """Of the interpolating polynomials, [., 4] in powers of (eta - anchor_a)."""
+        return self.rows[..., TRACE_COLUMNS.index("c0") : TRACE_COLUMNS.index("c3") + 1]
+
+    def __getattr__(self, name):
+        if name in TRACE_COLUMNS:
+            return self.rows[..., TRACE_COLUMNS.index(name)]
+        raise AttributeError(f"'LineSearchTrace' has no column '{name}'; it has {', '.join(TRACE_COLUMNS)}")
+
+
+class StepInfo(NamedTuple):
+    """What one iteration leaves behind; () each, [T] after a chunk, [M, T] for M runs side by side.
+
+    loss        J(theta_k) on the batch of iteration k
+    loss_end    J(theta_{k+1}) on the same batch; where the batch changes a dot has two values
+    grad_norm   |g_k|;  update_norm |theta_{k+1} - theta_k|;  slope g_k . d_k (negative downhill)
+    step_size   eta_k;  step_size_max the largest step width visited
+    line_search the search's LineSearchTrace, or None where no trace is kept
+    """
+
+    loss: Any
+    loss_end: Any
+    grad_norm: Any
+    update_norm: Any
+    slope: Any
+    step_size: Any
+    step_size_max: Any
+    restarted: Any
+    new_descent: Any
+    status: Any
+    evaluations: Any
+    line_search: Any
+
+
+# Columns of the "steps" table as stored, one row per iteration, float64.
+STEP_COLUMNS = (
+    "loss", "loss_end", "grad_norm", "update_norm", "slope", "step_size", "step_size_max",
+    "restarted", "new_descent", "status", "evaluations", "descent", "epoch", "seconds",
+)  # fmt: skip
+
+
+class Table(NamedTuple):
+    """What analyses return and views draw: named arrays, the names of their dimensions, and facts."""
+
+    columns: dict[str, np.ndarray]
+    dims: dict[str, tuple[str, ...]]
+    attrs: dict

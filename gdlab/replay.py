@@ -1,0 +1,169 @@
+"""Run an interval of a recorded training again, from the nearest checkpoint, bit for bit.
+
+The same compiled loop, the same data order, the same keys: what comes out must be what was recorded.
+Every replayed iteration is compared with the record, and a difference is reported with its size and
+with what has changed on the machine since; it is never hidden.
+"""
+
+import time
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import optax
+from jax.flatten_util import ravel_pytree
+
+from gdlab import store
+from gdlab.assembly import assemble, training
+from gdlab.checkpoints import Checkpoints, latest_at
+from gdlab.identity import differences
+from gdlab.records import StepInfo
+from gdlab.train import has_search
+
+LOOK_SECONDS = 0.25  # progress is told about this often
+
+
+class Report(NamedTuple):
+    """Replayed iterations compared with the record: how many, how many differed, the largest
+    difference of a loss, and what has changed since the recording (list of texts)."""
+
+    compared: int
+    different: int
+    largest: float
+    changed: list
+
+
+class Step(NamedTuple):
+    """Iteration k again: params theta_k, updates eta_k d_k (pytrees on the device), a StepInfo of scalars."""
+
+    iteration: int
+    params: Any
+    updates: Any
+    info: StepInfo
+
+
+class Replay:
+    """Replays one run. Holds its assembly and compiled program, so that many intervals cost one set-up.
+
+    run, config, assembly; columns: names of the columns of run.array("scalars").
+
+    Raises:
+      gdlab.store.StoreError: the run cannot be read; ConfigError, FileNotFoundError: it cannot be
+        assembled any more (code or data are gone).
+    """
+
+    def __init__(self, path):
+        self.run = store.open_run(path)
+        self.config = self.run.config
+        self.assembly = assemble(self.config)
+        self.columns = self.run.columns("scalars")
+        self._training = training(self.assembly, self.config)
+        self._compared = self._different = 0
+        self._largest = 0.0
+        self._memo = {}
+
+    def stale(self):
+        """Whether the run was trained anew since (another generation), so that this replay is of no use.
+
+        Rows that were merely added are taken in.
+        """
+        generation = self.run.generation
+        self.run.refresh()
+        return self.run.generation != generation
+
+    def memo(self, name, build):
+        """What `build()` returned the first time: a probe's compiled functions, kept with the replay."""
+        if name not in self._memo:
+            self._memo[name] = build()
+        return self._memo[name]
+
+    def report(self):
+        """Report of everything replayed so far."""
+        return Report(self._compared, self._different, self._largest, differences(self.run.identity))
+
+    def steps(self, start, stop, progress=lambda fraction, text: None):
+        """Yield a Step for each iteration of [start, stop), in order, as far as it is recorded.
+
+        progress(fraction, text) is called on the way from the checkpoint; what it raises ends the replay.
+        """
+        stop = min(stop, self.run.rows("scalars"))
+        state: Any = self._state_at(start, progress) if start < stop else None
+        for iteration in range(start, stop):
+            before = state.params
+            state, infos, done = self._advance(state, 1)
+            if not done:
+                return
+            info = jax.tree.map(lambda leaf: leaf[0], infos)
+            yield Step(iteration, before, _updates(before, state, info), info)
+
+    def params(self, iteration):
+        """theta_k as a pytree; from the recorded path where there is one, else replayed."""
+        example = jax.eval_shape(self.assembly.problem.init, self.assembly.key)
+        if "path" in self.run.arrays and iteration < self.run.rows("path"):
+            zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), example)
+            return ravel_pytree(zeros)[1](self.run.array("path", iteration, iteration + 1)[0])
+        return self._state_at(iteration, lambda fraction, text: None).params
+
+    def batch(self, iteration):
+        """The batch of an iteration: dict of arrays [b, ...], or None for a problem without data."""
+        steps, _, _ = self.assembly.steps(iteration, 1, 1)
+        if steps.index is None:
+            return self.assembly.data
+        return {name: array[steps.index[0]] for name, array in self.assembly.data.items()}
+
+    def key(self, iteration):
+        """The random key that the error of an iteration was computed with."""
+        state = jax.eval_shape(self._training.init, self.assembly.key, self.assembly.data)
+        steps, _, _ = self.assembly.steps(iteration, 1, 1)
+        number = int(steps.descent[0]) if has_search(state.opt_state) else iteration
+        return jax.random.fold_in(self.assembly.key, number)
+
+    def _state_at(self, iteration, progress):
+        fresh = self._training.init(self.assembly.key, self.assembly.data)
+        with Checkpoints(self.run.path, read_only=True) as checkpoints:
+            nearest = latest_at(checkpoints.steps(), iteration)
+            state = fresh if nearest is None else checkpoints.restore(nearest, fresh)[0]
+        begun, count = int(state.step), 8
+        while (at := int(state.step)) < iteration:
+            progress((at - begun) / (iteration - begun), f"replaying to iteration {iteration:,}")
+            asked = time.monotonic()
+            state, _, done = self._advance(state, min(count, iteration - at))
+            if not done:
+                break
+            elapsed = max(time.monotonic() - asked, 1e-3)
+            count = int(np.clip(count * LOOK_SECONDS / elapsed, count / 4 + 1, count * 4))
+            count = min(count, self._training.length)
+        return state
+
+    def _advance(self, state, count):
+        """`count` iterations on, compared with the record: (state, infos on the host, how many were run)."""
+        first = int(state.step)
+        steps, _, _ = self.assembly.steps(first, count, self._training.length)
+        state, infos, _, done = self._training.chunk(
+            state, self.assembly.data, self.assembly.key, steps, count
+        )
+        done = int(done)
+        infos = jax.device_get(jax.tree.map(lambda leaf: leaf[:done], infos))
+        self._compare(first, done, infos)
+        return state, infos, done
+
+    def _compare(self, first, done, infos):
+        """Hold the replayed errors, at both ends of each step, against the recorded ones; NaN equals NaN."""
+        rows = self.run.array("scalars", first, first + done)
+        names = ("loss", "loss_end")
+        recorded = np.stack([rows[:, self.columns.index(name)] for name in names])
+        replayed = np.stack([np.asarray(getattr(infos, name), np.float64) for name in names])[:, : len(rows)]
+        same = (recorded == replayed) | (np.isnan(recorded) & np.isnan(replayed))
+        self._compared += len(rows)
+        self._different += int((~same).any(axis=0).sum())
+        if not same.all():
+            gap = np.abs(recorded - replayed)[~same]
+            self._largest = max(self._largest, float(np.nanmax(gap)) if np.isfinite(gap).any() else np.inf)
+
+
+def _updates(before, state, info):
+    """The step taken: eta_k d_k where the optimizer keeps its direction, else theta_{k+1} - theta_k."""
+    direction = optax.tree.get(state.opt_state, "direction", None)
+    if direction is None:
+        return jax.tree.map(lambda old, new: new - old, before, state.params)
+    return optax.tree.scale(info.step_size, direction)

@@ -1,0 +1,96 @@
+"""What can be wrong with a run folder, one exception per cause.
+
+All are `StoreError`, so a list of runs can show a damaged one as a card beside the others. Each
+keeps its constructor arguments in `args`: an exception raised in a worker process arrives intact.
+"""
+
+import difflib
+
+
+class StoreError(Exception):
+    """Base class: something about a run folder that its user can understand and act upon."""
+
+
+class NotARun(StoreError, FileNotFoundError):
+    """The path is missing, empty, or holds something that is not a run."""
+
+    def __str__(self):
+        return str(self.args[0])
+
+
+class HalfWritten(StoreError):
+    """The writer ended before its first commit: nothing was recorded, nothing can be read."""
+
+
+class NewerSchema(StoreError):
+    """The run was written by a later gdlab, whose layout this one does not know."""
+
+
+class DamagedRun(StoreError):
+    """The folder contradicts itself. `what` says how, `where` names the file."""
+
+    def __init__(self, what, where):
+        super().__init__(str(what), str(where))
+
+    @property
+    def what(self):
+        """What is wrong, with the numbers that show it."""
+        return self.args[0]
+
+    @property
+    def where(self):
+        """The file that shows it."""
+        return self.args[1]
+
+    def __str__(self):
+        return f"damaged run: {self.what} ({self.where})"
+
+
+class RunExists(StoreError):
+    """`create` was asked for a folder that already holds a run with the same configuration."""
+
+
+class RunLocked(StoreError):
+    """A live writer holds the folder; the message names its host and process."""
+
+
+class LeaseLost(StoreError):
+    """Another writer took the folder over, so this one must stop writing."""
+
+
+class ConfigMismatch(StoreError, ValueError):
+    """The folder holds a run with another configuration; the message lists every differing key."""
+
+
+class BadCursor(StoreError, ValueError):
+    """The row counts to resume from do not fit the rows that were committed."""
+
+
+class BadRows(StoreError, ValueError):
+    """Rows of the wrong name, shape or number were given."""
+
+
+class UnknownName(StoreError, ValueError):
+    """No array, column or table of that name; the message gives the nearest ones."""
+
+
+class DiskFull(StoreError, OSError):
+    """No space left. What was committed stays valid; rows not yet written are kept in memory."""
+
+    def __str__(self):
+        return str(self.args[0])
+
+
+class NotWritable(StoreError, OSError):
+    """The operating system refused to write, for another reason than a full disk."""
+
+    def __str__(self):
+        return str(self.args[0])
+
+
+def nearest(name, valid):
+    """'; did you mean ...' or the valid names, to end an error message with."""
+    valid = sorted(map(str, valid))
+    close = difflib.get_close_matches(str(name), valid, n=1, cutoff=0.5)
+    hint = f"; did you mean '{close[0]}'?" if close else "."
+    return f" Valid: {', '.join(valid) or 'none'}{hint}"

@@ -1,0 +1,237 @@
+"""Reads one run, live or finished, without ever writing, locking or waiting.
+
+A `Run` holds one commit record and reads the rows it counts from memory-mapped chunk files.
+Committed rows never change while the generation stays; a resume cuts them and raises it, so after
+each read the generation is looked at again and the read repeated where it has changed.
+"""
+
+import contextlib
+import os
+import time
+from pathlib import Path
+
+from gdlab.store import config as configs
+from gdlab.store import files, folder, lease, manifest, tables
+from gdlab.store.chunks import Chunks
+from gdlab.store.errors import DamagedRun, UnknownName, nearest
+
+# A file system's clock ticks every few ms: two commits within one tick may look the same.
+_CLOCK_TICK_SECONDS = 0.1
+
+
+def open_run(path, name=None):
+    """The run in a folder. Cheap: reads the commit record and looks at the chunk files' sizes.
+
+    name: how the run is called, by default the folder's name. Raises NotARun (missing, empty, other
+    files), HalfWritten (never committed), NewerSchema, DamagedRun (says what and which file).
+    """
+    return Run(path, name)
+
+
+class Run:
+    """A view of a run as of its last commit seen; `refresh` looks for a newer one. Made by `open_run`.
+
+    path (Path), name (str), generation (int, raised by every resume). The rest is in methods and
+    properties; all arrays returned are read-only or the caller's own.
+    """
+
+    def __init__(self, path, name=None):
+        self.path = Path(path)
+        self.name = str(name) if name is not None else self.path.absolute().name
+        self._log = os.path.join(os.fspath(path), manifest.LOG)
+        self._config = self._document = None
+        self._load()
+        self._stable(self._check)
+
+    @property
+    def generation(self):
+        """0 for a run in one go; every resume raises it by one."""
+        return self._manifest.generation
+
+    @property
+    def config(self):
+        """The configuration as a nested dict of plain values."""
+        if self._config is None:
+            self._config = configs.load(self.path)
+        return self._config
+
+    @property
+    def identity(self):
+        """Versions, flags, devices and so on, as the writer gave them when the run began."""
+        return self._run_file()["identity"]
+
+    @property
+    def sessions(self):
+        """The identities given by later resumes, oldest first."""
+        return tuple(self._run_file()["sessions"])
+
+    @property
+    def state(self):
+        """running, finished, interrupted, diverged, failed; "crashed": its writer is gone without a word."""
+        return state(self.path, self._manifest.facts)
+
+    @property
+    def reason(self):
+        """Why the state is what it is, or None."""
+        return self._manifest.facts.get("reason")
+
+    @property
+    def arrays(self):
+        """Names of the recorded arrays."""
+        return tuple(name for name in self._manifest.layouts if not tables.is_level(name))
+
+    @property
+    def checkpoints(self):
+        """Steps at which the whole train state was kept, ascending."""
+        try:
+            names = os.listdir(self.path / "checkpoints")
+        except OSError:
+            return ()
+        return tuple(sorted(int(name) for name in names if name.isdecimal() and name.isascii()))
+
+    def rows(self, name):
+        """Number of committed rows of an array."""
+        self._layout(name)
+        return self._manifest.rows[name]
+
+    def columns(self, name):
+        """Names of the columns of an array's rows; empty where they have none."""
+        return self._layout(name).columns
+
+    def array(self, name, start=None, stop=None):
+        """Rows [start, stop) of an array as [n, ...], read-only; memory mapped where one chunk holds them.
+
+        start, stop: as in a slice (negative counts from the end). UnknownName names the nearest array.
+        """
+        return self._stable(lambda: self._array(name, start, stop))
+
+    def table(self, name, start=0, stop=None, columns=None):
+        """ "steps": STEP_COLUMNS and "iteration", one row per dot k = start ... stop - 1 of 0 ... K.
+
+        The last dot K has the final loss (loss_end of step K - 1) and NaN elsewhere. "evaluations":
+        TRACE_COLUMNS, "iteration" and "j" of the line searches of iterations [start, stop).
+        columns: only these (faster on long runs).
+        """
+        return self._stable(lambda: tables.table(self, name, start, stop, columns))
+
+    def envelope(self, column, start=0, stop=None, points=2000):
+        """Table of iteration, minimum, maximum, nonfinite (a count) over at most `points` buckets of dots.
+
+        Exact: every value of [start, stop) is in exactly one bucket; minimum and maximum are NaN where
+        none is finite. "loss" has K + 1 dots (see `table`), other columns K. attrs["bucket"] is the
+        number of dots per bucket, 1 where single values are returned.
+        """
+        return self._stable(lambda: tables.envelope(self, column, start, stop, points))
+
+    def summary(self):
+        """What a list of runs shows, from the commit record alone: no array is read."""
+        return summary(self.path, self.name, self._manifest.facts, self.generation)
+
+    @property
+    def status(self):
+        """The fields last given to `RunWriter.commit`."""
+        return dict(self._manifest.facts.get("status", {}))
+
+    def refresh(self):
+        """Look for a newer commit; True where there is one. Raises as `open_run` does."""
+        path = os.path.join(self._log, manifest.GROUP)
+        try:
+            signature = _signature(os.stat(path))
+        except OSError:
+            signature = None
+        if signature is not None and signature == self._signature:
+            return False
+        before = self._manifest
+        self._load()
+        return self._manifest != before
+
+    def __repr__(self):
+        return f"<Run {self.name!r} {self.state}, generation {self.generation}>"
+
+    def _load(self):
+        previous = getattr(self, "_manifest", None)
+        asked = time.time()
+        self._manifest, facts = folder.read_manifest(self.path)
+        old_enough = asked - facts.st_mtime > _CLOCK_TICK_SECONDS
+        self._signature = self._checked = _signature(facts) if old_enough else None
+        if previous is None or previous.generation != self._manifest.generation:
+            self._chunks = Chunks(self._log, self.path)
+            self._document = None
+
+    def _check(self):
+        folder.check_chunks(self.path, self._manifest)
+
+    def _stable(self, read):
+        # Rows that a resume has cut are overwritten: what was read meanwhile is read again. A newer
+        # commit of the same generation is not adopted here, so that several reads fit together.
+        while True:
+            generation = self.generation
+            try:
+                result = read()
+            except DamagedRun:
+                if self._generation_on_disk() == generation:
+                    raise
+            else:
+                if self._generation_on_disk() == generation:
+                    return result
+            self._load()
+
+    def _generation_on_disk(self):
+        where = os.path.join(self._log, manifest.GROUP)
+        asked = time.time()
+        with contextlib.suppress(OSError):
+            if _signature(os.stat(where)) == self._checked:
+                return self.generation
+        try:
+            document, facts = files.read_json(where)
+        except FileNotFoundError:
+            raise DamagedRun("the commit record is gone", where) from None
+        generation = manifest.attributes(document, where)["generation"]
+        self._checked = _signature(facts) if asked - facts.st_mtime > _CLOCK_TICK_SECONDS else None
+        return generation
+
+    def _array(self, name, start, stop):
+        this = self._layout(name)
+        start, stop, _ = slice(start, stop).indices(self._manifest.rows[name])
+        return self._chunks.read(this, start, max(start, stop))
+
+    def _layout(self, name):
+        try:
+            return self._manifest.layouts[name]
+        except KeyError:
+            raise UnknownName(f"the run has no array '{name}'." + nearest(name, self.arrays)) from None
+
+    def _run_file(self):
+        if self._document is None:
+            self._document = folder.read_identity(self.path)
+        return self._document
+
+
+def state(path, facts):
+    """The state of a run with these commit-record facts: "running" needs a living writer."""
+    recorded = facts.get("state")
+    return "crashed" if recorded == "running" and not lease.is_alive(path) else recorded
+
+
+def summary(path, name, facts, generation):
+    """The dict that `Run.summary` returns, from the facts of a commit record."""
+    numbers = facts.get("summary") or {}
+    return {
+        "name": name,
+        "state": state(path, facts),
+        "reason": facts.get("reason"),
+        "iterations": numbers.get("iterations", 0),
+        "first_loss": numbers.get("first_loss"),
+        "final_loss": numbers.get("final_loss"),
+        "best_loss": numbers.get("best_loss"),
+        "started": facts.get("started"),
+        "updated": facts.get("updated"),
+        "seconds": facts.get("seconds"),
+        "generation": generation,
+        "status": facts.get("status") or {},
+        "hyperparameters": facts.get("hyperparameters") or {},
+    }
+
+
+def _signature(facts):
+    return facts.st_mtime_ns, facts.st_ino, facts.st_size

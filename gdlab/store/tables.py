@@ -1,0 +1,117 @@
+"""The tables that analyses ask a run for, assembled from its arrays.
+
+A descent of K steps has K + 1 dots (k, J(theta_k)). The record has one row per step; the last dot
+is the end of the last step.
+"""
+
+import numpy as np
+
+from gdlab.records import Table
+from gdlab.store.envelopes import is_level, level_name, query
+from gdlab.store.errors import DamagedRun, UnknownName, nearest
+
+__all__ = ["envelope", "is_level", "table"]
+_TABLES = ("steps", "evaluations")
+
+
+def table(run, name, start, stop, columns):
+    """See `Run.table`."""
+    if name == "steps":
+        return _steps(run, start, stop, columns)
+    if name == "evaluations":
+        return _evaluations(run, start, stop, columns)
+    raise UnknownName(f"no table '{name}'." + nearest(name, _TABLES))
+
+
+def envelope(run, column, start, stop, points):
+    """See `Run.envelope`."""
+    if points < 3:
+        raise ValueError(f"points = {points}: an envelope needs at least 3")
+    names = run.columns("scalars")
+    number = _index(column, names)
+    count = [run.rows("scalars")]
+    while level_name("scalars", len(count)) in run._manifest.layouts:
+        count.append(run.rows(level_name("scalars", len(count))))
+    steps = count[0]
+    dots = steps + _has_last_dot(run, column)
+    start, stop, _ = slice(start, stop).indices(dots)
+
+    layouts = [
+        run._layout("scalars" if level == 0 else level_name("scalars", level)) for level in range(len(count))
+    ]
+
+    def read(level, column, a, b):
+        return run._chunks.column(layouts[level], column, a, b)
+
+    last_dot = start <= steps < stop
+    points -= last_dot
+    bucket, firsts, stats = query(read, count, number, start, max(start, min(stop, steps)), points)
+    if last_dot:
+        value = float(run._array("scalars", steps - 1, steps)[0, names.index("loss_end")])
+        finite = np.isfinite(value)
+        last = [value, value, 0.0] if finite else [np.nan, np.nan, 1.0]
+        firsts, stats = np.append(firsts, steps), np.concatenate([stats, [last]])
+    columns = {
+        "iteration": firsts,
+        "minimum": stats[:, 0],
+        "maximum": stats[:, 1],
+        "nonfinite": stats[:, 2].astype(np.int64),
+    }
+    facts = {"column": column, "bucket": bucket, "start": start, "stop": max(start, stop)}
+    return Table(columns, dict.fromkeys(columns, ("bucket",)), {**facts, "generation": run.generation})
+
+
+def _steps(run, start, stop, wanted):
+    names = run.columns("scalars")
+    steps = run.rows("scalars")
+    start, stop, _ = slice(start, stop).indices(steps + _has_last_dot(run, "loss"))
+    stop = max(start, stop)
+    wanted = names if wanted is None else [name for name in wanted if name != "iteration"]
+    layout = run._layout("scalars")
+    columns = {"iteration": np.arange(start, stop)}
+    for name in wanted:
+        column = run._chunks.column(layout, _index(name, names), start, min(stop, steps))
+        if start <= steps < stop:
+            column = np.append(column, np.nan)
+            if name == "loss":
+                column[-1] = run._array("scalars", steps - 1, steps)[0, names.index("loss_end")]
+        columns[name] = column
+    return Table(
+        columns, dict.fromkeys(columns, ("iteration",)), {"steps": steps, "generation": run.generation}
+    )
+
+
+def _evaluations(run, start, stop, wanted):
+    names = run.columns("ls_eval")
+    start, stop, _ = slice(start, stop).indices(run.rows("ls_end"))
+    stop = max(start, stop)
+    bounds = run._array("ls_end", max(0, start - 1), stop)
+    if start == 0:
+        bounds = np.concatenate([np.zeros(1, np.int64), bounds])
+    if len(bounds) == 0:
+        bounds = np.zeros(1, np.int64)
+    if np.any(np.diff(bounds) < 0) or bounds[0] < 0 or bounds[-1] > run.rows("ls_eval"):
+        raise DamagedRun(
+            "the line searches' ends do not fit their evaluations", run.path / "log.zarr" / "ls_end"
+        )
+    first, last = int(bounds[0]), int(bounds[-1])
+    lengths = np.diff(bounds)
+    columns = {
+        "iteration": np.repeat(np.arange(start, stop), lengths),
+        "j": np.arange(first, last) - np.repeat(bounds[:-1], lengths),
+    }
+    layout = run._layout("ls_eval")
+    for name in names if wanted is None else wanted:
+        if name not in columns:
+            columns[name] = run._chunks.column(layout, _index(name, names), first, last)
+    return Table(columns, dict.fromkeys(columns, ("evaluation",)), {"generation": run.generation})
+
+
+def _has_last_dot(run, column):
+    return column == "loss" and "loss_end" in run.columns("scalars") and run.rows("scalars") > 0
+
+
+def _index(name, names):
+    if name not in names:
+        raise UnknownName(f"no column '{name}'." + nearest(name, names))
+    return names.index(name)

@@ -1,0 +1,236 @@
+"""The training loop: many iterations as one compiled program that stops by itself.
+
+A chunk runs up to `length` iterations of any optax optimizer and hands back what each of them did.
+It is a while loop whose trip count is an argument, so the same executable serves whole chunks,
+remainders and single iterations, in training, resume and replay: that is what makes their results
+equal to the last bit (a loop whose trip count is known at compile time is unrolled where it is 1).
+
+Pure functions of arrays: no files, no clocks, no global state.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from gdlab.records import DIVERGED, IDLE, OK, StepInfo
+
+
+class TrainState(NamedTuple):
+    """Everything an iteration depends on besides data and key: parameters, optimizer state, counters.
+
+    step    int32, k
+    ended   int32 status code of the current descent, OK while it goes on
+    """
+
+    params: Any
+    opt_state: Any
+    step: Any
+    ended: Any
+
+
+class Steps(NamedTuple):
+    """Inputs of a chunk, one row per iteration.
+
+    index [T, b] int32 rows of the training data, or None for all of them; new_descent [T] bool;
+    descent [T] int32 counts the descents (it also numbers the random keys).
+    """
+
+    index: Any
+    new_descent: Any
+    descent: Any
+
+
+class Training(NamedTuple):
+    """One training as three functions, made by `make_training`.
+
+    init(key, data) -> TrainState
+    chunk(state, data, key, steps, count) -> (TrainState, StepInfo [T], collected [T], done ())
+        runs `count` <= T iterations, or fewer where the descent ends; rows from `done` on are zero.
+    value(params, batch, key) -> (), the error function alone
+    length: T
+    """
+
+    init: Any
+    chunk: Any
+    value: Any
+    length: int
+
+
+def make_training(
+    problem, optimizer, *, length, several_descents=False, loss_end=True, reach=2.0, collect=None
+):
+    """Compile-ready training of `problem` by `optimizer`.
+
+    Args:
+      problem: a gdlab Problem.
+      optimizer: any optax transformation. One whose state carries `value` and `grad` (gdlab's
+        conjugate gradients, optax's line searches) reuses them while the batch stays the same.
+      length: T, the largest number of iterations of one chunk, at least 1.
+      several_descents: whether batches change on the way; then a descent that ended idles until the
+        next one begins, otherwise the chunk stops.
+      loss_end: for optimizers without a line search, evaluate J(theta_{k+1}) on the batch of
+        iteration k too (one forward evaluation more); NaN otherwise.
+      reach: step_size_max of steps without a line search, in steps (SPEC A6).
+      collect: (theta_k, theta_{k+1} - theta_k, theta_{k+1}) -> pytree, gathered per iteration; None: nothing.
+    """
+    optimizer = optax.with_extra_args_support(optimizer)
+
+    def value(params, batch, key):
+        return problem.loss(params, batch, key=key)
+
+    def init(key, data):
+        params = problem.init(key)
+        return TrainState(params, optimizer.init(params), jnp.int32(0), jnp.int32(OK))
+
+    def chunk(state, data, key, steps, count):
+        searches = has_search(state.opt_state)
+
+        def one(state, at):
+            batch = _batch(data, steps.index, at)
+            fresh = steps.new_descent[at]
+            number = steps.descent[at] if searches else state.step
+            step_key = None if key is None else jax.random.fold_in(key, number)
+
+            def value_fn(params):
+                return value(params, batch, step_key)
+
+            if searches:
+                return _search_step(optimizer, value_fn, state, fresh, several_descents)
+            return _plain_step(optimizer, value_fn, state, fresh, loss_end, reach)
+
+        def active(state, at):
+            state, info, updates, before = one(state, at)
+            return state, info, None if collect is None else collect(before, updates, state.params)
+
+        def iterate(state, at):
+            if not (searches and several_descents):
+                return active(state, at)
+            idle = (state.ended != OK) & ~steps.new_descent[at]
+            return jax.lax.cond(idle, lambda s: _idle(s, active, at), lambda s: active(s, at), state)
+
+        def body(carry):
+            state, infos, collected, at, _ = carry
+            state, info, extra = iterate(state, at)
+            stop = (info.status == DIVERGED) | (~jnp.bool_(several_descents) & (info.status != OK))
+            infos, collected = _write((infos, collected), (info, extra), at)
+            return state, infos, collected, at + 1, stop
+
+        if searches and not several_descents:
+            first_key = None if key is None else jax.random.fold_in(key, steps.descent[0])
+            state = _evaluated(state, lambda p: value(p, _batch(data, steps.index, 0), first_key))
+        buffers = jax.eval_shape(iterate, state, jnp.int32(0))[1:]
+        infos, collected = jax.tree.map(lambda b: jnp.zeros((length, *b.shape), b.dtype), buffers)
+        carry = (state, infos, collected, jnp.int32(0), jnp.bool_(False))
+        state, infos, collected, done, _ = jax.lax.while_loop(lambda c: (c[3] < count) & ~c[4], body, carry)
+        return state, infos, collected, done
+
+    return Training(jax.jit(init), jax.jit(chunk), jax.jit(value), length)
+
+
+def _evaluated(state, value_fn):
+    """The state with J and its gradient at its parameters, computed only where not yet known."""
+    stored = _stored_value(state.opt_state)
+    value, grad = jax.lax.cond(
+        jnp.isfinite(stored[0]), lambda: stored, lambda: _evaluate(value_fn, state, stored)
+    )
+    return state._replace(opt_state=optax.tree.set(state.opt_state, value=value, grad=grad))
+
+
+def _search_step(optimizer, value_fn, state, fresh, several_descents):
+    """One iteration of an optimizer with a line search."""
+    params, opt_state = state.params, state.opt_state
+    loss, grads = stored = _stored_value(opt_state)
+    if several_descents:
+        # The values of the last accepted point hold as long as the batch stays the same.
+        known = jnp.isfinite(loss) & ~fresh
+        loss, grads = jax.lax.cond(known, lambda: stored, lambda: _evaluate(value_fn, state, stored))
+    updates, opt_state = optimizer.update(
+        grads, opt_state, params, value=loss, grad=grads, value_fn=value_fn, new_descent=fresh
+    )
+
+    def read(name, default):
+        return optax.tree.get(opt_state, name, default)
+
+    step_size = read("step_size", jnp.ones_like(loss))
+    status = read("status", jnp.where(jnp.isfinite(loss), OK, DIVERGED))
+    info = StepInfo(
+        loss=loss,
+        loss_end=_stored_value(opt_state)[0],
+        grad_norm=optax.tree.norm(grads),
+        update_norm=optax.tree.norm(updates),
+        slope=read("slope", optax.tree.vdot(grads, updates)),
+        step_size=step_size,
+        step_size_max=read("step_size_max", step_size),
+        restarted=read("restarted", jnp.bool_(False)),
+        new_descent=fresh,
+        status=status,
+        evaluations=read("evaluations", jnp.int32(1)),
+        line_search=read("line_search", None),
+    )
+    moved = TrainState(optax.apply_updates(params, updates), opt_state, state.step + 1, status)
+    return moved, info, updates, params
+
+
+def _plain_step(optimizer, value_fn, state, fresh, loss_end, reach):
+    """One iteration of an optimizer without a line search: the step taken is the direction, eta = 1."""
+    params = state.params
+    loss, grads = jax.value_and_grad(value_fn)(params)
+    updates, opt_state = optimizer.update(
+        grads, state.opt_state, params, value=loss, grad=grads, value_fn=value_fn
+    )
+    moved = optax.apply_updates(params, updates)
+    update_norm = optax.tree.norm(updates)
+    one = jnp.ones_like(loss)
+    status = jnp.where(jnp.isfinite(loss) & jnp.isfinite(update_norm), OK, DIVERGED).astype(jnp.int32)
+    info = StepInfo(
+        loss=loss,
+        loss_end=value_fn(moved) if loss_end else one * jnp.nan,
+        grad_norm=optax.tree.norm(grads),
+        update_norm=update_norm,
+        slope=optax.tree.vdot(grads, updates).astype(loss.dtype),
+        step_size=one,
+        step_size_max=one * reach,
+        restarted=jnp.bool_(False),
+        new_descent=fresh,
+        status=status,
+        evaluations=jnp.int32(1),
+        line_search=None,
+    )
+    return TrainState(moved, opt_state, state.step + 1, status), info, updates, params
+
+
+def _idle(state, active, at):
+    """An iteration of a descent that has ended: nothing moves, the error stays."""
+    _, info, extra = jax.tree.map(
+        lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(active, state, at)
+    )
+    loss = _stored_value(state.opt_state)[0]
+    info = info._replace(loss=loss, loss_end=loss, status=jnp.full_like(info.status, IDLE))
+    return state._replace(step=state.step + 1), info, extra
+
+
+def _stored_value(opt_state):
+    """(value, grad) that a line-search optimizer keeps in its state, None for the others."""
+    value = optax.tree.get_all_with_path(opt_state, "value")
+    grad = optax.tree.get_all_with_path(opt_state, "grad")
+    return (value[0][1], grad[0][1]) if len(value) == len(grad) == 1 else None
+
+
+def _evaluate(value_fn, state, like):
+    value, grad = jax.value_and_grad(value_fn)(state.params)
+    return value.astype(like[0].dtype), grad
+
+
+def _write(buffers, row, at):
+    return jax.tree.map(lambda buffer, x: jax.lax.dynamic_update_index_in_dim(buffer, x, at, 0), buffers, row)
+
+
+def _batch(data, index, at):
+    return data if index is None else jax.tree.map(lambda array: array[index[at]], data)
+
+
+def has_search(opt_state):
+    """Whether an optimizer's state says that it has a line search: it keeps a value and a gradient."""
+    return _stored_value(opt_state) is not None

@@ -1,0 +1,99 @@
+"""`python -m server RUNS [--port N] [--no-browser]`: serves the runs folder on this machine.
+
+Bound to 127.0.0.1. For anybody else on the network use `python -m bokeh serve server --args RUNS`
+with Bokeh's own options for that: `--address`, `--allow-websocket-origin`, `--auth-module`,
+`--cookie-secret`, `--ssl-certfile`, and signed sessions (`BOKEH_SIGN_SESSIONS`,
+`BOKEH_SECRET_KEY`). Behind a proxy or an SSH tunnel under another name give that name by
+`--allow-websocket-origin`.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import webbrowser
+from pathlib import Path
+
+APP = Path(__file__).resolve().parent
+PORT = 5006
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Serves until Ctrl-C; the exit code: 0, or 2 where the folder or the port cannot be used."""
+    options = _parse(argv)
+    root = Path(options.runs)
+    if not root.is_dir():
+        print(f"{root} is not a folder; give the one that your runs are recorded in", file=sys.stderr)
+        return 2
+    try:
+        server = _server(options, root)
+    except OSError as error:
+        print(f"port {options.port} cannot be used: {error.strerror}; choose one by --port", file=sys.stderr)
+        return 2
+    # Before the address is out: whoever reads it may end the server at once.
+    signal.signal(signal.SIGTERM, lambda *_: server.io_loop.add_callback_from_signal(server.io_loop.stop))
+    address = f"http://localhost:{server.port}/{APP.name}"
+    print(f"gdlab shows {root.resolve()} at {address}  (Ctrl-C ends)", flush=True)
+    if not options.no_browser and _has_display():
+        server.io_loop.add_callback(webbrowser.open, address)
+    try:
+        server.io_loop.start()
+    except KeyboardInterrupt:
+        print()
+    server.stop()
+    return 0
+
+
+def _server(options: argparse.Namespace, root: Path):
+    """The running server. Raises OSError where the port is taken."""
+    from bokeh.application import Application
+    from bokeh.application.handlers.directory import DirectoryHandler
+    from bokeh.server.server import Server
+
+    from server import runs_cache
+
+    origins = [f"{host}:{options.port}" for host in ("localhost", "127.0.0.1")]
+    server = Server(
+        {f"/{APP.name}": Application(DirectoryHandler(filename=APP, argv=[str(root)]))},
+        port=options.port,
+        address="127.0.0.1",
+        # None: Bokeh allows localhost at the port that it finds
+        allow_websocket_origin=origins + options.allow_websocket_origin if options.port else None,
+    )
+    server.start()
+    runs_cache.shared(root).relist()  # so that the first page finds the list ready
+    return server
+
+
+def _parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m server", description="Look at recorded descents.")
+    parser.add_argument("runs", nargs="?", default="runs", help="the folder of runs (default: runs)")
+    parser.add_argument("--port", type=_port, default=PORT, help=f"default {PORT}; 0 takes a free one")
+    parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    parser.add_argument(
+        "--allow-websocket-origin",
+        action="append",
+        default=[],
+        metavar="HOST[:PORT]",
+        help="another name under which this machine's page is reached; may be repeated",
+    )
+    options = parser.parse_args(argv)
+    if options.allow_websocket_origin and not options.port:
+        parser.error("--allow-websocket-origin names a port, so --port must be given too")
+    return options
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number between 0 and 65535")
+    return int(text)
+
+
+def _has_display() -> bool:
+    return sys.platform in ("darwin", "win32") or bool(
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

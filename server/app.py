@@ -1,0 +1,61 @@
+"""What all sessions of the server share, and how one of them begins."""
+
+import logging
+from pathlib import Path
+from threading import Lock
+
+from server import pages, runs_cache
+from server.session import Session
+from server.worker import Worker
+
+# A page that was closed a moment ago is still told what changes: that is no news for the log.
+logging.getLogger("bokeh.server.views.ws").setLevel(logging.ERROR)
+
+_worker: Worker | None = None
+_lock = Lock()
+
+
+def open_session(doc, arguments: list[str]) -> Session:
+    """Fills a new document. arguments: the command line's, the runs folder first."""
+    root = Path(arguments[0] if arguments else "runs")
+    session = Session(doc, root, _request_arguments(doc), runs_cache.shared(root), worker())
+    doc.title = "gdlab"
+    doc.template_variables.update(
+        static=_static(doc),
+        tabs=[(page.name, page.title) for page in pages.pages().values()],
+        current=session.page,
+        theme="dark" if session.dark else "light",
+        chosen_theme=session.state.get("theme", "", choices=("light", "dark")),
+    )
+    session.start()
+    return session
+
+
+def worker() -> Worker:
+    """The server's one worker; its process starts with its first job."""
+    global _worker
+    with _lock:
+        if _worker is None:
+            _worker = Worker()
+        return _worker
+
+
+def stop() -> None:
+    """The server ends: so does the worker."""
+    global _worker
+    with _lock:
+        if _worker is not None:
+            _worker.stop()
+            _worker = None
+
+
+def _request_arguments(doc) -> dict[str, list[bytes]]:
+    request = doc.session_context.request if doc.session_context else None
+    return dict(request.arguments) if request else {}
+
+
+def _static(doc) -> str:
+    """Address of `static/`, relative to the page's own, whatever the app is mounted as."""
+    request = doc.session_context.request if doc.session_context else None
+    path = getattr(request, "path", None) or "/server"
+    return f"{path.rstrip('/').rpartition('/')[2]}/static/"

@@ -1,0 +1,162 @@
+"""Figures for papers from the command line: any card of any page as SVG, PNG or CSV.
+
+    python -m server.export RUNS --run rosenbrock --view descent --format svg -o rosenbrock.svg
+
+A headless browser opens the page as a reader would, waits until nothing is being computed any more,
+and saves what the card's own menu saves. `--set k=10` sets what the address may hold, such as the
+selected iteration; `--list` prints the names of the page's cards.
+"""
+
+import argparse
+import base64
+import os
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlencode
+
+FORMATS = ("svg", "png", "csv")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+READY = "document.documentElement.dataset.ready === 'yes' && Bokeh.documents[0].is_idle"
+
+
+class ExportError(Exception):
+    """What keeps a figure from being saved, in words for the person who asked for it."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Saves one figure; the exit code: 0, or 2 with a message on the error stream."""
+    options = _parse(argv)
+    try:
+        export(options)
+    except ExportError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def export(options: argparse.Namespace) -> None:
+    """Serves the runs, opens the page, saves the card. Raises ExportError."""
+    if not Path(options.runs).is_dir():
+        raise ExportError(f"{options.runs} is not a folder of runs")
+    query = [("page", options.view), ("theme", "dark" if options.dark else "light"), ("pause", "1")]
+    query += [("run", name) for name in options.run] + [tuple(pair) for pair in options.set]
+    with _server(options.runs) as address, _page(options) as page:
+        page.goto(f"{address}?{urlencode(query)}")
+        _settle(page, options.timeout)
+        cards = page.evaluate("gdlab.cards()")
+        if options.list:
+            print("\n".join(cards) or "this page has no card that can be saved")
+            return
+        name = options.card or next(iter(cards), "")
+        if name not in cards:
+            raise ExportError(_no_card(page, name, cards))
+        _save(page, name, options)
+
+
+def _save(page, name: str, options: argparse.Namespace) -> None:
+    out = Path(options.output or f"{name}.{options.format}")
+    if options.format == "csv":
+        page.locator(f".gd-menu-{name} .bk-btn").click()
+        with page.expect_download() as download:
+            page.locator(f".gd-menu-{name} .bk-item", has_text="CSV").click()
+        data = download.value.path().read_bytes()
+    else:
+        text = page.evaluate("([card, type]) => gdlab.picture(card, type)", [name, options.format])
+        if not text:
+            raise ExportError(f"the card {name!r} holds no figure; --format csv may work")
+        data = text.encode() if options.format == "svg" else base64.b64decode(text)
+    out.write_bytes(data)
+    print(out)
+
+
+def _settle(page, seconds: float) -> None:
+    """Waits until the page is drawn and no computation is under way, twice in a row."""
+    from playwright.sync_api import TimeoutError as Late
+
+    try:
+        page.wait_for_function(READY)
+        page.wait_for_function("gdlab.settled()", polling=250)
+    except Late:
+        raise ExportError(
+            f"the page was not complete after {seconds:g} s; --timeout gives it longer"
+        ) from None
+
+
+def _no_card(page, name: str, cards: list[str]) -> str:
+    message = page.evaluate("gdlab.messages()")
+    said = f" The page says: {' '.join(message)}" if message else ""
+    if not name:
+        return f"this page has no card that can be saved.{said}"
+    return f"there is no card {name!r}; this page has {', '.join(cards) or 'none'}.{said}"
+
+
+@contextmanager
+def _server(runs: str):
+    """The address of a server of that folder, on a free port, for as long as the block lasts."""
+    here = str(Path(__file__).resolve().parent.parent)
+    path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, "-m", "server", str(Path(runs).resolve()), "--port", "0", "--no-browser"]
+    process = subprocess.Popen(
+        command, env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        match = re.search(r"http://localhost:\d+/\w+", process.stdout.readline())
+        if match is None:
+            raise ExportError("the server did not start")
+        yield match[0]
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+@contextmanager
+def _page(options: argparse.Namespace):
+    """An empty page of a headless browser."""
+    browser_path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser_path is None:
+        raise ExportError(
+            "no Chromium was found; on Debian: apt-get install --no-install-recommends chromium"
+        )
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=list(FLAGS))
+        page = browser.new_page(
+            viewport={"width": options.width, "height": 1000}, device_scale_factor=options.scale
+        )
+        page.set_default_timeout(1000 * options.timeout)
+        yield page
+        browser.close()
+
+
+def _parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m server.export", description="Save a figure of a page.")
+    parser.add_argument("runs", help="the folder of runs")
+    parser.add_argument("--run", action="append", default=[], metavar="NAME", help="a run; may be repeated")
+    parser.add_argument("--view", default="descent", help="the page: runs, descent, compare, ... (descent)")
+    parser.add_argument("--card", help="the card on it (default: the first)")
+    parser.add_argument("--list", action="store_true", help="print the names of the page's cards")
+    parser.add_argument("--format", choices=FORMATS, default="svg")
+    parser.add_argument("-o", "--output", help="file (default: CARD.FORMAT)")
+    parser.add_argument("--set", action="append", default=[], type=_pair, metavar="KEY=VALUE")
+    parser.add_argument("--dark", action="store_true")
+    parser.add_argument("--width", type=int, default=1440, help="of the browser's window, in pixels")
+    parser.add_argument("--scale", type=float, default=2.0, help="pixels per CSS pixel, for PNG")
+    parser.add_argument("--timeout", type=float, default=120.0, help="seconds for the page to be complete")
+    return parser.parse_args(argv)
+
+
+def _pair(text: str) -> list[str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} must be KEY=VALUE")
+    return [key, value]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

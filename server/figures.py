@@ -1,0 +1,140 @@
+"""Figures that look alike: chrome, axes whose scale can change, steps of zoom, one crosshair for many.
+
+The colours of the chrome come from the document's theme. A frame has a fixed left border, so that
+figures under one another align.
+"""
+
+from bokeh.models import (
+    BasicTicker,
+    BasicTickFormatter,
+    BoxZoomTool,
+    CrosshairTool,
+    CustomJSTickFormatter,
+    DatetimeTicker,
+    DatetimeTickFormatter,
+    FixedTicker,
+    LinearScale,
+    LogScale,
+    LogTicker,
+    PanTool,
+    Range1d,
+    Span,
+    WheelZoomTool,
+)
+from bokeh.plotting import figure as bokeh_figure
+
+LEFT, RIGHT = 58, 14  # px, borders shared by the figures of a column
+
+# 0.001 and 12,000 as they are, 1e-7 as a power: short labels on an axis of any size.
+PLAIN = """
+if (tick === 0) return "0"
+const size = Math.abs(tick)
+if (size >= 1e-3 && size < 1e5) return String(Number(tick.toPrecision(6)))
+return tick.toExponential(Math.abs(tick / 10 ** Math.floor(Math.log10(size)) % 1) < 1e-6 ? 0 : 1)
+"""
+COUNT = "return Number.isInteger(tick) ? tick.toLocaleString('en') : ''"
+
+
+def figure(
+    name: str,
+    *,
+    height: int,
+    x_range: Range1d,
+    y_range: Range1d,
+    x_label: str = "",
+    y_label: str = "",
+    zoom: str = "width",
+    toolbar: bool = False,
+    **properties,
+):
+    """An empty figure as wide as its card that can be dragged and zoomed with the wheel.
+
+    zoom: "width", "height" or "both", what pan and wheel change; toolbar: above the frame, where it
+    covers no dot, hidden until hovered, with the box zoom. x_range, y_range: may be shared.
+    """
+    wheel = WheelZoomTool(dimensions=zoom, maintain_focus=False)
+    drag, box = PanTool(dimensions=zoom), BoxZoomTool(dimensions="auto" if zoom == "both" else zoom)
+    plot = bokeh_figure(
+        name=name,
+        height=height,
+        x_range=x_range,
+        y_range=y_range,
+        sizing_mode="stretch_width",
+        tools=[drag, box, wheel],
+        active_drag=drag,
+        active_scroll=wheel,
+        toolbar_location="above" if toolbar else None,
+        min_border_left=LEFT,
+        min_border_right=RIGHT,
+        min_border_top=8,
+        min_border_bottom=34 if x_label else 22,
+        **properties,
+    )
+    plot.xaxis.axis_label, plot.yaxis.axis_label = x_label or None, y_label or None
+    plot.xgrid.grid_line_color = None
+    return plot
+
+
+def set_scale(plot, dimension: str, scale: str, ticks: dict[float, float] | None = None) -> None:
+    """Turns an axis into "linear", "log", "count" (whole numbers), "time", or "fixed" at `ticks`.
+
+    dimension: "x" or "y". ticks: {position: value shown}, for axes whose data are transformed. The range
+    is left alone: on a log axis it must be positive before this is called.
+    """
+    axis, grid = getattr(plot, f"{dimension}axis")[0], getattr(plot, f"{dimension}grid")[0]
+    # Every replaced model makes Bokeh walk the whole document again: nothing is replaced without need.
+    state = [scale, *(f"{position!r}: {value!r}" for position, value in sorted((ticks or {}).items()))]
+    if axis.tags == state:
+        return
+    axis.tags = state
+    wanted = LogScale if scale == "log" else LinearScale
+    if type(getattr(plot, f"{dimension}_scale")) is not wanted:
+        setattr(plot, f"{dimension}_scale", wanted())
+    if scale == "fixed":
+        axis.ticker = FixedTicker(ticks=sorted(ticks or {}), minor_ticks=[])
+        axis.major_label_overrides = {position: _short(value) for position, value in (ticks or {}).items()}
+        axis.formatter = BasicTickFormatter()
+    else:
+        axis.major_label_overrides = {}
+        axis.ticker = _ticker(scale)
+        axis.formatter = _formatter(scale)
+    grid.ticker = axis.ticker
+
+
+def _short(value: float) -> str:
+    return f"{value:.0e}".replace("e+0", "e").replace("e-0", "e-") if value else "0"
+
+
+def _ticker(scale: str):
+    if scale == "log":
+        return LogTicker(num_minor_ticks=0)
+    if scale == "time":
+        return DatetimeTicker(num_minor_ticks=0)
+    return BasicTicker(num_minor_ticks=0, min_interval=1 if scale == "count" else 0)
+
+
+def _formatter(scale: str):
+    if scale == "time":
+        return DatetimeTickFormatter()
+    # On log axes too: Bokeh's own formatter draws the exponent into its base in this font.
+    return CustomJSTickFormatter(code=COUNT if scale == "count" else PLAIN)
+
+
+def crosshair(context, *plots, name: str) -> Span:
+    """One vertical line that follows the pointer through all `plots` at once; returns it."""
+    line = Span(dimension="height", line_width=1, line_dash="dotted", name=name, level="annotation")
+    context.paint(line, line_color="muted")
+    for plot in plots:
+        plot.add_tools(CrosshairTool(overlay=line, visible=False))
+    return line
+
+
+def zoomed(low: float, high: float, factor: float, *, log: bool = False) -> tuple[float, float]:
+    """Limits around the same middle, `factor` times as wide (of the logarithms, on a log axis)."""
+    if log:
+        from math import log10
+
+        low, high = zoomed(log10(low), log10(high), factor)
+        return 10.0**low, 10.0**high
+    middle, half = (low + high) / 2, (high - low) / 2 * factor
+    return middle - half, middle + half

@@ -1,0 +1,123 @@
+"""Every colour of the page, once for light and once for dark.
+
+A view never writes a colour: it names a role ("segment", "dot", "muted"), and the context paints
+the role of the theme in force, so that a change of theme reaches every glyph at once. The hues of
+the categories can be told apart by colour-blind readers; the roles of the line search are those of
+Becker 2019 (orange dots, dark segments, magenta interpolant, light blue interval).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours as CSS strings; `categories` six of them, `horizon` three bands, maps 256 or fewer."""
+
+    dark: bool
+    page: str
+    card: str
+    ink: str
+    muted: str
+    line: str
+    axis: str
+    grid: str
+    accent: str
+    context: str  # what lies behind: raw curves, runs that are not highlighted
+    descent: str  # the thick line where a new descent begins
+    dot: str
+    segment: str
+    interpolant: str
+    interval: str
+    current: str
+    following: str
+    noise: str
+    good: str
+    warning: str
+    bad: str
+    categories: tuple[str, ...]
+    horizon: tuple[str, str, str]
+
+    @cached_property
+    def magnitudes(self) -> tuple[str, ...]:
+        """Map for values from small (page-like) to large; 256 colours."""
+        import colorcet
+
+        colours = tuple(colorcet.palette["CET_L17"])
+        return colours[::-1] if self.dark else colours
+
+    @cached_property
+    def signed(self) -> tuple[str, ...]:
+        """Diverging map, to be centred on 0; 256 colours."""
+        import colorcet
+
+        return tuple(colorcet.palette["CET_D1A"])
+
+    @cached_property
+    def lines(self) -> tuple[str, ...]:
+        """Map for ordered lines: Viridis without the end that drowns in the card's colour."""
+        from bokeh.palettes import Viridis256
+
+        return tuple(Viridis256[48:] if self.dark else Viridis256[:216])
+
+    def colour(self, role) -> str:
+        """The colour of a role: an attribute's name, or a function of the palette."""
+        return role(self) if callable(role) else getattr(self, role)
+
+
+LIGHT = Palette(
+    dark=False,
+    page="#f6f7f9",
+    card="#ffffff",
+    ink="#1d2430",
+    muted="#5b6472",
+    line="#e1e5ea",
+    axis="#c9ced6",
+    grid="#eceff3",
+    accent="#0072b2",
+    context="#b8bfc9",
+    descent="#8a93a1",
+    dot="#e8710a",
+    segment="#1d2430",
+    interpolant="#c2189b",
+    interval="#cfe6f5",
+    current="#1d2430",
+    following="#1d2430",
+    noise="#9a6700",
+    good="#00805e",
+    warning="#9a6700",
+    bad="#b42318",
+    categories=("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"),
+    horizon=("#c6dbef", "#6baed6", "#08519c"),
+)
+
+DARK = Palette(
+    dark=True,
+    page="#12151a",
+    card="#1a1e25",
+    ink="#e6e9ee",
+    muted="#9aa4b2",
+    line="#2c323b",
+    axis="#434b57",
+    grid="#282e37",
+    accent="#56b4e9",
+    context="#4d5664",
+    descent="#6b7685",
+    dot="#ff9a3d",
+    segment="#c8ced8",
+    interpolant="#f06ad0",
+    interval="#1e4058",
+    current="#e6e9ee",
+    following="#e6e9ee",
+    noise="#e3b341",
+    good="#2fbf93",
+    warning="#e3b341",
+    bad="#f97066",
+    categories=("#56b4e9", "#e8743b", "#2fbf93", "#e3a3c9", "#f5d061", "#7d86f0"),
+    horizon=("#17324d", "#2a6aa8", "#8ac2f7"),
+)
+
+
+def palette(dark: bool) -> Palette:
+    """The theme's colours."""
+    return DARK if dark else LIGHT

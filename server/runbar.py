@@ -1,0 +1,96 @@
+"""The line above a page that says which runs it shows: colour, name, what differs, state."""
+
+from collections.abc import Callable
+from functools import partial
+
+from bokeh.models import Button, ColorPicker
+
+from gdlab import store
+from server import card
+from server.context import Context, View
+
+
+def build(context: Context) -> View:
+    """A chip per run; its colour can be set, and with several runs it can be taken off the page."""
+    chips, updates = [], []
+    for i, name in enumerate(context.selected):
+        chip, update_chip = _chip(context, name, i)
+        chips.append(chip)
+        updates.append(update_chip)
+    root = card.row(context, *chips, classes=["gd-runbar"], name="runbar")
+
+    def update() -> None:
+        for each in updates:
+            each()
+
+    return View(root, update)
+
+
+def status(context: Context) -> tuple[str, bool]:
+    """("live · iteration 400", True) for the page's runs: text, and whether any is running."""
+    states, iterations = [], []
+    for name in context.selected:
+        state, count = _state(context, name)
+        states.append(state)
+        iterations.append(count)
+    if not states:
+        return "no run", False
+    live = "running" in states
+    if len(states) == 1:
+        return f"{'live' if live else states[0]} · iteration {iterations[0]:,}", live
+    if live:
+        return f"{states.count('running')} of {len(states)} running", True
+    return f"{len(states)} runs · {' and '.join(sorted(set(states)))}", False
+
+
+def _chip(context: Context, name: str, i: int) -> tuple[card.Row, Callable[[], None]]:
+    picker = ColorPicker(
+        color=context.colour(name),
+        name=f"runbar_colour_{i}",
+        css_classes=["gd-swatch"],
+        stylesheets=[context.sheet],
+        html_attributes={"title": "Colour of this run"},
+    )
+    label = context.label(name)
+    what = card.text("" if label == name else label, "gd-caption", name=f"runbar_label_{i}")
+    state = card.text("", "gd-caption", name=f"runbar_state_{i}")
+    parts = [picker, card.text(name, "gd-run", name=f"runbar_name_{i}"), what, state]
+    if len(context.selected) > 1:
+        remove = Button(
+            label="×",
+            name=f"runbar_remove_{i}",
+            css_classes=["gd-quiet", "gd-remove"],
+            stylesheets=[context.sheet],
+            html_attributes={"title": "Take this run off the page"},
+        )
+        remove.on_click(partial(_remove, context, name))
+        parts.append(remove)
+
+    def update() -> None:
+        state.text = _state(context, name)[0]
+
+    def recolour(*_) -> None:
+        picker.color = context.colour(name)
+
+    def choose(attr, old, new) -> None:
+        if new != context.colour(name):
+            context.set_colour(name, new)
+
+    update()
+    picker.on_change("color", choose)
+    context.on("theme", recolour)
+    context.on("colour", recolour)
+    return card.row(context, *parts, classes=["gd-chip"]), update
+
+
+def _remove(context: Context, name: str) -> None:
+    context.open_runs([run for run in context.selected if run != name], context.state.get("page"))
+
+
+def _state(context: Context, name: str) -> tuple[str, int]:
+    """State and number of iterations of a run; the error's words where it can no longer be read."""
+    try:
+        summary = context.run(name).summary()
+    except (store.StoreError, OSError) as error:
+        return str(error), 0
+    return summary["state"], summary["iterations"]

@@ -1,0 +1,168 @@
+"""The runs folder as all sessions of the server see it: one listing, one reader per run.
+
+Listing reads one small file per run and happens in a thread, at most once every two seconds however
+many pages are open; nothing here ever holds the event loop for long. A name comes from an address
+or a click, so it is checked against the folder before anything is opened.
+"""
+
+import difflib
+import logging
+import math
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from gdlab import store
+from server import hyper
+
+log = logging.getLogger(__name__)
+
+MAX_OPEN = 64
+FRESH = 1.5  # s for which a listing counts as current, and
+REST = 10  # at least so many times as long as it took: a slow disk is not kept busy
+
+
+class Listing(NamedTuple):
+    """runs: (name, summary dict or StoreError), sorted by name; revision: raised by every change."""
+
+    runs: tuple
+    revision: int
+    taken: float
+
+
+class RunsCache:
+    """Readers and listing of one runs folder. Thread-safe; made by `shared`.
+
+    list_runs, open_run: the store's, or stand-ins; clock: seconds.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        list_runs: Callable = store.list_runs,
+        open_run: Callable = store.open_run,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self.root = Path(root).resolve()
+        self._list_runs, self._open_run, self._clock = list_runs, open_run, clock
+        self._lock = threading.Lock()
+        self._listing: Listing | None = None
+        self._took = 0.0
+        self._listing_thread: threading.Thread | None = None
+        self._readers: OrderedDict[str, object] = OrderedDict()
+        self._refreshed: dict[str, float] = {}
+        self._revisions: dict[str, int] = {}
+
+    # -- the listing ------------------------------------------------------------------------------
+
+    def listing(self) -> Listing:
+        """The last listing; the first one is made here."""
+        return self._listing or self._list()
+
+    def relist(self) -> threading.Thread | None:
+        """Makes a new listing in a thread, unless one is fresh or being made; the thread, if any."""
+        with self._lock:
+            busy = self._listing_thread is not None and self._listing_thread.is_alive()
+            age = self._clock() - self._listing.taken if self._listing else math.inf
+            if busy or age < max(FRESH, REST * self._took):
+                return None
+            self._listing_thread = threading.Thread(target=self._list, name="gdlab runs", daemon=True)
+            self._listing_thread.start()
+            return self._listing_thread
+
+    def _list(self) -> Listing:
+        began = self._clock()
+        try:
+            runs = tuple(self._list_runs(self.root))
+        except store.StoreError as error:
+            runs = ((self.root.name, error),)
+        self._took = self._clock() - began
+        before = self._listing
+        if before is not None and _comparable(before.runs) == _comparable(runs):
+            runs, revision = before.runs, before.revision
+        else:
+            revision = 0 if before is None else before.revision + 1
+        self._listing = Listing(runs, revision, self._clock())
+        return self._listing
+
+    # -- single runs ------------------------------------------------------------------------------
+
+    def path(self, name: str) -> Path:
+        """The folder of that name. Raises NotARun where it does not lie under the runs folder."""
+        if name and "\x00" not in name and not Path(name).is_absolute():
+            path = (self.root / name).resolve()
+            if name == self.root.name and not path.exists():
+                return self.root  # the runs folder is itself a run
+            if path.is_relative_to(self.root) and path != self.root:
+                return path
+        raise store.NotARun(f"{name!r} does not lie under the runs folder")
+
+    def run(self, name: str):
+        """The reader of a run, opened once. Raises StoreError."""
+        path = self.path(name)
+        with self._lock:
+            if name in self._readers:
+                self._readers.move_to_end(name)
+                return self._readers[name]
+        if not path.exists():
+            raise store.NotARun(f"there is no run {name!r} in this folder.{self._hint(name)}")
+        reader = self._open_run(path, name)
+        with self._lock:
+            reader = self._readers.setdefault(name, reader)
+            while len(self._readers) > MAX_OPEN:
+                self._readers.popitem(last=False)
+        return reader
+
+    def refresh(self, name: str) -> int:
+        """Looks for a newer commit (at most once a second for all sessions); the run's revision,
+        which is raised whenever there was one. A run that can no longer be read is dropped."""
+        now = self._clock()
+        if now - self._refreshed.get(name, -math.inf) >= 1.0:
+            self._refreshed[name] = now
+            with self._lock:
+                reader = self._readers.get(name)
+            if reader is not None and self._newer(name, reader):
+                self._revisions[name] = self._revisions.get(name, 0) + 1
+        return self._revisions.get(name, 0)
+
+    def configuration(self, name: str) -> dict[str, object]:
+        """The run's flat hyper-parameters, from the listing where it has them; {} where unreadable."""
+        for listed, summary in self.listing().runs:
+            if listed == name and isinstance(summary, dict):
+                return hyper.flatten(summary["hyperparameters"])
+        try:
+            return hyper.flatten(self.run(name).config)
+        except (store.StoreError, OSError):
+            return {}
+
+    def _newer(self, name: str, reader) -> bool:
+        try:
+            return reader.refresh()
+        except (store.StoreError, OSError) as error:
+            log.info("run %r can no longer be read: %s", name, error)
+            with self._lock:
+                self._readers.pop(name, None)
+            return True
+
+    def _hint(self, name: str) -> str:
+        names = [listed for listed, _ in self.listing().runs]
+        close = difflib.get_close_matches(name, names, n=1)
+        return f" The nearest name is {close[0]!r}." if close else ""
+
+
+_caches: dict[Path, RunsCache] = {}
+_caches_lock = threading.Lock()
+
+
+def shared(root: Path) -> RunsCache:
+    """The cache of a folder, the same for every session of this process."""
+    root = Path(root).resolve()
+    with _caches_lock:
+        return _caches.setdefault(root, RunsCache(root))
+
+
+def _comparable(runs) -> str:
+    return repr(runs)  # text, since NaN is not equal to itself

@@ -1,0 +1,286 @@
+"""One reader's visit: the page that is shown, the runs on it, the theme, the live refresh.
+
+Pages are built when they are first opened and kept, so that going back finds them as they were;
+choosing other runs builds anew. A view that fails becomes a card that says so, and leaves the rest
+of the page working.
+"""
+
+import json
+import logging
+from pathlib import Path
+from typing import NamedTuple
+
+from bokeh.models import Column
+
+from gdlab import store
+from server import card, pages, runbar, theme
+from server.bridge import Bridge, read_event
+from server.context import Context, View
+from server.runs_cache import RunsCache
+from server.urlstate import UrlState
+from server.worker import SessionWorker, Worker
+
+log = logging.getLogger(__name__)
+
+REFRESH = 2000  # ms
+MAX_SELECTED = 50
+KEPT = ("page", "run", "theme", "pause", "colour", "filter", "sort", "hide")  # whatever runs are shown
+
+
+class _Shown(NamedTuple):
+    """A page that has been built, for these runs, and the record's revision that it shows."""
+
+    page: pages.Page
+    context: Context
+    root: Column
+    views: list[View]
+    wanted: tuple[str, ...]
+    revision: list
+
+
+class Session:
+    """The state of one document. `start` adds its roots; everything after that is events."""
+
+    def __init__(self, doc, root: Path, arguments, cache: RunsCache, worker: Worker):
+        self.doc, self.root, self.cache = doc, Path(root), cache
+        self.bridge = Bridge(name="bridge")
+        self.state = UrlState(arguments, self._write_address)
+        self.worker = SessionWorker(worker, doc)
+        self.dark = self.state.get("theme", "light", choices=("light", "dark")) == "dark"
+        self.paused = self.state.get("pause", False)
+        self._built: dict[str, _Shown] = {}
+        self._current: _Shown | None = None
+
+    @property
+    def selected(self) -> tuple[str, ...]:
+        """Names of the chosen runs, as the address gives them; whether they can be read shows later."""
+        return self.state.get_all("run")[:MAX_SELECTED]
+
+    def start(self) -> None:
+        """Adds the root and builds the page once the browser has been answered."""
+        context = self._context(())
+        self.main = card.box(context, card.loading_card(context, ""), classes=["gd-pages"], name="main")
+        self.main.tags = [self.bridge]
+        self.bridge.theme = "dark" if self.dark else "light"
+        self.bridge.page = self.page
+        theme.apply(self.doc, self.dark)
+        self.bridge.on_change("event", lambda attr, old, new: self._receive(new))
+        self.doc.add_root(self.main)
+        self.doc.add_timeout_callback(lambda: self.show(self.page), 1)
+        self.doc.add_periodic_callback(self.tick, REFRESH)
+        self.doc.on_session_destroyed(lambda _: self.worker.close())
+
+    @property
+    def page(self) -> str:
+        """The name of the tab that the address asks for; the run list where it asks for none."""
+        names = list(pages.pages())
+        return self.state.get("page", names[1] if self.selected else names[0], choices=names)
+
+    # -- pages ------------------------------------------------------------------------------------
+
+    def show(self, name: str) -> None:
+        """Brings a page to the front, building it where it does not exist for the chosen runs."""
+        page = pages.pages()[name]
+        shown = self._built.get(name)
+        if shown is None or (page.runs and shown.wanted != self.selected):
+            if shown:
+                shown.context.close()
+            shown = self._built[name] = self._build(page)
+            self.main.children = [built.root for built in self._built.values()]
+        for built in self._built.values():
+            built.root.visible = built is shown
+        self._current = shown
+        self.bridge.page = name
+        self.doc.title = " · ".join(["gdlab", *(self.selected[:3] if page.runs else ())])
+        self._follow(shown)
+        self._tell_status()
+
+    def open(self, names, page: str | None = None) -> None:
+        """Chooses runs and shows them: alone the descent, several side by side or on one axis."""
+        names = tuple(dict.fromkeys(names))[:MAX_SELECTED]
+        if names != self.selected:
+            self.state.keep(KEPT)
+        wanted = page or next((p.name for p in pages.pages().values() if p.runs == 1), self.page)
+        self.state.update({"run": names, "page": wanted})
+        self.show(wanted)
+
+    def _build(self, page: pages.Page) -> _Shown:
+        wanted = self.selected if page.runs else ()
+        readable, broken = self._readable(wanted)
+        context = self._context(readable)
+        cards, views = [], []
+        if page.runs and wanted:
+            views.append(runbar.build(context))
+        for i, (name, error) in enumerate(broken):
+            cards.append(card.error_card(context, name, str(error), name=f"error_{i}"))
+        if len(readable) >= page.runs:
+            views += [self._view(context, target) for target in page.targets]
+        elif not broken or page.runs > 1:
+            cards.append(_too_few(context, page, len(readable)))
+        root = card.grid(context, *(view.root for view in views), *cards, name=f"page_{page.name}")
+        return _Shown(page, context, root, views, self.selected, [self._revision(page, readable)])
+
+    def _view(self, context: Context, target: str) -> View:
+        try:
+            return pages.load(target)(context)
+        except Exception as error:
+            return View(self._failure(context, target, error), lambda: None)
+
+    def _failure(self, context: Context, target: str, error: Exception):
+        title = target.split(".")[-2].replace("_", " ").capitalize()
+        if isinstance(error, (store.StoreError, ValueError, OSError)):
+            return card.error_card(context, title, str(error), name=f"error_{title}")
+        log.exception("the view %s failed", target, exc_info=error)
+        message = f"This view failed: {type(error).__name__}: {error}"
+        return card.error_card(context, title, message, name=f"error_{title}")
+
+    def _readable(self, names) -> tuple[list[str], list[tuple[str, Exception]]]:
+        good: list[str] = []
+        broken: list[tuple[str, Exception]] = []
+        for name in names:
+            try:
+                self.cache.run(name)
+                good.append(name)
+            except (store.StoreError, OSError, ValueError) as error:
+                broken.append((name, error))
+        return good, broken
+
+    def _context(self, selected) -> Context:
+        return Context(
+            root=self.root,
+            doc=self.doc,
+            cache=self.cache,
+            state=self.state,
+            worker=self.worker,
+            download=self.download,
+            open_runs=self.open,
+            selected=selected,
+            dark=self.dark,
+        )
+
+    # -- live -------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Every two seconds: looks for new commits and new runs, unless the reader has paused it."""
+        if not self.paused and self._current is not None:
+            self.cache.relist()
+            self._follow(self._current)
+        self._tell_status()
+
+    def _follow(self, shown: _Shown) -> None:
+        """Lets the views of a page read again what has changed since they last did."""
+        revision = self._revision(shown.page, shown.context.selected)
+        if revision == shown.revision[0]:
+            return
+        shown.revision[0] = revision
+        for view in shown.views:
+            try:
+                view.update()
+            except (store.StoreError, OSError) as error:
+                self.bridge.notice = str(error)
+            except Exception:
+                log.exception("a view's update failed")
+                self.bridge.notice = "A part of the page could not be refreshed; the server's log says why."
+        shown.context.emit("refresh")
+
+    def _revision(self, page: pages.Page, names) -> tuple:
+        if not page.runs:
+            return (self.cache.listing().revision,)
+        return tuple((self.cache.refresh(name), self._state(name)) for name in names)
+
+    def _state(self, name: str) -> str:
+        try:
+            return self.cache.run(name).state
+        except (store.StoreError, OSError) as error:
+            return str(error)
+
+    def _tell_status(self) -> None:
+        shown = self._current
+        if shown is None:
+            return
+        if shown.page.runs:
+            text, live = runbar.status(shown.context)
+        else:
+            summaries = [summary for _, summary in self.cache.listing().runs if isinstance(summary, dict)]
+            running = sum(summary["state"] == "running" for summary in summaries)
+            text, live = f"{running} running" if running else "nothing running", bool(running)
+        kind = "paused" if self.paused else "live" if live else "still"
+        self.bridge.status = json.dumps({"kind": kind, "text": text})
+
+    # -- what the browser tells -------------------------------------------------------------------
+
+    def _receive(self, text: str) -> None:
+        event = read_event(text)
+        if event is None:
+            return
+        kind, value = event
+        getattr(self, f"_on_{kind}")(value)
+
+    def _on_page(self, name: str) -> None:
+        if name in pages.pages():
+            self.state.set("page", name)
+            self.show(name)
+
+    def _on_open(self, names: list[str]) -> None:
+        self.open(names)
+
+    def _on_theme(self, name: str) -> None:
+        self.state.set("theme", name)
+        self._on_greet(name)
+
+    def _on_greet(self, name: str) -> None:
+        """The theme that the browser uses, from its storage or the system's setting."""
+        if (name == "dark") != self.dark:
+            self.dark = name == "dark"
+            self.bridge.theme = name
+            theme.apply(self.doc, self.dark)
+            for shown in self._built.values():
+                shown.context.restyle(self.dark)
+
+    def _on_pause(self, paused: bool) -> None:
+        self.paused = paused
+        self.state.set("pause", True if paused else None)
+        self.tick()
+
+    def _on_step(self, step: int) -> None:
+        self._emit("step", step)
+
+    def _on_log(self, _) -> None:
+        self._emit("log")
+
+    def _on_sort(self, value: list) -> None:
+        self.state.set("sort", ("" if value[1] else "-") + value[0])
+
+    def _on_back(self, _) -> None:
+        """First leaves the selected iteration, then the page."""
+        if self._current is None:
+            return
+        context = self._current.context
+        if self._current.page.runs and context.iteration is not None:
+            context.iteration = None
+            context.emit("back")
+        else:
+            self._on_page(next(iter(pages.pages())))
+
+    def _emit(self, event: str, *args) -> None:
+        if self._current is not None:
+            self._current.context.emit(event, *args)
+
+    # -- what the browser is told -----------------------------------------------------------------
+
+    def download(self, name: str, text: str) -> None:
+        """Saves a text file on the reader's machine."""
+        self.bridge.file = json.dumps({"name": name, "text": text})
+        self.bridge.file = ""  # so that the document does not keep it
+
+    def _write_address(self, query: str) -> None:
+        self.bridge.address = query or "?"
+
+
+def _too_few(context: Context, page: pages.Page, count: int):
+    if page.runs == 1:
+        title, message = "No run is chosen", "Choose one in the tab Runs."
+    else:
+        title = f"{page.title} needs {page.runs} runs"
+        message = f"{count or 'None'} is chosen. Tick {page.runs} or more in the tab Runs."
+    return card.empty_card(context, title, message, name="too_few")

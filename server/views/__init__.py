@@ -1,0 +1,1 @@
+"""One view per file: `build(context) -> View` draws once, `update()` follows the record."""

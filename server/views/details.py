@@ -1,0 +1,215 @@
+"""Details on demand: the line search of the chosen iteration, plot by plot, sharing both axes.
+
+Tap a dot of the error curve, use the arrow keys or the buttons. Becker 2019, Figures 3 and 4.
+"""
+
+from bokeh.models import Button, Column, CustomJS, Div, Range1d, Toggle
+
+from gdlab.records import Table
+from server import card, figures
+from server.context import Context, View
+from server.curve.facet import Facet
+from server.curve.feed import Feed
+from server.curve.page import page
+from server.curve.story import Story, tell
+
+MOST = 12  # plots shown at once: figures are dear, so a longer search is told in pages
+COPY = """
+const text = words.text
+const fallback = () => {
+  const area = document.createElement("textarea")
+  area.value = text; document.body.append(area); area.select(); document.execCommand("copy"); area.remove()
+}
+if (navigator.clipboard) navigator.clipboard.writeText(text).catch(fallback); else fallback()
+"""
+
+
+def build(context: Context) -> View:
+    """The card beside the curve."""
+    return _Details(context).view
+
+
+class _Details:
+    def __init__(self, context: Context):
+        self.context = context
+        self.x_range, self.y_range = Range1d(0, 1, name="details_x"), Range1d(0, 1, name="details_y")
+        self.crosshair = figures.crosshair(context, name="details_crosshair")
+        self.facets: list[Facet] = []
+        self.log: list[bool | None] = [None, None]
+        self.first = 0
+        self._shown: int | None = None
+        self._story: Story | None = None
+        self.feeds: dict[str, Feed] = {}
+        self.stack = card.box(context, classes=["gd-facets"], name="details_stack")
+        self.more = self._button("", "details_more", "The next plots of this search", self._turn)
+        self.more.visible = False
+        self.words = Div(text="", render_as_text=True, visible=False, name="details_values")
+        self.progress = card.Progress(context, self._cancel, name="details_progress")
+        body = card.box(context, self.stack, self.more, self.progress.root, self.words, classes=["gd-body"])
+        page(context).style(body, self.stack)
+        self.root: Column = card.card(
+            context,
+            "Line search",
+            "",
+            body,
+            name="details",
+            csv=self._table,
+            controls=self._controls(),
+            span=4,
+        )
+        context.on("iteration", lambda k: self.show())
+        context.on("focus", lambda run: self.show())
+        context.on("step", self.step)
+        self.view = View(self.root, self.update)
+        self.show()
+
+    # -- what is shown ----------------------------------------------------------------------------
+
+    @property
+    def run_name(self) -> str:
+        chosen = self.context.state.get("focus", self.context.selected[0])
+        return chosen if chosen in self.context.selected else self.context.selected[0]
+
+    @property
+    def feed(self) -> Feed:
+        name = self.run_name
+        if name not in self.feeds:
+            self.feeds[name] = Feed(self.context, name, self._draw)
+            self.feeds[name].progress = self.progress
+        return self.feeds[name]
+
+    def show(self) -> None:
+        """The chosen iteration's search; the invitation where none is chosen."""
+        k, count = self.context.iteration, self.context.run(self.run_name).rows("scalars")
+        if k != self._shown:
+            self._shown, self.first = k, 0
+        if k is None or k >= count:
+            self._invite(count)
+            return
+        self.feed.want(k, k + 1, "batch", at_once=True)
+        self._draw()
+
+    def step(self, by: int) -> None:
+        """The next or the previous iteration; the first or last where none is chosen."""
+        count = self.context.run(self.run_name).rows("scalars")
+        if count:
+            k = self.context.iteration
+            start = (0 if by > 0 else count - 1) if k is None else k + by
+            self.context.iteration = min(max(start, 0), count - 1)
+
+    def update(self) -> None:
+        k = self.context.iteration
+        if k is not None and self._story is None:
+            self.show()
+
+    def _draw(self) -> None:
+        k, run = self.context.iteration, self.context.run(self.run_name)
+        if k is None or k >= run.rows("scalars"):
+            return
+        story = self._story = tell(run, k, self.feed.segments(k, k + 1, "batch"), *self.log)
+        caption = story.caption
+        if self.feed.error:
+            caption += " · no segment"
+        if len(self.context.selected) > 1:
+            caption = f"{self.run_name}: {caption}"
+        card.retitle(self.root, title=story.title, caption=caption)
+        self._axes(story)
+        count = len(story.contents)
+        shown = story.contents[self.first : self.first + MOST]
+        self._facets(len(shown))
+        for facet, content in zip(self.facets, shown, strict=False):
+            facet.show(content)
+        self.more.visible = count > MOST
+        self.more.label = f"Plots {self.first + 1}–{self.first + len(shown)} of {count}: show the next"
+        self.words.text = _as_text(story)
+
+    def _axes(self, story: Story) -> None:
+        """Scales before ranges: a log axis must never see a range that holds 0."""
+        for facet in self.facets:
+            self._scale(facet, story)
+        self.x_range.update(start=story.x[0], end=story.x[1])
+        self.y_range.update(start=story.y[0], end=story.y[1])
+        self._log_x.active, self._log_y.active = story.log_x, story.log_y
+
+    def _scale(self, facet: Facet, story: Story) -> None:
+        figures.set_scale(facet.figure, "x", "log" if story.log_x else "linear")
+        figures.set_scale(facet.figure, "y", "log" if story.log_y else "linear")
+        facet.figure.yaxis.ticker.desired_num_ticks = 3
+
+    def _facets(self, count: int) -> None:
+        """As many plots as are needed: made once, kept, shown and hidden."""
+        new = [self._new_facet(index) for index in range(len(self.facets), count)]
+        if new:
+            self.facets += new
+            self.stack.children = [*self.stack.children, *(facet.root for facet in new)]
+        for index, facet in enumerate(self.facets):
+            facet.root.visible = index < count
+            facet.last(index == count - 1)
+
+    def _new_facet(self, index: int) -> Facet:
+        facet = Facet(self.context, f"details_{index}", self.x_range, self.y_range, self.crosshair)
+        if self._story is not None:
+            self._scale(facet, self._story)
+        page(self.context).style(facet.root)
+        return facet
+
+    def _invite(self, count: int) -> None:
+        self._story = None
+        words = "Tap a dot of the error curve, or press → on the keyboard." if count else "No iteration yet."
+        card.retitle(self.root, title="Line search", caption=words)
+        self._facets(0)
+        self.more.visible, self.words.text = False, ""
+        self.progress.done()
+
+    # -- controls ---------------------------------------------------------------------------------
+
+    def _controls(self) -> list:
+        copy = self._button("Copy", "details_copy", "Copy the values as text")
+        copy.js_on_event("button_click", CustomJS(args={"words": self.words}, code=COPY))
+        self._log_x = self._toggle("Log η", "details_logx", 0)
+        self._log_y = self._toggle("Log J", "details_logy", 1)
+        back = self._button("‹", "details_previous", "Previous iteration (←)", lambda: self.step(-1))
+        forth = self._button("›", "details_next", "Next iteration (→)", lambda: self.step(1))
+        return [back, forth, self._log_x, self._log_y, copy]
+
+    def _toggle(self, label: str, name: str, index: int) -> Toggle:
+        toggle = Toggle(label=label, name=name, css_classes=["gd-quiet"], stylesheets=[self.context.sheet])
+
+        def changed(attribute, old, active) -> None:
+            if self._story and active != (self._story.log_x, self._story.log_y)[index]:
+                self.log[index] = active
+                self._draw()
+
+        toggle.on_change("active", changed)
+        return toggle
+
+    def _button(self, label: str, name: str, title: str, action=None) -> Button:
+        button = Button(
+            label=label,
+            name=name,
+            css_classes=["gd-quiet"],
+            stylesheets=[self.context.sheet],
+            html_attributes={"title": title},
+        )
+        if action:
+            button.on_click(action)
+        return button
+
+    def _turn(self) -> None:
+        """The next page of plots; after the last the first."""
+        count = len(self._story.contents) if self._story else 0
+        self.first = self.first + MOST if self.first + MOST < count else 0
+        self._draw()
+
+    def _cancel(self) -> None:
+        for feed in self.feeds.values():
+            feed.cancel()
+
+    def _table(self) -> Table:
+        return self._story.table if self._story else Table({}, {}, {})
+
+
+def _as_text(story: Story) -> str:
+    lines = [story.title, story.caption]
+    lines += [f"{item.badge} {item.heading}: {item.words}".strip() for item in story.contents]
+    return "\n".join(lines)

@@ -1,0 +1,197 @@
+"""Line searches over runs: loose ends, evaluations, steepness, curvature and jumps against B and K.
+
+Every selected run is one row and one point; the setting on the x axis and the measure on the y axis are
+the reader's. Becker 2019, section 3.2 (its outlook); the experiment `galaxy_sweep` gives the runs.
+"""
+
+from bokeh.models import (
+    ColumnDataSource,
+    DataTable,
+    HoverTool,
+    NumberFormatter,
+    Range1d,
+    ScientificFormatter,
+    Select,
+    StringFormatter,
+    TableColumn,
+)
+
+from gdlab.analysis import descents, steps
+from gdlab.records import Table
+from gdlab.store import StoreError
+from server import card, figures
+from server.context import Context, View
+from server.curve.page import page
+
+MOST = 20_000  # iterations of a run that are counted
+SETTINGS = {
+    "batches": "B, batches per epoch",
+    "descent_length": "K, iterations per batch",
+    "ratio": "KB, as K / batch size",
+}
+MEASURES = {
+    "evaluations": "evaluations per iteration",
+    "loose_share": "share of loose ends",
+    "phase_two_share": "share in phase two",
+    "steepness": "steepness |φ′(0)|, median",
+    "curvature": "curvature φ″(0), median",
+    "jump": "largest jump",
+    "jump_ratio": "largest jump / median drop",
+}
+
+
+def build(context: Context) -> View:
+    """Table and plot of the selected runs that have line searches; nothing with fewer than two."""
+    names = [name for name in context.selected if _searches(context, name)]
+    if len(names) < 2:
+        return View(card.box(context, classes=["gd-none"], visible=False, name="measures"), lambda: None)
+    return _Measures(context, names).view
+
+
+def _searches(context: Context, name: str) -> bool:
+    run = context.run(name)
+    return "ls_eval" in run.arrays and run.rows("ls_eval") > 0
+
+
+class _Measures:
+    def __init__(self, context: Context, names: list[str]):
+        self.context, self.names = context, names
+        self.result = Table({}, {}, {})
+        self._known: dict[tuple, dict] = {}
+        self.source = ColumnDataSource({"run": [], "x": [], "y": [], "colour": []}, name="measures_points")
+        self.rows = ColumnDataSource(
+            {name: [] for name in ("run", *SETTINGS, *MEASURES)}, name="measures_rows"
+        )
+        state = context.state
+        x = state.get("setting", "batches", choices=tuple(SETTINGS))
+        y = state.get("measure", "evaluations", choices=tuple(MEASURES))
+        self.x = self._select("Setting", "measures_x", SETTINGS, x, "setting")
+        self.y = self._select("Measure", "measures_y", MEASURES, y, "measure")
+        self.figure = self._figure()
+        body = card.box(context, self.figure, self._table(), classes=["gd-body"])
+        page(context).style(body)
+        self.root = card.card(
+            context,
+            "Line searches of the runs",
+            "Every point is a run; medians and shares over all its iterations.",
+            body,
+            name="measures",
+            figures=[self.figure],
+            csv=lambda: self.result,
+            controls=[self.x, self.y],
+            span=8,
+        )
+        context.on("theme", self._draw)
+        context.on("colour", lambda run: self._draw())
+        self.view = View(self.root, self.update)
+        self.update()
+
+    def update(self) -> None:
+        """Counts runs that have grown; the others are known."""
+        rows = []
+        for name in self.names:
+            try:
+                run = self.context.run(name)
+                rows.append((name, descents.setting(run.config), self._totals(name, run)))
+            except StoreError:
+                continue
+        self.result = descents.over_runs(rows)
+        self._draw()
+
+    def _totals(self, name: str, run) -> dict:
+        count = min(run.rows("scalars"), MOST)
+        key = (name, count, run.generation)
+        if key not in self._known:
+            record = run.table("steps", 0, count), run.table("evaluations", 0, count)
+            self._known[key] = descents.totals(descents.per_iteration(*record))
+        return self._known[key]
+
+    def _draw(self) -> None:
+        columns = self.result.columns
+        x, y = columns[self.x.value], columns[self.y.value]
+        colours = [self.context.colour(name) for name in columns["run"]]
+        self.source.data = {"run": columns["run"], "x": x, "y": y, "colour": colours}
+        self.rows.data = {name: columns[name] for name in self.rows.data}
+        self.figure.xaxis.axis_label, self.figure.yaxis.axis_label = (
+            SETTINGS[self.x.value],
+            MEASURES[self.y.value],
+        )
+        scale = steps.axis_scale(y) if self.y.value in ("steepness", "curvature", "jump_ratio") else "linear"
+        figures.set_scale(self.figure, "y", scale)
+        low, high = steps.view_range(y, scale, margin=0.12)
+        self.figure.y_range.update(start=low, end=high)
+        low, high = steps.view_range(x, "linear", margin=0.12)
+        self.figure.x_range.update(start=low, end=high)
+
+    # -- parts ------------------------------------------------------------------------------------
+
+    def _figure(self):
+        plot = figures.figure(
+            "measures_figure",
+            height=260,
+            x_range=Range1d(0, 1),
+            y_range=Range1d(0, 1),
+            x_label="B",
+            y_label="evaluations",
+        )
+        dots = plot.scatter("x", "y", source=self.source, size=10, fill_color="colour", line_width=1)
+        self.context.paint(dots.glyph, line_color="card")
+        plot.add_tools(
+            HoverTool(renderers=[dots], visible=False, tooltips=[("run", "@run"), ("value", "@y")])
+        )
+        figures.set_scale(plot, "x", "count")
+        return plot
+
+    def _select(self, title: str, name: str, choices: dict, value: str, key: str) -> Select:
+        select = Select(
+            name=name,
+            options=list(choices.items()),
+            value=value,
+            width=190,
+            stylesheets=[self.context.sheet],
+            html_attributes={"title": title},
+        )
+
+        def changed(attribute, old, new) -> None:
+            self.context.state.set(key, new)
+            self._draw()
+
+        select.on_change("value", changed)
+        return select
+
+    def _table(self) -> DataTable:
+        number = {"precision": 3, "power_limit_low": -2, "power_limit_high": 4, "nan_format": "–"}
+        columns = [
+            TableColumn(field="run", title="run", formatter=StringFormatter(nan_format="–"), width=150)
+        ]
+        columns += [
+            TableColumn(
+                field=name,
+                title=title.split(",")[0],
+                formatter=NumberFormatter(format="0,0", nan_format="–"),
+                width=60,
+            )
+            for name, title in SETTINGS.items()
+        ]
+        columns += [
+            TableColumn(
+                field=name,
+                title=name.removesuffix("_share").replace("_", " "),
+                formatter=ScientificFormatter(**number),
+                width=80,
+            )
+            for name in MEASURES
+        ]
+        return DataTable(
+            source=self.rows,
+            columns=columns,
+            name="measures_table",
+            index_position=None,
+            autosize_mode="force_fit",
+            reorderable=False,
+            row_height=26,
+            height=30 + 26 * min(len(self.names), 10),
+            sizing_mode="stretch_width",
+            css_classes=["gd-small-table"],
+            stylesheets=[self.context.sheet, page(self.context).sheet],
+        )

@@ -1,0 +1,200 @@
+"""All runs under the folder: found by a regular expression, sorted by what matters, opened by a click.
+
+The list comes from the commit records alone, no array is read. Filtering and sorting happen in the
+browser, so a pattern keeps applying to runs that appear later. A run that cannot be read stands in
+the list with its error.
+"""
+
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+from bokeh.models import (
+    Button,
+    CDSView,
+    CheckboxGroup,
+    ColumnDataSource,
+    CustomJS,
+    CustomJSFilter,
+    DataTable,
+    InlineStyleSheet,
+    TextInput,
+    Toggle,
+)
+
+from gdlab.records import Table
+from server import card, hyper
+from server.context import Context, View
+from server.views import runs_columns as columns
+
+FILTER = "return gdlab.filter(source, pattern.value_input, message)"
+TABLE_CSS = (Path(__file__).parents[1] / "static" / "table.css").read_text(encoding="utf-8")
+MAX_PARAMETERS = 8  # columns of hyper-parameters; the rest is found by the filter
+
+EMPTY = """There are no runs in this folder yet. Record one:
+
+python -m gdlab experiment=rosenbrock hydra.run.dir={root}/rosenbrock
+
+It appears here by itself."""
+
+
+def build(context: Context) -> View:
+    """The run list, or how to get a first run; selecting runs and opening them."""
+    return RunList(context).view()
+
+
+class RunList:
+    """The list of one page. Rows keep their order between refreshes: new runs are added at the end."""
+
+    def __init__(self, context: Context):
+        self.context = context
+        self.names: list[str] = []
+        self.parameters: list[str] = []
+        self.source = ColumnDataSource(name="runs_source")
+        self.message = card.text("", "gd-caption", name="filter_message")
+        self.pattern = TextInput(
+            name="filter",
+            value=context.state.get("filter", ""),
+            value_input=context.state.get("filter", ""),
+            placeholder="Filter by regular expression: name, state, sigma=0.05 …",
+            css_classes=["gd-filter"],
+            stylesheets=[context.sheet],
+        )
+        self.table = self._table()
+        self.open = self._button("Open descent", "runs_open", primary=True)
+        self.compare = self._button("Compare", "runs_compare")
+        self.clear = self._button("Clear", "runs_clear")
+        self.choose = CheckboxGroup(
+            name="runs_columns",
+            inline=True,
+            visible=False,
+            css_classes=["gd-checks"],
+            stylesheets=[context.sheet],
+        )
+        self.empty = card.empty_card(context, "No runs", EMPTY.format(root=context.root), name="runs_empty")
+        self.card = self._card()
+        self._listen()
+        self.update()
+
+    def view(self) -> View:
+        """What the page shows and refreshes."""
+        return View(card.grid(self.context, self.card, self.empty, name="runs"), self.update)
+
+    # -- data -------------------------------------------------------------------------------------
+
+    def update(self) -> None:
+        """Reads the listing again; selection, filter, sorting and widths stay."""
+        listed = dict(self.context.cache.listing().runs)
+        known = [name for name in self.names if name in listed]
+        new = sorted(listed.keys() - set(known), key=lambda name: _started(listed[name]), reverse=True)
+        chosen = {self.names[i] for i in self.source.selected.indices} | (
+            set() if self.names else set(self.context.state.get_all("run"))
+        )
+        self.names = known + new
+        summaries = [listed[name] for name in self.names]
+        configs = [hyper.flatten(s["hyperparameters"]) for s in summaries if isinstance(s, dict)]
+        parameters = hyper.telling(configs, MAX_PARAMETERS)
+        self.source.data = columns.data(self.names, summaries, parameters, now=time.time())
+        self.source.selected.indices = [i for i, name in enumerate(self.names) if name in chosen]
+        if parameters != self.parameters or not self.table.columns:
+            self.parameters = parameters
+            self.table.columns = columns.columns(parameters)
+            self.choose.labels = columns.titles(parameters)
+            self._hide(self.context.state.get_all("hide"))
+        self.card.visible, self.empty.visible = bool(self.names), not self.names
+
+    def csv(self) -> Table:
+        """The whole list with every hyper-parameter that differs."""
+        data = {name: np.asarray(values) for name, values in self.source.data.items() if name != "search"}
+        return Table(data, dict.fromkeys(data, ("run",)), {})
+
+    # -- parts ------------------------------------------------------------------------------------
+
+    def _table(self) -> DataTable:
+        keep = CustomJSFilter(args={"pattern": self.pattern, "message": self.message}, code=FILTER)
+        view = CDSView(filter=keep)
+        self.pattern.js_on_change(
+            "value_input", CustomJS(args={"view": view}, code="view.filter.change.emit()")
+        )
+        table = DataTable(
+            source=self.source,
+            view=view,
+            name="runs_table",
+            columns=[],
+            selectable="checkbox",
+            index_position=None,
+            autosize_mode="none",
+            reorderable=False,
+            scroll_to_selection=False,
+            row_height=32,
+            sizing_mode="stretch_width",
+            css_classes=["gd-table"],
+            stylesheets=[self.context.sheet, InlineStyleSheet(css=TABLE_CSS)],
+        )
+        return table
+
+    def _button(self, label: str, name: str, *, primary: bool = False) -> Button:
+        return Button(
+            label=label,
+            name=name,
+            disabled=True,
+            css_classes=["gd-primary" if primary else "gd-quiet"],
+            stylesheets=[self.context.sheet],
+        )
+
+    def _card(self):
+        toggle = Toggle(
+            label="Columns", name="runs_choose", css_classes=["gd-quiet"], stylesheets=[self.context.sheet]
+        )
+        toggle.js_link("active", self.choose, "visible")
+        bar = card.row(
+            self.context, self.pattern, self.message, classes=["gd-bar"], sizing_mode="stretch_width"
+        )
+        body = card.box(self.context, bar, self.choose, self.table, classes=["gd-list"])
+        return card.card(
+            self.context,
+            "Runs",
+            f"Everything recorded under {self.context.root}. Tick runs, or click a name to open its descent.",
+            body,
+            name="runs_card",
+            csv=self.csv,
+            controls=[self.clear, self.compare, self.open, toggle],
+        )
+
+    # -- events -----------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        self.pattern.on_change(
+            "value_input", lambda attr, old, new: self.context.state.set("filter", new or None)
+        )
+        self.source.selected.on_change("indices", lambda attr, old, new: self._selected(new))
+        self.choose.on_change("active", lambda attr, old, new: self._chosen(new))
+        self.open.on_click(lambda: self._show("descent"))
+        self.compare.on_click(lambda: self._show("compare"))
+        self.clear.on_click(lambda: self.source.selected.update(indices=[]))
+
+    def _selected(self, indices: list[int]) -> None:
+        count = sum(0 <= i < len(self.names) for i in indices)
+        self.open.disabled = self.clear.disabled = count == 0
+        self.compare.disabled = count < 2
+        self.open.label = "Open descent" if count < 2 else f"Open {count} descents"
+
+    def _show(self, page: str) -> None:
+        names = [self.names[i] for i in self.source.selected.indices if 0 <= i < len(self.names)]
+        if names:
+            self.context.open_runs(names, page)
+
+    def _hide(self, fields) -> None:
+        for column in self.table.columns:
+            column.visible = column.field not in fields
+        self.choose.active = [i for i, column in enumerate(self.table.columns) if column.visible]
+
+    def _chosen(self, active: list[int]) -> None:
+        hidden = [column.field for i, column in enumerate(self.table.columns) if i not in active]
+        self._hide(hidden)
+        self.context.state.set("hide", hidden)
+
+
+def _started(summary) -> float:
+    return (summary.get("started") or -math.inf) if isinstance(summary, dict) else -math.inf

@@ -1,0 +1,84 @@
+"""The other end of `server.worker`: the process that imports JAX and computes.
+
+It reads ("run", id, path, probe, options), ("cancel", id) and ("warm",) from its link and writes
+("progress" | "done" | "error" | "cancelled", id, ...). It ends when the server does.
+"""
+
+import importlib
+import logging
+import math
+import os
+import signal
+import time
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+
+REPORT_EVERY = 0.05  # s between reports of progress: more would only load the page
+
+log = logging.getLogger(__name__)
+
+
+class Cancelled(BaseException):
+    """Not an Exception, so that a probe's own error handling lets it pass."""
+
+
+def serve(link: Connection, target: str | Callable) -> None:
+    """Answers requests until the link closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's business
+    os.nice(5)  # the page comes first
+    try:
+        while True:
+            message = link.recv()
+            if message[0] == "run":
+                link.send(_answer(link, target, *message[1:]))
+            elif message[0] == "warm":
+                _warm(target)
+    except (EOFError, OSError):
+        return
+
+
+def _answer(link: Connection, target, identity: int, path: str, probe: str, options: dict) -> tuple:
+    try:
+        table = _function(target)(path, probe, options, _reporter(link, identity))
+    except Cancelled:
+        return ("cancelled", identity)
+    except (EOFError, BrokenPipeError):
+        raise
+    except Exception as error:
+        if isinstance(error, (ValueError, OSError)) or type(error).__module__.startswith("gdlab."):
+            return ("error", identity, str(error))  # said in words for the reader
+        log.error("probe %r of %s failed\n%s", probe, path, traceback.format_exc())
+        return ("error", identity, f"{type(error).__name__}: {error}")
+    return ("done", identity, table)
+
+
+def _reporter(link: Connection, identity: int) -> Callable[[float, str], None]:
+    last = -math.inf
+
+    def progress(fraction: float, text: str = "") -> None:
+        """Reports how far the work is, in [0, 1]; raises `Cancelled` when it is not wanted any more."""
+        nonlocal last
+        while link.poll():
+            message = link.recv()
+            if message == ("cancel", identity):
+                raise Cancelled
+        if (now := time.monotonic()) - last >= REPORT_EVERY:
+            last = now
+            link.send(("progress", identity, min(max(float(fraction), 0.0), 1.0), str(text)))
+
+    return progress
+
+
+def _warm(target) -> None:
+    try:
+        _function(target)
+    except Exception:
+        log.error("the worker could not import %s\n%s", target, traceback.format_exc())
+
+
+def _function(target) -> Callable:
+    if callable(target):
+        return target
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(module), name)

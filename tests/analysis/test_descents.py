@@ -1,0 +1,95 @@
+"""Counts, steepness, curvature and jumps per descent, against the function they were measured on."""
+
+import numpy as np
+import pytest
+
+from gdlab.analysis import descents
+from gdlab.records import IDLE
+from tests.analysis import numpy_descent as reference
+
+
+@pytest.fixture(scope="module")
+def descent():
+    record = reference.descend(reference.shifted_bowls, (2.0, 2.0), steps=12, length=4)
+    steps, evaluations = reference.tables(record)
+    return record, steps, evaluations, descents.per_iteration(steps, evaluations)
+
+
+def test_steepness_and_curvature_are_those_of_the_ray(descent):
+    record, _, _, table = descent
+    for k in range(12):
+        theta, d, batch = record.path[k], record.directions[k], k // 4
+        h = 1e-4 / np.linalg.norm(d)
+        slope = [reference.shifted_bowls(theta + s * h * d, batch)[1] @ d for s in (-1, 0, 1)]
+        assert table.columns["steepness"][k] == pytest.approx(abs(slope[1]))
+        # Hermite errs by h^2 / 12 times a fourth derivative, slopes by h / 2 times a third one, at most.
+        exact, widest = (slope[2] - slope[0]) / (2 * h), record.scalars[k, 6]
+        bound = widest**2 / 12 * 40.5 * np.sum(d**4) + widest / 2 * 13.5 * np.sum(np.abs(d) ** 3)
+        assert table.columns["curvature"][k] == pytest.approx(exact, rel=1e-5, abs=bound)
+
+
+def test_curvature_of_a_parabola_is_exact():
+    stretch = np.array([1.0, 4.0])
+    record = reference.descend(lambda t, b: (float(t @ (stretch * t)), 2 * stretch * t), (3.0, 1.0), steps=2)
+    table = descents.per_iteration(*reference.tables(record))
+    for k in range(2):
+        d = record.directions[k]
+        assert table.columns["curvature"][k] == pytest.approx(2 * d @ (stretch * d), rel=1e-6)
+
+
+def test_per_descent_counts_and_jumps(descent):
+    record, steps, evaluations, table = descent
+    rows = descents.per_descent(table).columns
+    assert rows["descent"].tolist() == [0, 1, 2] and rows["start"].tolist() == [0, 4, 8]
+    assert rows["iterations"].tolist() == [4, 4, 4]
+    assert np.isnan(rows["jump"][0])
+    theta = record.path[4]
+    jump = reference.shifted_bowls(theta, 1)[0] - reference.shifted_bowls(theta, 0)[0]
+    assert rows["jump"][1] == pytest.approx(jump)
+    assert (rows["evaluations"] * 4).sum() == pytest.approx(len(evaluations.columns["eta"]))
+    assert rows["loose_ends"].sum() == (steps.columns["step_size_max"] > steps.columns["step_size"]).sum()
+    assert np.all(rows["drop"] > 0)
+
+
+def test_idle_iterations_do_not_count(descent):
+    _, steps, evaluations, _ = descent
+    columns = {name: values.copy() for name, values in steps.columns.items()}
+    columns["status"][3] = IDLE
+    rows = descents.per_descent(descents.per_iteration(steps._replace(columns=columns), evaluations)).columns
+    assert rows["iterations"].tolist() == [3, 4, 4]
+
+
+def test_histogram_counts_every_iteration(descent):
+    _, steps, _, table = descent
+    histogram = descents.evaluation_histogram(table).columns
+    counts = steps.columns["evaluations"][:-1]
+    assert histogram["iterations"].sum() == 12
+    assert (histogram["evaluations"] * histogram["iterations"]).sum() == counts.sum()
+    assert histogram["evaluations"][-1] == counts.max()
+
+
+def test_totals_agree_with_the_parts(descent):
+    _, _, _, table = descent
+    totals, rows = descents.totals(table), descents.per_descent(table).columns
+    assert totals["iterations"] == 12 and totals["loose_ends"] == rows["loose_ends"].sum()
+    assert totals["jump"] == np.nanmax(rows["jump"])
+    assert totals["jump_ratio"] == pytest.approx(totals["jump"] / totals["drop"])
+
+
+def test_settings_come_from_the_configuration():
+    found = descents.setting({"train": {"steps": 120, "batches": 3, "descent_length": 20}})
+    assert found == {"batches": 3, "descent_length": 20, "ratio": 60}
+    assert descents.setting({"train": {"steps": 120, "batches": 1}})["descent_length"] == 120
+    assert descents.setting({"train": {"steps": 9, "batches": 4}})["descent_length"] == 1
+    assert np.isnan(descents.setting({"train": {"batch_size": 64, "descent_length": 5}})["batches"])
+
+
+def test_runs_side_by_side(descent):
+    _, _, _, table = descent
+    totals = descents.totals(table)
+    rows = descents.over_runs(
+        [("a", descents.setting({}), totals), ("b", descents.setting({}), totals)]
+    ).columns
+    assert rows["run"].tolist() == ["a", "b"]
+    assert rows["loose_share"].tolist() == [totals["loose_ends"] / 12] * 2
+    assert list(descents.over_runs([]).columns) == ["run"]

@@ -1,0 +1,134 @@
+"""A real server, a real browser; a test fails on any error in the page, its console or the server's log."""
+
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "server"))
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+READY = "document.documentElement.dataset.ready === 'yes' && Bokeh.documents[0].is_idle"
+TIMEOUT = 60_000  # ms; a loaded machine is slow, not wrong
+
+
+class Server:
+    """`python -m server RUNS` on a free port; `log` collects what it prints."""
+
+    def __init__(self, runs: Path):
+        command = [sys.executable, "-m", "server", str(runs), "--port", "0", "--no-browser"]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        self.runs, self.log, self._address = runs, [], threading.Event()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        if not self._address.wait(30):
+            raise RuntimeError("the server did not start:\n" + "".join(self.log))
+
+    def _read(self) -> None:
+        for line in self.process.stdout:
+            self.log.append(line)
+            if match := re.search(r"http://localhost:\d+/server", line):
+                self.address = match[0]
+                self._address.set()
+
+    def url(self, **query) -> str:
+        return f"{self.address}?{urlencode(query, doseq=True)}"
+
+    def errors(self) -> list[str]:
+        return [line for line in self.log if re.search(r"ERROR|Traceback|WARNING.*exception", line)]
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(10)
+        self._reader.join(5)
+        self.process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.fail("no Chromium found; on Debian: apt-get install -y --no-install-recommends chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def serve():
+    """serve(folder) -> Server, one per folder, all ended with the session."""
+    servers: dict[Path, Server] = {}
+
+    def start(runs: Path) -> Server:
+        if runs not in servers:
+            servers[runs] = Server(runs)
+        return servers[runs]
+
+    yield start
+    for server in servers.values():
+        server.stop()
+
+
+@pytest.fixture
+def visit(browser, serve):
+    """visit(folder, width=1440, **query) -> Page that has loaded; checks for errors afterwards."""
+    pages: list[tuple[Page, list[str], Server, int]] = []
+
+    def open_page(runs: Path, *, width: int = 1440, theme: str | None = "light", **query) -> Page:
+        server = serve(runs)
+        context = browser.new_context(viewport={"width": width, "height": 900}, accept_downloads=True)
+        page = context.new_page()
+        page.set_default_timeout(TIMEOUT)
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(f"page error: {error}"))
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("dialog", lambda dialog: (errors.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        pages.append((page, errors, server, len(server.errors())))
+        page.goto(server.url(**({"theme": theme} if theme else {}), **query))
+        page.wait_for_function(READY)
+        return page
+
+    yield open_page
+    for page, errors, server, known in pages:
+        page.context.close()
+        assert not errors
+        assert server.errors()[known:] == []
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory) -> Path:
+    """A folder with a sweep of four, a run whose name is HTML, a diverged and a damaged one."""
+    import make_runs
+
+    root = tmp_path_factory.mktemp("runs")
+    for sigma in (0.011, 0.2):
+        for seed in (0, 1):
+            make_runs.make(root / "sweep" / f"sigma={sigma},seed={seed}", sigma=sigma, seed=seed)
+    make_runs.make(root / "<img src=x onerror=alert(1)>", seed=3)
+    make_runs.make(root / "wood", problem="wood", state="diverged")
+    make_runs.damage(root / "broken")
+    return root
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> Path:
+    """Real runs, trained by the command line: a descent with noise, one on mini-batches, one by Adam."""
+    root = tmp_path_factory.mktemp("trained")
+    for name, *options in (
+        ("rosenbrock", "experiment=rosenbrock"),
+        ("galaxy", "experiment=galaxy_minibatch", "train.steps=45"),
+        ("adam", "problem=rosenbrock", "optimizer=adam", "precision=float64", "train.steps=30"),
+    ):
+        command = [sys.executable, "-m", "gdlab", *options, f"hydra.run.dir={root / name}"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    return root

@@ -1,0 +1,293 @@
+"""The enhanced error curve in a real browser: from afar, near, filtered, live, exported."""
+
+import csv
+
+import make_runs
+import numpy as np
+import pytest
+
+from gdlab import store
+from tests.browser.gestures import column, drawn, middle, position, still, value, wait, x_range
+
+pytestmark = pytest.mark.browser
+
+SEGMENTS = "data('curve_segments', 'iteration').length + data('curve_noisy', 'iteration').length"
+
+
+def text(page, name: str) -> str:
+    return value(page, f"model('{name}').text")
+
+
+def open_curve(visit, trained, name: str, **query):
+    page = visit(trained, run=name, page="descent", **query)
+    drawn(page, "curve_figure")
+    return page
+
+
+def with_segments(page, count: int):
+    wait(page, f"{SEGMENTS} === {count}")
+    return page
+
+
+def steps(trained, name: str) -> dict:
+    return store.open_run(trained / name).table("steps").columns
+
+
+def test_every_dot_is_there_on_a_log_axis_and_segments_join_them(visit, trained):
+    page = open_curve(visit, trained, "rosenbrock")
+    record = steps(trained, "rosenbrock")
+    assert column(page, "curve_dots", "loss") == record["loss"].tolist()
+    assert value(page, "model('curve_figure').y_scale.type") == "LogScale"
+    moved = np.flatnonzero(record["step_size"] > 0)
+    with_segments(page, len(moved))
+    for source in ("curve_segments", "curve_noisy"):
+        lines = zip(*(column(page, source, name) for name in ("iteration", "xs", "ys")), strict=True)
+        for k, xs, ys in lines:
+            assert ys[xs.index(k)] == record["loss"][k]
+            assert ys[xs.index(k + 1)] == record["loss_end"][k]
+
+
+def test_noise_is_marked_and_its_range_reported(visit, trained):
+    page = open_curve(visit, trained, "rosenbrock")
+    wait(page, "model('curve_caption').text.includes('numerical noise')")
+    noisy = column(page, "curve_noisy", "iteration")
+    assert noisy and min(noisy) > 20
+    assert column(page, "curve_noise", "x0") == noisy
+    assert f"Segments {min(noisy)}" in text(page, "curve_caption")
+
+
+def test_the_wheel_zooms_the_axis_follows_and_the_address_keeps_it(visit, trained):
+    page = open_curve(visit, trained, "rosenbrock")
+    before, height = x_range(page), x_range(page, "curve_y")
+    page.mouse.move(*middle(page, "curve_figure", 0.2))
+    page.mouse.wheel(0, -600)
+    wait(page, "new URLSearchParams(location.search).has('x0')")
+    after = x_range(page)
+    assert after[1] - after[0] < before[1] - before[0]
+    wait(page, f"model('curve_y').start > {height[0]} * 10")
+    page.reload()
+    drawn(page, "curve_figure")
+    assert x_range(page) == pytest.approx(after, rel=1e-6)
+
+
+def test_steps_of_zoom_back_and_reset(visit, trained):
+    page = open_curve(visit, trained, "rosenbrock")
+    whole = x_range(page)
+    page.get_by_role("button", name="+", exact=True).click()
+    wait(page, f"model('curve_x').end - model('curve_x').start < {0.6 * (whole[1] - whole[0])}")
+    once = x_range(page)
+    wait(page, "new URLSearchParams(location.search).has('x0')")
+    page.wait_for_function("(t) => performance.now() > t", arg=value(page, "performance.now()") + 450)
+    page.get_by_role("button", name="+", exact=True).click()
+    wait(page, f"model('curve_x').end - model('curve_x').start < {0.6 * (once[1] - once[0])}")
+    page.get_by_role("button", name="Back").click()
+    wait(page, f"Math.abs(model('curve_x').start - {once[0]}) < 1e-9")
+    page.get_by_role("button", name="Reset").click()
+    wait(page, f"Math.abs(model('curve_x').end - {whole[1]}) < 1e-9")
+    wait(page, "!new URLSearchParams(location.search).has('x0')")
+
+
+def test_dragging_pans_within_the_curve(visit, trained):
+    page = open_curve(visit, trained, "rosenbrock", x0=5, x1=15)
+    x, y = middle(page, "curve_figure")
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 120, y, steps=6)
+    page.mouse.up()
+    wait(page, "Number(new URLSearchParams(location.search).get('x0')) > 6")
+    low, high = x_range(page)
+    assert high - low == pytest.approx(10, rel=1e-3)
+
+
+def test_filters_hide_what_they_say(visit, trained):
+    page = open_curve(visit, trained, "rosenbrock")
+    record, trace = (
+        steps(trained, "rosenbrock"),
+        store.open_run(trained / "rosenbrock").table("evaluations").columns,
+    )
+    moved = np.flatnonzero(record["step_size"] > 0)
+    with_segments(page, len(moved))
+    page.get_by_role("button", name="Options").click()
+    page.get_by_label("loose ends").uncheck()
+    ends = "data('curve_segments', 'xs').map((xs) => xs.at(-1))"
+    wait(page, f"{ends}.every((x, i) => x <= data('curve_segments', 'iteration')[i] + 1)")
+    assert "Loose ends hidden" in text(page, "curve_caption")
+    page.get_by_label("only phase two").check()
+    shrunk = sorted(set(trace["iteration"][trace["phase"] == 2].tolist()) & set(moved.tolist()))
+    with_segments(page, len(shrunk))
+    assert (
+        sorted(column(page, "curve_segments", "iteration") + column(page, "curve_noisy", "iteration"))
+        == shrunk
+    )
+    wait(page, "new URLSearchParams(location.search).get('phase2') === '1'")
+    many = [k for k in shrunk if record["evaluations"][k] > 6]
+    value(page, "model('more_spinner').value = 6")
+    with_segments(page, len(many))
+    assert 0 < len(many) < len(shrunk)
+
+
+def test_the_key_l_changes_the_axis_and_the_list_says_so(visit, trained):
+    page = open_curve(visit, trained, "rosenbrock")
+    page.keyboard.press("l")
+    wait(
+        page,
+        "model('curve_figure').y_scale.type === 'LinearScale' && model('scale_select').value === 'linear'",
+    )
+    wait(page, "new URLSearchParams(location.search).get('scale') === 'linear'")
+    value(page, "model('scale_select').value = 'symlog'")
+    wait(page, "model('curve_figure').left[0].ticker.type === 'FixedTicker'")
+    assert value(page, "model('curve_figure').left[0].axis_label") == "error (symlog)"
+    page.keyboard.press("l")
+    wait(page, "model('curve_figure').y_scale.type === 'LinearScale' && !model('log_toggle').active")
+
+
+def test_smoothing_keeps_the_raw_curve_behind(visit, trained):
+    page = open_curve(visit, trained, "rosenbrock", smooth=0.9, scale="linear")
+    record = steps(trained, "rosenbrock")["loss"]
+    assert len(column(page, "curve_smooth", "y")) == len(record) == len(column(page, "curve_dots", "y"))
+    total, mass, expected = 0.0, 0.0, []
+    for loss in record:
+        total, mass = 0.9 * total + loss, 0.9 * mass + 1
+        expected.append(total / mass)
+    assert column(page, "curve_smooth", "y") == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("query", "label", "first"),
+    [({"axis": "relative"}, "seconds since the start", 0.0), ({"logx": 1}, "iteration + 1", 1.0)],
+)
+def test_other_x_axes_place_the_same_dots_and_segments(visit, trained, query, label, first):
+    page = open_curve(visit, trained, "rosenbrock", **query)
+    assert value(page, "model('curve_figure').below[0].axis_label") == label
+    x = column(page, "curve_dots", "x")
+    assert x[0] == first and x == sorted(x)
+    wait(page, f"{SEGMENTS} > 10")
+    lines = zip(
+        column(page, "curve_segments", "iteration"), column(page, "curve_segments", "xs"), strict=True
+    )
+    for k, xs in lines:
+        assert min(abs(point - x[k]) for point in xs) < 1e-9 + 1e-6 * abs(x[k])
+
+
+def test_hovering_a_dot_shows_its_values_in_the_colours_of_the_theme(visit, trained):
+    page = open_curve(visit, trained, "rosenbrock", theme="dark")
+    losses = steps(trained, "rosenbrock")["loss"]
+    with_segments(page, len(np.flatnonzero(steps(trained, "rosenbrock")["step_size"] > 0)))
+    still(page, "curve_figure")
+    x, y = position(page, "curve_figure", 10, losses[10])
+    page.mouse.move(x - 30, y + 40)
+    page.mouse.move(x, y + 40, steps=4)
+    tip = page.locator(".bk-Tooltip")
+    tip.wait_for()
+    assert f"{losses[10]:.6g}" in tip.locator(".bk-tooltip-content").inner_text()
+    assert tip.evaluate("(el) => getComputedStyle(el).backgroundColor") == "rgb(26, 30, 37)"
+
+
+def test_where_the_batch_changes_a_dot_has_two_values_and_a_line_marks_it(visit, trained):
+    page = open_curve(visit, trained, "galaxy")
+    assert column(page, "curve_descents", "x") == [20, 40]
+    record = steps(trained, "galaxy")
+    assert column(page, "curve_before", "y") == [record["loss_end"][19], record["loss_end"][39]]
+    assert record["loss_end"][19] != record["loss"][20]
+    wait(page, "model('galaxy_0_bars_2') != null && data('galaxy_0_bars_2', 'top').length > 10")
+    assert sum(column(page, "galaxy_0_bars_0", "top")) == 480
+    assert len(column(page, "galaxy_0_points_1", "x")) == 480
+
+
+def test_the_map_has_contours_and_the_path_and_its_dots_can_be_tapped(visit, trained):
+    page = open_curve(visit, trained, "rosenbrock")
+    wait(page, "data('map_image', 'image').length === 1 && data('map_contours', 'xs').length > 5")
+    x, y = (column(page, "map_path", name) for name in "xy")
+    assert (x[0], y[0]) == (-1.2, 1.0)
+    value(page, "Bokeh.index.find_one(model('map_figure')).el.scrollIntoView()")
+    still(page, "map_figure")
+    page.mouse.click(*position(page, "map_figure", x[3], y[3]))
+    wait(page, "new URLSearchParams(location.search).get('k') === '3'")
+    wait(page, "data('map_chosen', 'x').length === 1")
+
+
+def test_a_change_of_theme_reaches_segments_and_map(visit, trained):
+    page = open_curve(visit, trained, "rosenbrock")
+    wait(page, "data('map_image', 'image').length === 1")
+    low = value(page, "model('map_bar').color_mapper.palette[0]")
+    lines = "model('curve_figure').renderers.filter((r) => r.glyph.type === 'MultiLine')"
+    colours = f"{lines}.map((r) => r.glyph.line_color.value)"
+    light = value(page, colours)
+    page.locator("#gd-theme").click()
+    wait(page, f"model('map_bar').color_mapper.palette[0] !== '{low}'")
+    dark = value(page, colours)
+    assert light[0] == "#1d2430" and dark[0] == "#c8ced8" and len(set(light) & set(dark)) == 0
+
+
+@pytest.mark.parametrize("kind", ["SVG", "PNG", "CSV"])
+def test_the_curve_is_saved(visit, trained, kind, tmp_path):
+    page = open_curve(visit, trained, "rosenbrock")
+    menu = page.locator("[title='Save as SVG, PNG, CSV']").first
+    menu.locator("button").first.click()
+    with page.expect_download() as saved:
+        menu.get_by_text(kind, exact=True).click()
+    path = tmp_path / "file"
+    saved.value.save_as(path)
+    assert saved.value.suggested_filename == f"rosenbrock_curve.{kind.lower()}"
+    content = path.read_bytes()
+    if kind == "CSV":
+        rows = list(csv.DictReader(content.decode().splitlines()))
+        assert [float(row["loss"]) for row in rows] == steps(trained, "rosenbrock")["loss"].tolist()
+    else:
+        assert content.startswith(b"\x89PNG") if kind == "PNG" else b"<svg" in content
+
+
+def test_a_live_run_grows_without_moving_the_window(visit, tmp_path):
+    with make_runs.begin(tmp_path / "runs" / "live") as writer:
+        make_runs.append(writer, 0, 400)
+        page = visit(tmp_path / "runs", run="live", page="descent", x0=10, x1=390)
+        drawn(page, "curve_figure")
+        assert x_range(page) == (10, 390)
+        make_runs.append(writer, 400, 400)
+        wait(page, "Math.max(...data('curve_strip', 'x')) === 800")
+        assert x_range(page) == (10, 390)
+        page.get_by_role("button", name="Reset").click()
+        wait(page, "data('curve_dots', 'x').length === 801")
+        make_runs.append(writer, 800, 50)
+        wait(page, "data('curve_dots', 'x').length === 851 && model('curve_x').end > 850")
+        writer.set_status("finished")
+
+
+def test_a_long_run_is_an_envelope_that_loses_no_spike_until_its_dots_are_near(visit, tmp_path):
+    with make_runs.begin(tmp_path / "runs" / "long") as writer:
+        make_runs.append(writer, 0, 30_000)
+        make_runs.append(writer, 30_000, 1, seed=5)
+        writer.set_status("finished")
+    losses = store.open_run(tmp_path / "runs" / "long").table("steps").columns["loss"]
+    page = visit(tmp_path / "runs", run="long", page="descent")
+    drawn(page, "curve_figure")
+    y = column(page, "curve_line", "y")
+    assert len(y) <= 4000 and (min(y), max(y)) == (losses.min(), losses.max())
+    assert column(page, "curve_dots", "x") == []
+    value(page, "model('curve_x').setv({start: 15000, end: 16000})")
+    wait(page, "data('curve_dots', 'x').length > 900")
+    shown = dict(
+        zip(column(page, "curve_dots", "iteration"), column(page, "curve_dots", "loss"), strict=True)
+    )
+    assert all(losses[k] == loss for k, loss in shown.items()) and 15_500 in shown
+    assert "Zoom in to 300" in text(page, "curve_caption")
+
+
+def test_a_run_without_iterations_says_so_and_fills_up(visit, tmp_path):
+    with make_runs.begin(tmp_path / "runs" / "new") as writer:
+        writer.commit()
+        page = visit(tmp_path / "runs", run="new", page="descent")
+        drawn(page, "curve_figure")
+        assert "No iteration" in text(page, "curve_caption")
+        make_runs.append(writer, 0, 400)
+        wait(page, "data('curve_dots', 'x').length === 401")
+        writer.set_status("finished")
+
+
+@pytest.mark.parametrize(
+    "query", [{"x0": "9", "x1": "3"}, {"x0": "1e300", "x1": "2e300"}, {"axis": "moon", "smooth": "7"}]
+)
+def test_a_window_that_makes_no_sense_gives_the_whole_curve(visit, trained, query):
+    page = open_curve(visit, trained, "rosenbrock", **query)
+    low, high = x_range(page)
+    assert low < 0 < 20 < high

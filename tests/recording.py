@@ -1,0 +1,45 @@
+"""Runs for tests: recorded as the command line does it, with the precision put back afterwards."""
+
+import jax
+import pytest
+
+from gdlab import experiment
+from tests.composing import composed
+
+
+def record(folder, *overrides, **settings):
+    """The Run of `python -m gdlab OVERRIDES` in `folder`; settings: of the config's `record`."""
+    config = composed(*overrides)
+    config["record"].update(settings)
+    before = jax.config.jax_enable_x64
+    try:
+        return experiment.run(config, folder, progress=False)
+    finally:
+        jax.config.update("jax_enable_x64", before)
+
+
+@pytest.fixture(autouse=True)
+def precision_restored():
+    """A replay sets the precision of its run for the whole process; to be imported by a test module."""
+    before = jax.config.jax_enable_x64
+    yield
+    jax.config.update("jax_enable_x64", before)
+
+
+def rosenbrock(folder, **settings):
+    """27 iterations in float64, until the search can do no more."""
+    return record(folder, "experiment=rosenbrock", **settings)
+
+
+def digits(folder, steps=24, **settings):
+    """Mini-batches in float32, a descent every 4 iterations, and a checkpoint after every chunk."""
+    settings = {"checkpoint_seconds": 1e-3, **settings}
+    return record(
+        folder, "experiment=digits_cg", f"train.steps={steps}", "train.descent_length=4", **settings
+    )
+
+
+def galaxy(folder, steps=24, **settings):
+    """Mini-batches in float64, a descent every 5 iterations."""
+    overrides = ("experiment=galaxy_minibatch", f"train.steps={steps}", "train.descent_length=5")
+    return record(folder, *overrides, **settings)

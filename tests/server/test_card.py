@@ -1,0 +1,96 @@
+"""Cards: their parts, their menu, and text that is never HTML."""
+
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from bokeh.models import Div, Dropdown, InlineStyleSheet
+from bokeh.plotting import figure
+
+from gdlab.records import Table
+from server import card
+
+
+@pytest.fixture
+def context():
+    files = {}
+    return SimpleNamespace(
+        sheet=InlineStyleSheet(css=""), selected=("a/b <c>",), download=files.__setitem__, files=files
+    )
+
+
+def table():
+    return Table({"k": np.arange(3)}, {"k": ("k",)}, {})
+
+
+def click(menu, item):
+    for callback in menu._event_callbacks["menu_item_click"]:
+        callback(SimpleNamespace(item=item))
+
+
+def test_title_and_caption_can_be_changed_and_are_text(context):
+    made = card.card(context, "<b>Title</b>", "caption", figure(), name="curve")
+    card.retitle(made, title="Line search at iteration 3")
+    assert made.select_one({"name": "curve_title"}).text == "Line search at iteration 3"
+    assert made.select_one({"name": "curve_caption"}).text == "caption"
+    assert all(div.render_as_text for div in made.select({"type": Div}))
+
+
+def test_the_menu_offers_what_there_is(context):
+    plot = figure()
+    both = card.card(context, "T", "", plot, name="x", figures=[plot], csv=table).select_one(
+        {"type": Dropdown}
+    )
+    assert [value for _, value in both.menu] == ["svg", "png", "csv"]
+    assert card.card(context, "T", "", figure(), name="y").select_one({"type": Dropdown}) is None
+
+
+def test_csv_is_made_when_it_is_asked_for(context):
+    asked = []
+
+    def csv():
+        asked.append(1)
+        return table()
+
+    menu = card.card(context, "T", "", figure(), name="x", csv=csv).select_one({"type": Dropdown})
+    click(menu, "svg")
+    assert not asked
+    click(menu, "csv")
+    assert context.files == {"a_b_c_x.csv": "k\n0\n1\n2\n"}
+
+
+def test_file_names_suit_every_file_system(context):
+    context.selected = ("../../etc/passwd", "x" * 200, "con:\\|?*")
+    menu = card.card(context, "T", "", figure(), name="curve", csv=table).select_one({"type": Dropdown})
+    click(menu, "csv")
+    (name,) = context.files
+    assert re.fullmatch(r"[A-Za-z0-9=+-][A-Za-z0-9.=+_-]{0,79}\.csv", name)
+    assert name.endswith("curve.csv")
+
+
+@pytest.mark.parametrize("span", [0, 13])
+def test_a_span_outside_the_grid_is_refused(context, span):
+    with pytest.raises(ValueError, match="span"):
+        card.card(context, "T", "", figure(), name="x", span=span)
+
+
+@pytest.mark.parametrize("make", [card.empty_card, card.error_card])
+def test_notices_hold_the_words_as_they_are(context, make):
+    made = make(context, "Title", "<script>alert(1)</script>", name="notice")
+    message = made.select_one({"name": "notice_message"})
+    assert message.text == "<script>alert(1)</script>"
+    assert message.render_as_text
+
+
+def test_progress_is_hidden_until_there_is_some_and_can_be_cancelled(context):
+    cancelled = []
+    progress = card.Progress(context, lambda: cancelled.append(1))
+    assert not progress.root.visible
+    progress.show(0.5, "Segments 0 to 9")
+    assert progress.root.visible
+    assert progress.root.select_one({"name": "progress_text"}).text == "Segments 0 to 9 50 %"
+    progress.failed("no")
+    assert progress.root.visible
+    progress.done()
+    assert not progress.root.visible

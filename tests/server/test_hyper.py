@@ -1,0 +1,79 @@
+"""Which hyper-parameters tell runs apart, what runs are called and how they are coloured."""
+
+import zlib
+
+import pytest
+
+from server import hyper
+
+CATEGORIES = ("a", "b", "c", "d", "e", "f")
+
+
+def test_flatten():
+    config = {"optimizer": {"sigma": 0.05, "betas": [0.9, 0.99]}, "seed": 1}
+    assert hyper.flatten(config) == {"optimizer.sigma": 0.05, "optimizer.betas": "0.9, 0.99", "seed": 1}
+
+
+def test_only_what_differs_counts_and_paths_and_names_do_not():
+    one = {"seed": 0, "sigma": 0.1, "name": "x", "data_dir": "/a", "problem._target_": "p", "n": 2}
+    two = {"seed": 1, "sigma": 0.1, "name": "y", "data_dir": "/b", "problem._target_": "q"}
+    assert hyper.differing([one, two]) == ["seed", "n"]
+    assert hyper.differing([one]) == []
+    assert hyper.differing([]) == []
+
+
+def test_values_of_different_types_differ():
+    assert hyper.differing([{"x": 1}, {"x": True}, {"x": "1"}]) == ["x"]
+
+
+def test_the_most_common_of_the_differing_are_kept_in_order():
+    configs = [{"a": 1, "b": 1, "c": 1}, {"b": 2, "c": 2}, {"c": 3}]
+    assert hyper.telling(configs, 2) == ["b", "c"]
+
+
+def test_short_names_are_unique_ends():
+    names = ["optimizer.sigma", "linesearch.rho", "a.rho", "seed"]
+    assert hyper.short_names(names) == {
+        "optimizer.sigma": "sigma",
+        "linesearch.rho": "linesearch.rho",
+        "a.rho": "a.rho",
+        "seed": "seed",
+    }
+
+
+def test_labels_name_what_differs_and_fall_back_to_the_name():
+    configs = {
+        "r1": {"s.sigma": 0.05, "seed": 0},
+        "r2": {"s.sigma": 0.2, "seed": 0},
+        "r3": {"s.sigma": 0.2, "seed": 0},
+    }
+    assert hyper.labels(["r1", "r2"], configs.get) == {"r1": "sigma 0.05", "r2": "sigma 0.2"}
+    assert hyper.labels(["r2", "r3"], configs.get) == {"r2": "r2", "r3": "r3"}
+    assert hyper.labels(["r1", "r2", "r3"], configs.get) == {"r1": "sigma 0.05", "r2": "r2", "r3": "r3"}
+    assert hyper.labels(["r1"], configs.get) == {"r1": "r1"}
+
+
+def test_a_colour_belongs_to_the_name_and_six_runs_have_six():
+    assert hyper.colours(["x"], CATEGORIES, "x") == CATEGORIES[zlib.crc32(b"x") % 6]
+    names = [f"run {i}" for i in range(6)]
+    assert {hyper.colours(names, CATEGORIES, name) for name in names} == set(CATEGORIES)
+    assert hyper.colours(list(reversed(names)), CATEGORIES, "run 3") == hyper.colours(
+        names, CATEGORIES, "run 3"
+    )
+
+
+def test_more_runs_than_colours():
+    names = [f"run {i}" for i in range(40)]
+    assert {hyper.colours(names, CATEGORIES, name) for name in names} == set(CATEGORIES)
+
+
+def test_chosen_colours_from_the_address():
+    values = ["FF0000:a", "00ff00:b:c", "red:d", "12345:e", "javascript:f"]
+    assert hyper.chosen_colours(values) == {"a": "#ff0000", "b:c": "#00ff00"}
+
+
+@pytest.mark.parametrize(
+    ("leaf", "text"), [(0.1, "0.1"), (1e-8, "1e-08"), (None, "none"), (True, "true"), (3, "3")]
+)
+def test_values_as_text(leaf, text):
+    assert hyper.value(leaf) == text

@@ -1,0 +1,160 @@
+"""The worker against a fake target: order, coalescing, cancelling, crashes, sessions that are gone."""
+
+import queue
+from pathlib import Path
+
+import pytest
+
+from server.worker import SessionWorker, Worker
+
+TARGET = "fake_probes:run_probe"
+TIMEOUT = 30
+
+
+class Listener:
+    """Collects what a job reports; `end()` waits for its end."""
+
+    def __init__(self):
+        self.progress, self._ends = queue.Queue(), queue.Queue()
+
+    def keywords(self):
+        return {
+            "on_progress": lambda *args: self.progress.put(args),
+            "on_done": lambda table: self._ends.put(("done", table)),
+            "on_error": lambda message: self._ends.put(("error", message)),
+        }
+
+    def end(self):
+        return self._ends.get(timeout=TIMEOUT)
+
+    @property
+    def ended(self):
+        return not self._ends.empty()
+
+
+@pytest.fixture
+def worker():
+    worker = Worker(TARGET, grace=0.3)
+    yield worker
+    worker.stop()
+
+
+def ask(worker, log, probe, **options):
+    listener = Listener()
+    job = worker.submit(log, probe, options, **listener.keywords())
+    return job, listener
+
+
+def lines(log: Path):
+    return log.read_text().split("\n")[:-1]
+
+
+def test_a_result_arrives(worker, tmp_path):
+    _, listener = ask(worker, tmp_path / "log", "double", x=4)
+    kind, table = listener.end()
+    assert kind == "done"
+    assert table.columns["y"].tolist() == [8]
+
+
+def test_newest_first_and_equal_requests_are_one_task(worker, tmp_path):
+    log, release = tmp_path / "log", tmp_path / "release"
+    _, holding = ask(worker, log, "hold", release=str(release))
+    assert holding.progress.get(timeout=TIMEOUT) == (0.5, "holding")
+    asked = [ask(worker, log, "double", x=x)[1] for x in (1, 2, 1, 3)]
+    release.touch()
+    assert [listener.end()[1].columns["y"][0] for listener in asked] == [2, 4, 2, 6]
+    assert lines(log) == ["hold", "double 3", "double 1", "double 2"]
+
+
+def test_a_running_task_stops_when_its_last_listener_cancels(worker, tmp_path):
+    log = tmp_path / "log"
+    first, one = ask(worker, log, "hold", release=str(tmp_path / "never"))
+    second, two = ask(worker, log, "hold", release=str(tmp_path / "never"))
+    one.progress.get(timeout=TIMEOUT)
+    first.cancel()
+    two.progress.get(timeout=TIMEOUT)
+    while not two.progress.empty():
+        two.progress.get()
+    two.progress.get(timeout=TIMEOUT)  # it goes on for the second listener
+    second.cancel()
+    _, after = ask(worker, log, "double", x=1)
+    assert after.end()[0] == "done"
+    assert lines(log) == ["hold", "hold stopped", "double 1"]
+    assert not one.ended and not two.ended
+
+
+def test_a_cancelled_task_that_waits_never_starts(worker, tmp_path):
+    log, release = tmp_path / "log", tmp_path / "release"
+    _, holding = ask(worker, log, "hold", release=str(release))
+    waiting, _ = ask(worker, log, "double", x=1)
+    waiting.cancel()
+    release.touch()
+    assert holding.end()[0] == "done"
+    _, last = ask(worker, log, "double", x=2)
+    last.end()
+    assert lines(log) == ["hold", "double 2"]
+
+
+def test_a_child_that_does_not_listen_is_replaced(worker, tmp_path):
+    log = tmp_path / "log"
+    job, _ = ask(worker, log, "deaf")
+    _, first = ask(worker, log, "double", x=0)
+    job.cancel()
+    assert first.end()[0] == "done"
+
+
+def test_a_crash_is_reported_and_the_next_job_works(worker, tmp_path):
+    log = tmp_path / "log"
+    kind, message = ask(worker, log, "crash")[1].end()
+    assert kind == "error"
+    assert "exit code 7" in message
+    assert ask(worker, log, "double", x=5)[1].end()[1].columns["y"][0] == 10
+
+
+def test_errors_come_in_their_own_words(worker, tmp_path):
+    assert ask(worker, tmp_path, "refuse")[1].end() == ("error", "sigma=2 must lie in (rho, 1)")
+    kind, message = ask(worker, tmp_path, "bug")[1].end()
+    assert kind == "error"
+    assert message == "KeyError: 'lost'"
+
+
+def test_a_stopped_worker_takes_no_more_jobs(tmp_path):
+    worker = Worker(TARGET)
+    worker.stop()
+    with pytest.raises(RuntimeError, match="stopped"):
+        ask(worker, tmp_path, "double", x=1)
+
+
+class Doc:
+    """A document whose ticks are kept until they are run."""
+
+    def __init__(self):
+        self.ticks, self.gone = queue.Queue(), False
+
+    def add_next_tick_callback(self, callback):
+        if self.gone:
+            raise RuntimeError("the session has been destroyed")
+        self.ticks.put(callback)
+
+
+def test_a_session_hears_in_its_own_loop_and_nothing_after_cancel(worker, tmp_path):
+    doc, got = Doc(), []
+    session = SessionWorker(worker, doc)
+    callbacks = {"on_done": got.append, "on_error": got.append}
+    session.submit(tmp_path / "log", "double", {"x": 1}, **callbacks)
+    doc.ticks.get(timeout=TIMEOUT)()
+    assert got[0].columns["y"].tolist() == [2]
+    job = session.submit(tmp_path / "log", "double", {"x": 2}, **callbacks)
+    tick = doc.ticks.get(timeout=TIMEOUT)
+    job.cancel()
+    tick()
+    assert len(got) == 1
+
+
+def test_a_session_that_is_gone_harms_nobody(worker, tmp_path):
+    doc = Doc()
+    doc.gone = True
+    session = SessionWorker(worker, doc)
+    session.submit(tmp_path / "log", "double", {"x": 1}, on_done=print, on_error=print)
+    assert ask(worker, tmp_path / "log", "double", x=3)[1].end()[0] == "done"
+    session.close()

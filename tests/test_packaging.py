@@ -1,0 +1,185 @@
+"""What is installed: a wheel takes no common names, brings its app along, and the core stands alone."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+CORE = ("jax", "optax", "numpy")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+# Refuses every distribution but the core's own, as if nothing else were installed.
+CORE_ONLY = """
+import re, sys
+from importlib import metadata
+
+def needed(names):
+    found, todo = set(), list(names)
+    while todo:
+        name = todo.pop().lower().replace("_", "-")
+        if name not in found:
+            found.add(name)
+            lines = [line for line in metadata.requires(name) or () if "extra ==" not in line]
+            todo += [re.match(r"[A-Za-z0-9._-]+", line)[0] for line in lines]
+    return found
+
+allowed = needed(sys.argv[1].split(","))
+
+class Refuse:
+    owners = metadata.packages_distributions()
+
+    def find_spec(self, name, path=None, target=None):
+        of = {one.lower().replace("_", "-") for one in self.owners.get(name.partition(".")[0], ())}
+        if of and not of & {*allowed, "gdlab"}:
+            raise ModuleNotFoundError(f"{name} is not part of the core", name=name)
+
+sys.meta_path.insert(0, Refuse())
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """A wheel built from a copy of the checkout, so that nothing is left behind in it."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    for name in ("gdlab", "server", "conf", "hydra_plugins"):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, ignore=ignore)
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source / name)
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    done = subprocess.run([*pip, "--wheel-dir", str(folder), str(source)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (built,) = folder.glob("gdlab-*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel):
+    """The wheel unpacked as pip would, in a folder far from the checkout."""
+    site = wheel.parent / "site"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    return site
+
+
+def python(code, *arguments, path, cwd):
+    """Run `code` in a fresh interpreter that finds gdlab in `path` alone, and return what it prints."""
+    start = f"import sys\nsys.path.insert(0, {str(path)!r})\n"
+    done = subprocess.run(
+        [sys.executable, "-c", start + code, *arguments], cwd=cwd, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
+
+
+def test_a_wheel_takes_no_common_names(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    top = {name.partition("/")[0] for name in names}
+    assert {name for name in top if not name.endswith(".dist-info")} <= {"gdlab", "hydra_plugins"}
+    assert not [name for name in names if "__pycache__" in name]
+
+
+@pytest.mark.parametrize("folder", ["conf", "server"])
+def test_a_wheel_carries_the_app_whole(wheel, folder):
+    here = {str(path.relative_to(ROOT)) for path in (ROOT / folder).rglob("*") if path.is_file()}
+    inside = {name.removeprefix("gdlab/_app/") for name in zipfile.ZipFile(wheel).namelist()}
+    missing = {name for name in here - inside if "__pycache__" not in name}
+    assert here
+    assert not missing
+
+
+def test_an_installed_gdlab_finds_its_app(installed, tmp_path):
+    code = """
+from gdlab.app_path import conf_dir, make_server_importable, server_dir
+make_server_importable()
+import server
+from pathlib import Path
+assert Path(server.__file__).parent == server_dir()
+print(conf_dir())
+"""
+    assert python(code, path=installed, cwd=tmp_path) == str(installed / "gdlab" / "_app" / "conf")
+
+
+def test_an_installed_gdlab_trains_and_shows(installed, tmp_path):
+    train = """
+sys.argv = ["gdlab", "problem=rosenbrock", "train.steps=3", "hydra.run.dir=run"]
+from gdlab.__main__ import main
+main()
+"""
+    python(train, path=installed, cwd=tmp_path)
+    show = """
+from gdlab.app_path import make_server_importable, server_dir
+make_server_importable()
+from bokeh.application import Application
+from bokeh.application.handlers import DirectoryHandler
+handler = DirectoryHandler(filename=str(server_dir()), argv=["."])
+document = Application(handler).create_document()
+assert not handler.failed, handler.error_detail
+assert document.roots
+import server
+print(server.__file__)
+"""
+    assert python(show, path=installed, cwd=tmp_path).startswith(str(installed))
+
+
+def test_a_checkout_finds_its_own_app():
+    from gdlab.app_path import conf_dir, server_dir
+
+    assert (conf_dir(), server_dir()) == (ROOT / "conf", ROOT / "server")
+
+
+def test_a_damaged_installation_is_named(tmp_path, monkeypatch):
+    from gdlab import app_path
+
+    monkeypatch.setattr(app_path, "_PACKAGE", tmp_path / "gdlab")
+    with pytest.raises(FileNotFoundError, match="install gdlab again"):
+        app_path.conf_dir()
+
+
+def test_the_core_asks_for_no_more_than_it_says():
+    assert sorted(re.match(r"[\w-]+", line)[0] for line in PROJECT["dependencies"]) == sorted(CORE)
+
+
+def test_the_core_is_enough_for_the_line_search_and_conjugate_gradients(tmp_path):
+    code = """
+import jax, jax.numpy as jnp, gdlab, optax
+search = gdlab.two_phase(lambda eta: ((eta - 2.0) ** 2, 2 * (eta - 2.0)), initial=0.1, sigma=0.01)
+assert abs(search.step_size - 2.0) < 0.05, search
+
+def loss(x):
+    return jnp.sum((x - 1) ** 2 * jnp.arange(1.0, 4.0))
+
+params = jnp.zeros(3)
+optimizer = gdlab.conjugate_gradient()
+state = optimizer.init(params)
+for _ in range(3):
+    value, grads = jax.value_and_grad(loss)(params)
+    updates, state = optimizer.update(grads, state, params, value=value, grad=grads, value_fn=loss)
+    params = optax.apply_updates(params, updates)
+assert loss(params) < 1e-3, params
+assert loss(gdlab.minimize(loss, jnp.zeros(3)).params) < 1e-3
+try:
+    import hydra
+except ModuleNotFoundError:
+    print("core only")
+"""
+    assert python(CORE_ONLY + code, ",".join(CORE), path=ROOT, cwd=tmp_path) == "core only"
+
+
+@pytest.mark.parametrize("pins", sorted((ROOT / "constraints").glob("*.txt")), ids=lambda path: path.stem)
+def test_pins_are_plain_versions_of_everything_asked_for(pins):
+    lines = [line for line in pins.read_text().splitlines() if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9A-Za-z.+]*", line) for line in lines)
+    pinned = {line.partition("==")[0].lower().replace("_", "-") for line in lines}
+    extras = PROJECT["optional-dependencies"]
+    asked = [*PROJECT["dependencies"], *extras["app"], *extras["test"], *extras["bench"]]
+    names = {re.match(r"[\w-]+", line)[0].lower() for line in asked} - {"gdlab"}
+    assert not names - pinned
