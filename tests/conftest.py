@@ -5,6 +5,7 @@ The variables are set before anything imports JAX, so that the processes a test 
 
 import os
 import shutil
+import sys
 import tempfile
 
 import hypothesis
@@ -14,7 +15,10 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 # A silent broadcast of [n] against [n, 1] is the commonest numerical mistake; here it is an error.
 os.environ["JAX_NUMPY_RANK_PROMOTION"] = "raise"
 
-hypothesis.settings.register_profile("gdlab", deadline=None, database=None)
+# The suite tries the same examples everywhere, so a change is never refused for what it did not touch;
+# `pytest --hypothesis-profile=explore` looks for new ones.
+hypothesis.settings.register_profile("gdlab", deadline=None, database=None, derandomize=True)
+hypothesis.settings.register_profile("explore", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile("gdlab")
 
 
@@ -33,8 +37,21 @@ def pytest_unconfigure(config):
         shutil.rmtree(config.compilation_cache, ignore_errors=True)
 
 
+@pytest.fixture(autouse=True)
+def single_precision():
+    """Start every test with JAX's 32-bit types, whatever precision the run before it asked for."""
+    _forget_precision()
+    yield
+    _forget_precision()
+
+
+def _forget_precision():
+    if jax := sys.modules.get("jax"):
+        jax.config.update("jax_enable_x64", False)
+
+
 @pytest.fixture
-def float64():
+def float64(single_precision):
     """Run the test with JAX's 64-bit types."""
     import jax
 
