@@ -8,11 +8,13 @@ const gdlab = (() => {
   const $ = (id) => document.getElementById(id)
   let bridge = null
   let count = 0
-  const early = [] // what happened before the session was there
+  let early = [] // what happened before the session had a page to show; then null
+
+  const send = (type, value) => (bridge.event = JSON.stringify({n: ++count, type, value}))
 
   const tell = (type, value = null) => {
-    if (bridge == null) early.push([type, value])
-    else bridge.event = JSON.stringify({n: ++count, type, value})
+    if (early != null) early.push([type, value])
+    else send(type, value)
   }
 
   // -- theme ------------------------------------------------------------------------------------
@@ -285,6 +287,24 @@ const gdlab = (() => {
     return ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName) && target.type !== "checkbox" || target.isContentEditable
   }
 
+  let typed = null // what is typed between the key "/" and the field's appearance
+
+  const ask_filter = () => {
+    if (focus_filter()) return
+    tell("page", "runs")
+    typed = ""
+    const stop = () => (typed = null)
+    const fill = () => {
+      const field = Bokeh.index.find_one(Bokeh.documents[0].get_model_by_name("filter")).input_el
+      if (typed !== "") {
+        field.value = typed
+        for (const kind of ["input", "change"]) field.dispatchEvent(new Event(kind, {bubbles: true}))
+      }
+      stop()
+    }
+    await_state(() => focus_filter() || typed == null, () => typed == null || fill(), 600, stop)
+  }
+
   const focus_filter = () => {
     const model = Bokeh.documents[0]?.get_model_by_name("filter")
     const view = model && Bokeh.index.find_one(model)
@@ -299,15 +319,16 @@ const gdlab = (() => {
     const help = $("gd-keys")
     if (event.key === "Escape" && typing(event)) return event.composedPath()[0].blur()
     if (typing(event)) return
+    if (typed != null) {
+      if (event.key === "Escape") typed = null
+      else if (event.key === "Backspace") typed = typed.slice(0, -1)
+      else if (event.key.length === 1) typed += event.key
+      return event.preventDefault()
+    }
     if (help.open) return event.key === "?" ? help.close() : undefined // Escape closes a dialog by itself
     const actions = {
       "?": () => help.showModal(),
-      "/": () => {
-        if (!focus_filter()) {
-          tell("page", "runs")
-          await_state(() => focus_filter(), () => {})
-        }
-      },
+      "/": ask_filter,
       l: () => tell("log"),
       t: toggle_theme,
       p: () => $("gd-pause").click(),
@@ -323,9 +344,10 @@ const gdlab = (() => {
 
   // -- start ------------------------------------------------------------------------------------
 
-  const await_state = (ready, then, frames = 600) => {
+  const await_state = (ready, then, frames, never = () => {}) => {
     if (ready()) then()
-    else if (frames > 0) requestAnimationFrame(() => await_state(ready, then, frames - 1))
+    else if (frames > 0) requestAnimationFrame(() => await_state(ready, then, frames - 1, never))
+    else never()
   }
 
   const connect = () => {
@@ -339,16 +361,25 @@ const gdlab = (() => {
     if (bridge.address !== "") write_address(bridge.address)
     show_page(bridge.page)
     show_status(bridge.status)
-    if (bridge.theme !== root.dataset.theme) tell("greet", root.dataset.theme)
-    for (const [type, value] of early.splice(0)) tell(type, value)
+    if (bridge.theme !== root.dataset.theme) send("greet", root.dataset.theme)
     doc.on_event("connection_lost", () => show_status(JSON.stringify({kind: "lost", text: "server not reached"})))
     doc.on_event("client_reconnected", () => location.reload())
     $("gd-skeleton").hidden = true
-    root.dataset.ready = "yes"
+    await_state(built, open, Infinity)
     setInterval(tend_table, 200)
     document.fonts.ready.then(() => {
       for (const view of Bokeh.index.all_views()) view.request_paint?.()
     })
+  }
+
+  const built = () => Bokeh.documents[0].get_model_by_name("main").children.some(({name}) => name?.startsWith("page_"))
+
+  // The session answers from now on: what was done before is told first.
+  const open = () => {
+    const waiting = early
+    early = null
+    for (const [type, value] of waiting) send(type, value)
+    root.dataset.ready = "yes"
   }
 
   const failed = () => {

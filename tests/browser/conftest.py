@@ -29,7 +29,7 @@ class Server:
         self.runs, self.log, self._address = runs, [], threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        if not self._address.wait(30):
+        if not self._address.wait(TIMEOUT / 1000):
             raise RuntimeError("the server did not start:\n" + "".join(self.log))
 
     def _read(self) -> None:
@@ -47,7 +47,7 @@ class Server:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
         self._reader.join(5)
         self.process.stdout.close()
 
@@ -58,7 +58,7 @@ def browser():
     if chromium is None:
         pytest.fail("no Chromium found; on Debian: apt-get install -y --no-install-recommends chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS, timeout=TIMEOUT)
         yield browser
         browser.close()
 

@@ -5,17 +5,27 @@ import csv
 import make_runs
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 from gdlab import store
-from tests.browser.gestures import column, drawn, middle, position, still, value, wait, x_range
+from tests.browser.gestures import (
+    TIMEOUT,
+    address,
+    becomes,
+    column,
+    drawn,
+    eventually,
+    middle,
+    position,
+    says,
+    value,
+    wait,
+    x_range,
+)
 
 pytestmark = pytest.mark.browser
 
 SEGMENTS = "data('curve_segments', 'iteration').length + data('curve_noisy', 'iteration').length"
-
-
-def text(page, name: str) -> str:
-    return value(page, f"model('{name}').text")
 
 
 def open_curve(visit, trained, name: str, **query):
@@ -25,8 +35,13 @@ def open_curve(visit, trained, name: str, **query):
 
 
 def with_segments(page, count: int):
-    wait(page, f"{SEGMENTS} === {count}")
+    becomes(page, SEGMENTS, count)
     return page
+
+
+def lines(page, source: str) -> list[tuple]:
+    """(iteration, xs, ys) of every segment of a source."""
+    return list(zip(*(column(page, source, name) for name in ("iteration", "xs", "ys")), strict=True))
 
 
 def steps(trained, name: str) -> dict:
@@ -37,23 +52,22 @@ def test_every_dot_is_there_on_a_log_axis_and_segments_join_them(visit, trained)
     page = open_curve(visit, trained, "rosenbrock")
     record = steps(trained, "rosenbrock")
     assert column(page, "curve_dots", "loss") == record["loss"].tolist()
-    assert value(page, "model('curve_figure').y_scale.type") == "LogScale"
+    becomes(page, "model('curve_figure').y_scale.type", "LogScale")
     moved = np.flatnonzero(record["step_size"] > 0)
     with_segments(page, len(moved))
     for source in ("curve_segments", "curve_noisy"):
-        lines = zip(*(column(page, source, name) for name in ("iteration", "xs", "ys")), strict=True)
-        for k, xs, ys in lines:
+        for k, xs, ys in lines(page, source):
             assert ys[xs.index(k)] == record["loss"][k]
             assert ys[xs.index(k + 1)] == record["loss_end"][k]
 
 
 def test_noise_is_marked_and_its_range_reported(visit, trained):
     page = open_curve(visit, trained, "rosenbrock")
-    wait(page, "model('curve_caption').text.includes('numerical noise')")
+    says(page, "curve_caption", "numerical noise")
     noisy = column(page, "curve_noisy", "iteration")
     assert noisy and min(noisy) > 20
     assert column(page, "curve_noise", "x0") == noisy
-    assert f"Segments {min(noisy)}" in text(page, "curve_caption")
+    says(page, "curve_caption", f"Segments {min(noisy)}")
 
 
 def test_the_wheel_zooms_the_axis_follows_and_the_address_keeps_it(visit, trained):
@@ -62,12 +76,16 @@ def test_the_wheel_zooms_the_axis_follows_and_the_address_keeps_it(visit, traine
     page.mouse.move(*middle(page, "curve_figure", 0.2))
     page.mouse.wheel(0, -600)
     wait(page, "new URLSearchParams(location.search).has('x0')")
+    wait(page, f"model('curve_y').start > {height[0]} * 10")
     after = x_range(page)
     assert after[1] - after[0] < before[1] - before[0]
-    wait(page, f"model('curve_y').start > {height[0]} * 10")
+    wait(page, f"Math.abs(new URLSearchParams(location.search).get('x0') - {after[0]}) < 1e-6")
     page.reload()
     drawn(page, "curve_figure")
-    assert x_range(page) == pytest.approx(after, rel=1e-6)
+
+    @eventually(page)
+    def the_window_is_back():
+        assert x_range(page) == pytest.approx(after, rel=1e-6)
 
 
 def test_steps_of_zoom_back_and_reset(visit, trained):
@@ -95,8 +113,11 @@ def test_dragging_pans_within_the_curve(visit, trained):
     page.mouse.move(x - 120, y, steps=6)
     page.mouse.up()
     wait(page, "Number(new URLSearchParams(location.search).get('x0')) > 6")
-    low, high = x_range(page)
-    assert high - low == pytest.approx(10, rel=1e-3)
+
+    @eventually(page)
+    def its_width_is_the_same():
+        low, high = x_range(page)
+        assert low > 6 and high - low == pytest.approx(10, rel=1e-3)
 
 
 def test_filters_hide_what_they_say(visit, trained):
@@ -111,15 +132,17 @@ def test_filters_hide_what_they_say(visit, trained):
     page.get_by_label("loose ends").uncheck()
     ends = "data('curve_segments', 'xs').map((xs) => xs.at(-1))"
     wait(page, f"{ends}.every((x, i) => x <= data('curve_segments', 'iteration')[i] + 1)")
-    assert "Loose ends hidden" in text(page, "curve_caption")
+    says(page, "curve_caption", "Loose ends hidden")
     page.get_by_label("only phase two").check()
     shrunk = sorted(set(trace["iteration"][trace["phase"] == 2].tolist()) & set(moved.tolist()))
     with_segments(page, len(shrunk))
-    assert (
-        sorted(column(page, "curve_segments", "iteration") + column(page, "curve_noisy", "iteration"))
-        == shrunk
-    )
-    wait(page, "new URLSearchParams(location.search).get('phase2') === '1'")
+
+    @eventually(page)
+    def only_searches_with_phase_two_are_left():
+        quiet, noisy = (column(page, name, "iteration") for name in ("curve_segments", "curve_noisy"))
+        assert sorted(quiet + noisy) == shrunk
+
+    address(page, phase2="1")
     many = [k for k in shrunk if record["evaluations"][k] > 6]
     value(page, "model('more_spinner').value = 6")
     with_segments(page, len(many))
@@ -129,14 +152,13 @@ def test_filters_hide_what_they_say(visit, trained):
 def test_the_key_l_changes_the_axis_and_the_list_says_so(visit, trained):
     page = open_curve(visit, trained, "rosenbrock")
     page.keyboard.press("l")
-    wait(
-        page,
-        "model('curve_figure').y_scale.type === 'LinearScale' && model('scale_select').value === 'linear'",
-    )
-    wait(page, "new URLSearchParams(location.search).get('scale') === 'linear'")
+    becomes(page, "model('curve_figure').y_scale.type", "LinearScale")
+    becomes(page, "model('scale_select').value", "linear")
+    address(page, scale="linear")
     value(page, "model('scale_select').value = 'symlog'")
-    wait(page, "model('curve_figure').left[0].ticker.type === 'FixedTicker'")
-    assert value(page, "model('curve_figure').left[0].axis_label") == "error (symlog)"
+    becomes(page, "model('curve_figure').left[0].ticker.type", "FixedTicker")
+    becomes(page, "model('curve_figure').left[0].axis_label", "error (symlog)")
+    wait(page, "model('log_toggle').active")
     page.keyboard.press("l")
     wait(page, "model('curve_figure').y_scale.type === 'LinearScale' && !model('log_toggle').active")
 
@@ -158,14 +180,11 @@ def test_smoothing_keeps_the_raw_curve_behind(visit, trained):
 )
 def test_other_x_axes_place_the_same_dots_and_segments(visit, trained, query, label, first):
     page = open_curve(visit, trained, "rosenbrock", **query)
-    assert value(page, "model('curve_figure').below[0].axis_label") == label
+    becomes(page, "model('curve_figure').below[0].axis_label", label)
     x = column(page, "curve_dots", "x")
     assert x[0] == first and x == sorted(x)
     wait(page, f"{SEGMENTS} > 10")
-    lines = zip(
-        column(page, "curve_segments", "iteration"), column(page, "curve_segments", "xs"), strict=True
-    )
-    for k, xs in lines:
+    for k, xs, _ in lines(page, "curve_segments"):
         assert min(abs(point - x[k]) for point in xs) < 1e-9 + 1e-6 * abs(x[k])
 
 
@@ -173,14 +192,12 @@ def test_hovering_a_dot_shows_its_values_in_the_colours_of_the_theme(visit, trai
     page = open_curve(visit, trained, "rosenbrock", theme="dark")
     losses = steps(trained, "rosenbrock")["loss"]
     with_segments(page, len(np.flatnonzero(steps(trained, "rosenbrock")["step_size"] > 0)))
-    still(page, "curve_figure")
     x, y = position(page, "curve_figure", 10, losses[10])
     page.mouse.move(x - 30, y + 40)
     page.mouse.move(x, y + 40, steps=4)
     tip = page.locator(".bk-Tooltip")
-    tip.wait_for()
-    assert f"{losses[10]:.6g}" in tip.locator(".bk-tooltip-content").inner_text()
-    assert tip.evaluate("(el) => getComputedStyle(el).backgroundColor") == "rgb(26, 30, 37)"
+    expect(tip.locator(".bk-tooltip-content")).to_contain_text(f"{losses[10]:.6g}", timeout=TIMEOUT)
+    expect(tip).to_have_css("background-color", "rgb(26, 30, 37)", timeout=TIMEOUT)
 
 
 def test_where_the_batch_changes_a_dot_has_two_values_and_a_line_marks_it(visit, trained):
@@ -189,9 +206,13 @@ def test_where_the_batch_changes_a_dot_has_two_values_and_a_line_marks_it(visit,
     record = steps(trained, "galaxy")
     assert column(page, "curve_before", "y") == [record["loss_end"][19], record["loss_end"][39]]
     assert record["loss_end"][19] != record["loss"][20]
-    wait(page, "model('galaxy_0_bars_2') != null && data('galaxy_0_bars_2', 'top').length > 10")
-    assert sum(column(page, "galaxy_0_bars_0", "top")) == 480
-    assert len(column(page, "galaxy_0_points_1", "x")) == 480
+    wait(page, "data('galaxy_0_bars_2', 'top').length > 10")
+
+    @eventually(page)
+    def every_example_is_counted_and_drawn():
+        for number in range(3):
+            assert sum(column(page, f"galaxy_0_bars_{number}", "top")) == 480
+            assert len(column(page, f"galaxy_0_points_{number}", "x")) == 480
 
 
 def test_the_map_has_contours_and_the_path_and_its_dots_can_be_tapped(visit, trained):
@@ -200,10 +221,9 @@ def test_the_map_has_contours_and_the_path_and_its_dots_can_be_tapped(visit, tra
     x, y = (column(page, "map_path", name) for name in "xy")
     assert (x[0], y[0]) == (-1.2, 1.0)
     value(page, "Bokeh.index.find_one(model('map_figure')).el.scrollIntoView()")
-    still(page, "map_figure")
     page.mouse.click(*position(page, "map_figure", x[3], y[3]))
-    wait(page, "new URLSearchParams(location.search).get('k') === '3'")
-    wait(page, "data('map_chosen', 'x').length === 1")
+    address(page, k="3")
+    becomes(page, "Array.from(data('map_chosen', 'x'))", [x[3]])
 
 
 def test_a_change_of_theme_reaches_segments_and_map(visit, trained):
@@ -215,8 +235,11 @@ def test_a_change_of_theme_reaches_segments_and_map(visit, trained):
     light = value(page, colours)
     page.locator("#gd-theme").click()
     wait(page, f"model('map_bar').color_mapper.palette[0] !== '{low}'")
-    dark = value(page, colours)
-    assert light[0] == "#1d2430" and dark[0] == "#c8ced8" and len(set(light) & set(dark)) == 0
+
+    @eventually(page)
+    def no_segment_keeps_its_colour():
+        dark = value(page, colours)
+        assert light[0] == "#1d2430" and dark[0] == "#c8ced8" and len(set(light) & set(dark)) == 0
 
 
 @pytest.mark.parametrize("kind", ["SVG", "PNG", "CSV"])
@@ -244,12 +267,15 @@ def test_a_live_run_grows_without_moving_the_window(visit, tmp_path):
         drawn(page, "curve_figure")
         assert x_range(page) == (10, 390)
         make_runs.append(writer, 400, 400)
-        wait(page, "Math.max(...data('curve_strip', 'x')) === 800")
+        # The pill is told last, after every view has read the record again.
+        becomes(page, "document.querySelector('#gd-status').textContent", "live · iteration 800")
+        becomes(page, "Math.max(...data('curve_strip', 'x'))", 800)
         assert x_range(page) == (10, 390)
         page.get_by_role("button", name="Reset").click()
-        wait(page, "data('curve_dots', 'x').length === 801")
+        becomes(page, "data('curve_dots', 'x').length", 801)
         make_runs.append(writer, 800, 50)
-        wait(page, "data('curve_dots', 'x').length === 851 && model('curve_x').end > 850")
+        becomes(page, "data('curve_dots', 'x').length", 851)
+        wait(page, "model('curve_x').end > 850")
         writer.set_status("finished")
 
 
@@ -266,11 +292,14 @@ def test_a_long_run_is_an_envelope_that_loses_no_spike_until_its_dots_are_near(v
     assert column(page, "curve_dots", "x") == []
     value(page, "model('curve_x').setv({start: 15000, end: 16000})")
     wait(page, "data('curve_dots', 'x').length > 900")
-    shown = dict(
-        zip(column(page, "curve_dots", "iteration"), column(page, "curve_dots", "loss"), strict=True)
-    )
-    assert all(losses[k] == loss for k, loss in shown.items()) and 15_500 in shown
-    assert "Zoom in to 300" in text(page, "curve_caption")
+
+    @eventually(page)
+    def the_dots_are_the_record():
+        shown = zip(*(column(page, "curve_dots", name) for name in ("iteration", "loss")), strict=True)
+        shown = dict(shown)
+        assert all(losses[k] == loss for k, loss in shown.items()) and 15_500 in shown
+
+    says(page, "curve_caption", "Zoom in to 300")
 
 
 def test_a_run_without_iterations_says_so_and_fills_up(visit, tmp_path):
@@ -278,9 +307,9 @@ def test_a_run_without_iterations_says_so_and_fills_up(visit, tmp_path):
         writer.commit()
         page = visit(tmp_path / "runs", run="new", page="descent")
         drawn(page, "curve_figure")
-        assert "No iteration" in text(page, "curve_caption")
+        says(page, "curve_caption", "No iteration")
         make_runs.append(writer, 0, 400)
-        wait(page, "data('curve_dots', 'x').length === 401")
+        becomes(page, "data('curve_dots', 'x').length", 401)
         writer.set_status("finished")
 
 

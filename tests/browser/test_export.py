@@ -39,6 +39,7 @@ def check_png(data):
 def test_every_card_saves_what_it_offers(visit, runs):
     page = visit(runs, run=RUN)
     page.wait_for_function("gdlab.cards().length > 0")
+    page.wait_for_function("gdlab.settled()", polling=250)
     cards = page.evaluate("gdlab.cards()")
     for card in cards:
         offers = page.evaluate(f"{MODEL}('{card}_menu').menu.map((entry) => entry[0] ?? entry.label)")
@@ -60,7 +61,7 @@ def run_export(folder, *arguments):
     command = [sys.executable, "-m", "server.export", *map(str, arguments)]
     path = {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     return subprocess.run(
-        command, cwd=folder, env=os.environ | path, capture_output=True, text=True, timeout=120
+        command, cwd=folder, env=os.environ | path, capture_output=True, text=True, timeout=300
     )
 
 
