@@ -1,9 +1,24 @@
 """Data: datasets as NumPy arrays, and the order in which training sees them. Nothing here imports JAX."""
 
+from gdlab.data.cifar import cifar10, cifar100
 from gdlab.data.dataset import Dataset
+from gdlab.data.fashion import fashion_mnist
+from gdlab.data.files import DataFileError
 from gdlab.data.handwritten_digits import digits
-from gdlab.data.idx import DataFileError, mnist, read_idx
+from gdlab.data.idx import read_idx
+from gdlab.data.mnist_digits import mnist
 from gdlab.data.sampling import Schedule
 from gdlab.data.spiral_arms import galaxy
 
-__all__ = ["DataFileError", "Dataset", "Schedule", "digits", "galaxy", "mnist", "read_idx"]
+__all__ = [
+    "DataFileError",
+    "Dataset",
+    "Schedule",
+    "cifar10",
+    "cifar100",
+    "digits",
+    "fashion_mnist",
+    "galaxy",
+    "mnist",
+    "read_idx",
+]
