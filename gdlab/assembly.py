@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 
+from gdlab.collection import collector, layer_names
 from gdlab.config import ConfigError, instantiate, takes
 from gdlab.data.sampling import Schedule
 from gdlab.train import Steps, make_training
+from gdlab.validation import Validation, can_validate, interval
 
 CHUNK = 512  # largest number of iterations that one call of the training runs
 PATH_LIMIT = 10_000  # parameters up to which every parameter vector is kept unless said otherwise
@@ -25,7 +26,10 @@ TRAIN_OPTIONS = ("steps", "batches", "batch_size", "descent_length")
 REQUIRED = {
     "": ("problem", "optimizer", "precision", "seed", "data_dir", "train", "record"),
     "train": TRAIN_OPTIONS,
-    "record": ("path", "trace", "loss_end", "reach", "commit_seconds", "checkpoint_seconds", "sync"),
+    "record": (
+        *("path", "layers", "trace", "loss_end", "reach", "validate", "validate_examples"),
+        *("commit_seconds", "checkpoint_seconds", "sync"),
+    ),
 }
 
 
@@ -88,20 +92,46 @@ def training(assembly, config):
         several_descents=assembly.several_descents,
         loss_end=config["record"]["loss_end"],
         reach=config["record"]["reach"],
-        collect=_flat if keeps_path(assembly, config) else None,
+        collect=collector(path=keeps_path(assembly, config), layers=keeps_layers(assembly, config)),
     )
 
 
 def size(assembly):
     """p, the number of parameters."""
-    template = jax.eval_shape(assembly.problem.init, assembly.key)
-    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(template))
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(template(assembly)))
+
+
+def template(assembly):
+    """The parameters' shapes and dtypes."""
+    return jax.eval_shape(assembly.problem.init, assembly.key)
 
 
 def keeps_path(assembly, config):
     """Whether the run records every parameter vector."""
     wanted = config["record"]["path"]
     return size(assembly) <= PATH_LIMIT if wanted == "auto" else wanted
+
+
+def keeps_layers(assembly, config):
+    """Whether the run records the step of each layer: by default where there are several."""
+    wanted = config["record"]["layers"]
+    return len(layer_names(template(assembly))) > 1 if wanted == "auto" else wanted
+
+
+def validation(assembly, config):
+    """(Validation, iterations between its rows), or (None, None) where the run has none."""
+    every = config["record"]["validate"]
+    possible = every and can_validate(assembly.problem, assembly.dataset)
+    if not possible:
+        if every not in ("auto", False):
+            raise ConfigError(
+                f"record.validate={every!r}: this run cannot be validated: it needs a dataset with a test "
+                "set and a problem that predicts its classes; use record.validate=auto or false"
+            )
+        return None, None
+    examples = config["record"]["validate_examples"]
+    made = Validation(assembly.problem, assembly.dataset, examples=examples, seed=config["seed"])
+    return made, interval(every, config["train"]["steps"])
 
 
 def check_values(config):
@@ -134,8 +164,15 @@ def check_values(config):
     for name in ("trace", "loss_end", "sync"):
         if not isinstance(config["record"][name], bool):
             raise ConfigError(f"record.{name}={config['record'][name]!r}: allowed: true, false")
-    if config["record"]["path"] not in ("auto", True, False):
-        raise ConfigError(f"record.path={config['record']['path']!r}: allowed: auto, true, false")
+    for name in ("path", "layers"):
+        value = config["record"][name]
+        if value != "auto" and not isinstance(value, bool):
+            raise ConfigError(f"record.{name}={value!r}: allowed: auto, true, false")
+    every, examples = config["record"]["validate"], config["record"]["validate_examples"]
+    if every is not False and every != "auto" and not (_is_integer(every) and every >= 1):
+        raise ConfigError(f"record.validate={every!r}: allowed: auto, false, an integer >= 1")
+    if examples is not None and not (_is_integer(examples) and examples >= 1):
+        raise ConfigError(f"record.validate_examples={examples!r}: allowed: null (all), an integer >= 1")
 
 
 def _set_up_jax(precision):
@@ -197,11 +234,6 @@ def _schedule(config, dataset):
         )
     except ValueError as error:
         raise ConfigError(f"train: {error}") from error
-
-
-def _flat(before, updates, after):
-    del before, updates
-    return ravel_pytree(after)[0]
 
 
 def _on_device(array, precision):

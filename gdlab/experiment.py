@@ -16,8 +16,8 @@ import jax
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from gdlab import __version__, store
-from gdlab.assembly import CHUNK, assemble, keeps_path, size, training
+from gdlab import __version__, collection, store
+from gdlab.assembly import CHUNK, assemble, keeps_layers, keeps_path, size, training, validation
 from gdlab.checkpoints import Checkpoints
 from gdlab.config import ConfigError
 from gdlab.identity import identity
@@ -26,6 +26,7 @@ from gdlab.probing import run_probe
 from gdlab.progress import Progress
 from gdlab.records import CONVERGED, DIVERGED, LINE_SEARCH_FAILED, STEP_COLUMNS, TRACE_COLUMNS
 from gdlab.store.folder import RUN_FILE, check_config
+from gdlab.validation import COLUMNS as VALIDATION_COLUMNS
 
 __all__ = ["EXPECTED_ERRORS", "run", "run_probe"]
 
@@ -79,7 +80,8 @@ class _Session:
         self.total = config["train"]["steps"]
         self.record = config["record"]
         self.size = size(assembly)
-        self.keeps_path = keeps_path(assembly, config)
+        self.kept = {"path": keeps_path(assembly, config), "layers": keeps_layers(assembly, config)}
+        self.validation, self.every = validation(assembly, config)
         self.training = training(assembly, config)
         self.state = self.training.init(assembly.key, assembly.data)
         self._refuse_start()
@@ -98,17 +100,18 @@ class _Session:
             )
 
     def _open(self):
-        dtype = np.dtype(jax.tree.leaves(self.state.params)[0].dtype).str.lstrip("<")
         arrays = {
             "scalars": store.ArraySpec(dtype="f8", row_shape=(len(STEP_COLUMNS),), columns=STEP_COLUMNS),
             "ls_eval": store.ArraySpec(dtype="f8", row_shape=(len(TRACE_COLUMNS),), columns=TRACE_COLUMNS),
             "ls_end": store.ArraySpec(dtype="i8", row_shape=()),
         }
-        if self.keeps_path:
-            arrays["path"] = store.ArraySpec(dtype=dtype, row_shape=(self.size,))
-            arrays["path_step"] = store.ArraySpec(dtype="i8", row_shape=())
+        arrays |= collection.specs(self.state.params, **self.kept)
+        if self.validation is not None:
+            arrays["validation"] = store.ArraySpec(
+                dtype="f8", row_shape=(len(VALIDATION_COLUMNS),), columns=VALIDATION_COLUMNS
+            )
         facts = {**identity(), "gdlab": __version__, "precision": self.config["precision"]}
-        facts["parameters"] = self.size
+        facts |= {"parameters": self.size, **self._data_facts()}
         if (self.folder / RUN_FILE).exists():
             writer = self._resume(facts)
         else:
@@ -116,14 +119,30 @@ class _Session:
                 self.folder, config=self.config, identity=facts, arrays=arrays, pyramids=("scalars",)
             )
         self.seconds, self.evaluations = _continued(self.folder)
-        if self.keeps_path and not writer.cursors()["path"]:
+        if self.kept["path"] and not writer.cursors()["path"]:
             start = np.asarray(ravel_pytree(self.state.params)[0])
             writer.append({"path": start[None], "path_step": np.zeros(1, np.int64)})
+        if self.validation is not None and not writer.cursors()["validation"]:
+            writer.append({"validation": self._validated(0)})
         writer.commit(self.record["sync"])
         # Only now: opening the checkpoints for writing cleans up, which is for the holder of the lease.
         checkpoints = Checkpoints(self.folder)
         checkpoints.save(self.state, writer.cursors())
         return writer, checkpoints
+
+    def _data_facts(self):
+        """What the record's readers cannot know without loading the data."""
+        schedule, dataset = self.assembly.schedule, self.assembly.dataset
+        if schedule is None:
+            return {}
+        return {
+            "examples": schedule.examples,
+            "batch_size": schedule.batch_size,
+            "classes": list(dataset.classes),
+        }
+
+    def _validated(self, step):
+        return np.array([[step, *self.validation.row(self.state.params)]])
 
     def _resume(self, facts):
         """Cut the record to the latest checkpoint, or to nothing where none was kept yet."""
@@ -154,7 +173,7 @@ class _Session:
         count, status, compiled = 8, 0, False
         while self.step < self.total and not stop.is_set():
             begun = time.monotonic()
-            status, loss = self._chunk(min(count, self.total - self.step))
+            status, loss = self._chunk(min(count, self._until_stop()))
             now = time.monotonic()
             # Aim at a few looks per second: short enough to stop and to show, long enough to cost nothing.
             # The first chunk says nothing about that, it compiles.
@@ -162,6 +181,7 @@ class _Session:
                 wanted = np.clip(count * 0.25 / max(now - begun, 1e-3), count / 4 + 1, count * 4)
                 count = min(int(wanted), CHUNK)
             compiled = True
+            self._validate(status)
             if shown is not None:
                 shown.update(self.step, loss)
             if now - committed > self.record["commit_seconds"]:
@@ -171,14 +191,30 @@ class _Session:
                 self.writer.commit(self.record["sync"])
                 self.checkpoints.save(self.state, self.writer.cursors())
                 kept = time.monotonic()
-            if status in ENDINGS and (status == DIVERGED or not self.assembly.several_descents):
+            if self._ends(status):
                 break
         self.writer.commit(self.record["sync"])
         self.checkpoints.save(self.state, self.writer.cursors())
         return self._ending(status, stop)
 
+    def _ends(self, status):
+        """Whether a chunk's last status ends the whole run."""
+        return status in ENDINGS and (status == DIVERGED or not self.assembly.several_descents)
+
+    def _until_stop(self):
+        """Iterations until the end, or until the next validation."""
+        left = self.total - self.step
+        return left if self.validation is None else min(left, self.every - self.step % self.every)
+
+    def _validate(self, status):
+        """A row of validation every so often and at the end."""
+        if self.validation is None:
+            return
+        if self.step % self.every == 0 or self.step == self.total or self._ends(status):
+            self.writer.append({"validation": self._validated(self.step)})
+
     def _ending(self, status, stop):
-        if status in ENDINGS and (status == DIVERGED or not self.assembly.several_descents):
+        if self._ends(status):
             state, reason = ENDINGS[status]
             return state, reason.format(k=self.step - 1)
         if self.step < self.total and stop.is_set():
@@ -203,10 +239,7 @@ class _Session:
             self.evaluations += len(rows["ls_eval"])
         else:
             rows["ls_end"] = np.full(done, self.evaluations)
-        if self.keeps_path:
-            rows["path"] = collected[:done]
-            rows["path_step"] = np.arange(self.step + 1, self.step + done + 1)
-        self.writer.append(rows)
+        self.writer.append(rows | collection.rows(collected, self.step, done))
         self.step += done
         self.seconds += elapsed
         return int(infos.status[done - 1]), float(infos.loss_end[done - 1])

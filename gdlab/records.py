@@ -27,9 +27,12 @@ NO_FIT, CUBIC, QUADRATIC, BISECT = range(4)
 class Problem(NamedTuple):
     """What is minimised: an error function over any pytree of parameters.
 
-    init(key) -> params; loss(params, batch, *, key=None) -> (); predict(params, x[B, ...]) -> [B, C];
-    activations(params, x[B, ...]) -> {layer: [B, ...]}. `optimum` is the known minimum of the loss,
-    `optimal_params` a minimiser, `source` the publication; all three None where unknown.
+    init(key) -> params; loss(params, batch, *, key=None) -> ();
+    predict(params, x[B, ...], statistics=None) -> [B, C];
+    activations(params, x[B, ...], statistics=None) -> {layer: [B, ...]}. `optimum` is the known minimum
+    of the loss, `optimal_params` a minimiser, `source` the publication; all three None where unknown.
+    statistics(params, x[B, ...]) -> pytree: what batch normalisation measures on x, None for networks
+    without it. No statistics are carried along: the parameters alone determine every result.
     """
 
     init: Callable
@@ -39,6 +42,7 @@ class Problem(NamedTuple):
     optimum: float | None = None
     optimal_params: Any = None
     source: str | None = None
+    statistics: Callable | None = None
 
 
 # One row of a trace: an evaluated step width and what was proposed from it.

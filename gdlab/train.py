@@ -76,6 +76,7 @@ def make_training(
       collect: (theta_k, theta_{k+1} - theta_k, theta_{k+1}) -> pytree, gathered per iteration; None: nothing.
     """
     optimizer = optax.with_extra_args_support(optimizer)
+    gather = collect or (lambda before, updates, after: None)
 
     def value(params, batch, key):
         return problem.loss(params, batch, key=key)
@@ -102,13 +103,17 @@ def make_training(
 
         def active(state, at):
             state, info, updates, before = one(state, at)
-            return state, info, None if collect is None else collect(before, updates, state.params)
+            return state, info, gather(before, updates, state.params)
+
+        def idling(state, at):
+            still = jax.tree.map(jnp.zeros_like, state.params)
+            return *_idle(state, one, at), gather(state.params, still, state.params)
 
         def iterate(state, at):
             if not (searches and several_descents):
                 return active(state, at)
             idle = (state.ended != OK) & ~steps.new_descent[at]
-            return jax.lax.cond(idle, lambda s: _idle(s, active, at), lambda s: active(s, at), state)
+            return jax.lax.cond(idle, lambda s: idling(s, at), lambda s: active(s, at), state)
 
         def body(carry):
             state, infos, collected, at, _ = carry
@@ -201,14 +206,13 @@ def _plain_step(optimizer, value_fn, state, fresh, loss_end, reach):
     return TrainState(moved, opt_state, state.step + 1, status), info, updates, params
 
 
-def _idle(state, active, at):
+def _idle(state, one, at):
     """An iteration of a descent that has ended: nothing moves, the error stays."""
-    _, info, extra = jax.tree.map(
-        lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(active, state, at)
-    )
+    info = jax.eval_shape(one, state, at)[1]
+    info = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), info)
     loss = _stored_value(state.opt_state)[0]
     info = info._replace(loss=loss, loss_end=loss, status=jnp.full_like(info.status, IDLE))
-    return state._replace(step=state.step + 1), info, extra
+    return state._replace(step=state.step + 1), info
 
 
 def _stored_value(opt_state):

@@ -33,7 +33,7 @@ def rosenbrock(folder, **settings):
 
 def digits(folder, steps=24, **settings):
     """Mini-batches in float32, a descent every 4 iterations, and a checkpoint after every chunk."""
-    settings = {"checkpoint_seconds": 1e-3, **settings}
+    settings = {"checkpoint_seconds": 1e-3, "validate": 6, **settings}
     return record(
         folder, "experiment=digits_cg", f"train.steps={steps}", "train.descent_length=4", **settings
     )
