@@ -14,7 +14,7 @@ from gdlab.app_path import conf_dir
 from gdlab.config import ConfigError, nearest
 
 MAX_FOLDER = 120
-TASKS = ("train",)
+TASKS = ("train", "probe")
 
 
 def main():
@@ -40,19 +40,37 @@ def main():
         sweep = HydraConfig.get().mode == hydra.types.RunMode.MULTIRUN
         plain: Any = OmegaConf.to_container(config, resolve=True)
         try:
-            if plain["task"] not in TASKS:
-                raise ConfigError(f"task={plain['task']!r}: allowed: {', '.join(TASKS)}")
-            outcome = experiment.run(plain, output)
+            outcome = _perform(plain, output)
         except experiment.EXPECTED_ERRORS as error:
             _remove_if_empty(output)
             logging.getLogger("gdlab").debug("refused", exc_info=True)
             if sweep:
                 raise
             sys.exit(f"gdlab: {error}")
-        if outcome.state == "interrupted":
+        if outcome is not None and outcome.state == "interrupted":
             sys.exit(130)
 
     run()
+
+
+def _perform(config, output):
+    """The task that `config` names; the Run of a training."""
+    from gdlab import experiment, probe_task
+
+    if config["task"] not in TASKS:
+        hint = nearest(config["task"], TASKS)
+        raise ConfigError(f"task={config['task']!r}: allowed: {', '.join(TASKS)}.{hint}")
+    if config["task"] == "probe":
+        try:
+            probe_task.probe_task(config)
+        finally:
+            _remove_if_empty(output)
+        return None
+    probe_task.check_probes(config["probes"])
+    outcome = experiment.run(config, output)
+    if outcome.state == "finished":
+        probe_task.run_probes(config["probes"], output)
+    return outcome
 
 
 def serve():

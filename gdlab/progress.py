@@ -7,17 +7,20 @@ LINE_EVERY = 10.0
 
 
 class Progress:
-    """Progress of one training on stderr. `update(step, loss)` per chunk; use as a context manager."""
+    """Progress of one piece of work on stderr; use as a context manager.
 
-    def __init__(self, name, total, start=0):
-        self.name, self.total = name, total
+    `update(step, loss)` per chunk of a training, or `share(fraction, text)` of anything else.
+    """
+
+    def __init__(self, name, total, start=0, unit="iterations"):
+        self.name, self.total, self.unit = name, total, unit
         self.started, self.first = time.monotonic(), start
         self.next_line = self.started + LINE_EVERY
         self.bar = self.task = None
 
     def __enter__(self):
         if sys.stderr.isatty():
-            self.bar = _bar()
+            self.bar = _bar() if self.unit == "iterations" else _share_bar()
             self.task = self.bar.add_task(
                 self.name, total=self.total, completed=self.first, loss="", speed=""
             )
@@ -37,6 +40,14 @@ class Progress:
             self.next_line = time.monotonic() + LINE_EVERY
             self.say(f"{step:,} of {self.total:,} iterations, loss {loss:.6g}, {speed:,.0f} it/s")
 
+    def share(self, fraction, text):
+        """`fraction` of the work is done, and what is being done."""
+        if self.bar is not None:
+            self.bar.update(self.task, completed=fraction * self.total, loss=text)
+        elif time.monotonic() >= self.next_line:
+            self.next_line = time.monotonic() + LINE_EVERY
+            self.say(f"{fraction:.0%}, {text}")
+
     def say(self, text):
         """One line about the run."""
         print(f"{self.name}: {text}", file=sys.stderr, flush=True)
@@ -53,6 +64,21 @@ def _bar():
         MofNCompleteColumn(),
         TextColumn("loss {task.fields[loss]}", markup=False),
         TextColumn("{task.fields[speed]}", markup=False),
+        TimeRemainingColumn(),
+    )
+    return Bar(*columns, console=Console(stderr=True))
+
+
+def _share_bar():
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[loss]}", markup=False),
         TimeRemainingColumn(),
     )
     return Bar(*columns, console=Console(stderr=True))

@@ -1,0 +1,136 @@
+"""Probes from the command line: on a recorded run by `task=probe`, and at the end of a training.
+
+    python -m gdlab task=probe run=runs/rosenbrock probe=smoothness probe.stop=20 output=smoothness.csv
+
+Probes that keep their results (segments, surfaces) leave them in the run folder, so a page shows them
+at once; any probe's Table is written where `output` says.
+"""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from gdlab.config import ConfigError, check, nearest
+from gdlab.probing import run_probe
+from gdlab.progress import Progress
+
+FORMATS = (".npz", ".csv")
+
+
+def probe_task(config, *, progress=True):
+    """Run the probe that `config` describes: its `run` (folder), `probe` (node) and `output` (file or null).
+
+    Returns the Table.
+
+    Raises:
+      ConfigError: run or probe is missing or unknown, or the output's format; and what the probe raises.
+    """
+    if not config.get("run"):
+        raise ConfigError("task=probe needs the folder of a recorded run: run=runs/NAME")
+    if not config.get("probe"):
+        raise ConfigError("task=probe needs a probe: probe=NAME, as in conf/probe")
+    output = _checked(config.get("output"))
+    table = _run(Path(config["run"]), config["probe"], "probe", progress)
+    if output is not None:
+        save(table, output)
+    return table
+
+
+def run_probes(nodes, folder, *, progress=True):
+    """Run the probes configured for the end of a training; nodes: {name: node}.
+
+    Returns {name: Table, or the ValueError that kept it from being made}: one probe's failure keeps
+    neither the others nor the training from being kept.
+    """
+    tables = {}
+    for name, node in nodes.items():
+        try:
+            tables[name] = _run(folder, node, f"probes.{name}", progress)
+        except (ValueError, OSError) as error:
+            tables[name] = error
+            if progress:
+                Progress(f"{Path(folder).name} {name}", 0).say(f"probe failed: {error}")
+    return tables
+
+
+def check_probes(nodes):
+    """Refuse probes that could not be run, before the training begins; raises ConfigError."""
+    if not isinstance(nodes, dict):
+        raise ConfigError(f"probes={nodes!r}: allowed: a mapping of names to probes, as in conf/probe")
+    for name, node in nodes.items():
+        _named(node, f"probes.{name}")
+
+
+def save(table, path):
+    """Write a Table to PATH.npz (every column, facts as JSON in "attrs") or PATH.csv (columns of its rows).
+
+    In one step: a file that is there already stays whole until the new one is. In CSV, further
+    dimensions become columns "name.0", "name.1", ...
+    """
+    path = _checked(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            if path.suffix == ".npz":
+                facts = json.dumps(table.attrs, default=_plain)
+                np.savez(file, **table.columns, attrs=np.array(facts))
+            else:
+                file.write(_csv(table).encode())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _run(folder, node, where, progress):
+    name = _named(node, where)
+    options = {key: value for key, value in node.items() if not key.startswith("_")}
+    label = f"{folder.name} {name}"
+    with Progress(label, 100, unit="%") as shown:
+        report = shown.share if progress else lambda fraction, text: None
+        table = run_probe(folder, name, options, report)
+    if progress:
+        shapes = ", ".join(f"{key} {list(np.shape(array))}" for key, array in table.columns.items())
+        shown.say(shapes)
+    return table
+
+
+def _named(node, where):
+    """The probe's name: its module, since every probe is `gdlab.probes.NAME.compute`."""
+    target = node.get("_target_", "") if isinstance(node, dict) else ""
+    parts = str(target).split(".")
+    if len(parts) != 4 or parts[:2] != ["gdlab", "probes"] or parts[3] != "compute":
+        raise ConfigError(f"{where}._target_={target!r}: allowed: gdlab.probes.NAME.compute")
+    check(node, where)
+    return parts[2]
+
+
+def _checked(output):
+    if output is None:
+        return None
+    path = Path(output)
+    if path.suffix not in FORMATS:
+        hint = nearest(path.suffix, FORMATS)
+        raise ConfigError(f"output={output}: allowed: a file that ends in {' or '.join(FORMATS)}.{hint}")
+    return path
+
+
+def _csv(table):
+    rows = max((len(array) for array in table.columns.values() if np.ndim(array)), default=0)
+    columns = {}
+    for name, array in table.columns.items():
+        if np.ndim(array) and len(array) == rows:
+            flat = np.reshape(array, (rows, -1))
+            wide = np.ndim(array) > 1
+            columns |= {f"{name}.{i}" if wide else name: flat[:, i] for i in range(flat.shape[1])}
+    lines = [",".join(columns)]
+    lines += [",".join(map(repr, row)) for row in zip(*(c.tolist() for c in columns.values()), strict=True)]
+    return "\n".join(lines) + "\n"
+
+
+def _plain(value):
+    return value.tolist() if hasattr(value, "tolist") else str(value)

@@ -1,0 +1,108 @@
+"""Probes from the command line and at the end of a training."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gdlab import experiment, probe_task
+from gdlab.config import ConfigError
+from gdlab.probing import run_probe
+from gdlab.records import Table
+from tests import recording
+from tests.composing import composed
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return recording.rosenbrock(tmp_path_factory.mktemp("runs") / "run")
+
+
+def config(run, *overrides, **changes):
+    return composed("task=probe", f"run={run.path}", *overrides) | changes
+
+
+def test_the_table_is_the_probes_own(run, tmp_path):
+    table = probe_task.probe_task(
+        config(run, "probe=smoothness", "probe.stop=9", output=str(tmp_path / "out" / "s.npz")),
+        progress=False,
+    )
+    direct = run_probe(run.path, "smoothness", {"start": 0, "stop": 9})
+    np.testing.assert_array_equal(table.columns["smoothness"], direct.columns["smoothness"])
+    with np.load(tmp_path / "out" / "s.npz") as saved:
+        np.testing.assert_array_equal(saved["smoothness"], direct.columns["smoothness"])
+        assert json.loads(str(saved["attrs"]))["replay"]["different"] == 0
+
+
+def test_csv_holds_every_digit_and_unrolls_further_dimensions(tmp_path):
+    table = Table({"k": np.arange(2), "v": np.array([[0.1, np.nan], [1e-17, 3.0]]), "s": np.ones(1)}, {}, {})
+    probe_task.save(table, tmp_path / "t.csv")
+    read = np.genfromtxt(tmp_path / "t.csv", delimiter=",", names=True, deletechars="")
+    assert read.dtype.names == ("k", "v.0", "v.1")
+    np.testing.assert_array_equal(read["v.0"], table.columns["v"][:, 0])
+    np.testing.assert_array_equal(read["v.1"], table.columns["v"][:, 1])
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
+    (tmp_path / "t.npz").write_text("before")
+    monkeypatch.setattr(np, "savez", lambda *a, **k: (_ for _ in ()).throw(OSError("full")))
+    with pytest.raises(OSError, match="full"):
+        probe_task.save(Table({"k": np.arange(2)}, {}, {}), tmp_path / "t.npz")
+    assert [path.name for path in tmp_path.iterdir()] == ["t.npz"]
+    assert (tmp_path / "t.npz").read_text() == "before"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"run": None}, "run=runs/NAME"),
+        ({"probe": None}, "probe=NAME"),
+        ({"output": "a.txt"}, "ends in .npz or .csv"),
+        ({"probe": {"_target_": "os.system", "start": 0}}, "gdlab.probes.NAME.compute"),
+        ({"probe": {"_target_": "gdlab.probes.segments.compute", "stat": 0}}, "Did you mean 'start'"),
+    ],
+)
+def test_wrong_requests_are_named(run, changes, said):
+    with pytest.raises(ConfigError, match=said):
+        probe_task.probe_task(config(run, "probe=segments") | changes, progress=False)
+
+
+def test_probes_of_a_training_are_checked_before_it_and_fail_alone(tmp_path):
+    made = composed("experiment=rosenbrock", "+probe@probes.a=smoothness", "+probe@probes.b=smoothness")
+    made["probes"]["b"]["on"] = "all"
+    probe_task.check_probes(made["probes"])
+    finished = experiment.run(made, tmp_path / "run", progress=False)
+    tables = probe_task.run_probes(made["probes"], finished.path, progress=False)
+    assert np.isfinite(tables["a"].columns["smoothness"][:20]).all()
+    assert "allowed: batch, train" in str(tables["b"])
+    with pytest.raises(ConfigError, match=r"probes.c._target_='nix'"):
+        probe_task.check_probes({"c": {"_target_": "nix"}})
+
+
+def test_probes_do_not_make_another_run_of_it(tmp_path):
+    experiment.run(composed("experiment=rosenbrock"), tmp_path / "run", progress=False)
+    again = composed("experiment=rosenbrock", "+probe@probes.a=smoothness")
+    assert experiment.run(again, tmp_path / "run", progress=False).state == "finished"
+
+
+def test_the_command_line_makes_no_run_folder(run, tmp_path):
+    command = [sys.executable, "-m", "gdlab", "task=probe", f"run={run.path}", "probe=smoothness"]
+    command += ["probe.stop=3", "output=s.csv"]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, env=_environment(), timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert "smoothness [3]" in done.stderr
+    assert len((tmp_path / "s.csv").read_text().splitlines()) == 4
+    assert not list(tmp_path.glob("runs/*"))
+
+
+def _environment():
+    import os
+
+    return os.environ | {"PYTHONPATH": str(REPOSITORY)}
