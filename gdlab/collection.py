@@ -20,13 +20,19 @@ def layer_names(params):
 
     A leaf at the top is a layer of its own; a bare array is the layer "params".
     """
-    return tuple(dict.fromkeys(_layers(params)))
+    return tuple(dict.fromkeys(layers_of(params)))
+
+
+def layers_of(tree):
+    """The layer's name of each leaf, in the order of the leaves."""
+    paths = (path for path, _ in jax.tree_util.tree_leaves_with_path(tree))
+    return ["/".join(_word(key) for key in path[:-1] or path) or "params" for path in paths]
 
 
 def layer_norms(tree, names):
     """|.|_2 over each layer of a pytree like the parameters, [len(names)], in the order of `names`."""
     squares = dict.fromkeys(names, 0.0)
-    for name, leaf in zip(_layers(tree), jax.tree.leaves(tree), strict=True):
+    for name, leaf in zip(layers_of(tree), jax.tree.leaves(tree), strict=True):
         squares[name] += jnp.vdot(leaf, leaf)
     return jnp.sqrt(jnp.stack([squares[name] for name in names]))
 
@@ -73,12 +79,6 @@ def rows(collected, step, done):
     if "path" in packed:
         packed["path_step"] = np.arange(step + 1, step + done + 1)
     return packed
-
-
-def _layers(tree):
-    """The layer's name of each leaf, in the order of the leaves."""
-    paths = (path for path, _ in jax.tree_util.tree_leaves_with_path(tree))
-    return ["/".join(_word(key) for key in path[:-1] or path) or "params" for path in paths]
 
 
 def _word(key):

@@ -33,6 +33,8 @@ class Problem(NamedTuple):
     of the loss, `optimal_params` a minimiser, `source` the publication; all three None where unknown.
     statistics(params, x[B, ...]) -> pytree: what batch normalisation measures on x, None for networks
     without it. No statistics are carried along: the parameters alone determine every result.
+    additive: whether the error of many examples is the mean of their errors, so that it may be taken in
+    blocks (of a network with batch normalisation, up to the statistics of the blocks).
     """
 
     init: Callable
@@ -43,6 +45,7 @@ class Problem(NamedTuple):
     optimal_params: Any = None
     source: str | None = None
     statistics: Callable | None = None
+    additive: bool = False
 
 
 # One row of a trace: an evaluated step width and what was proposed from it.

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-BLOCK = 1000  # examples evaluated at once
+from gdlab.evaluation import BLOCK, predicts_classes, sample
+
 CALIBRATION = 2000  # training examples whose statistics a network with batch normalisation is given
 COLUMNS = ("iteration", "loss", "accuracy", "train_loss", "train_accuracy")
 
@@ -21,12 +22,9 @@ class Validation:
     """
 
     def __init__(self, problem, dataset, *, examples, seed):
-        self.samples = [
-            _sample(part, examples, np.random.default_rng((seed, number)))
-            for number, part in enumerate((dataset.test, dataset.train))
-        ]
+        self.samples = [sample(dataset, part, examples, seed) for part in ("test", "train")]
         self.evaluate = make_evaluate(problem)
-        self.calibration = dataset.train["x"][:CALIBRATION] if problem.statistics else None
+        self.calibration = calibration(problem, dataset)
 
     def row(self, params):
         """(loss, accuracy, train_loss, train_accuracy): mean cross-entropy in nats, share of right labels."""
@@ -36,12 +34,12 @@ class Validation:
 
 def can_validate(problem, dataset):
     """Whether the run has what is needed: a test set, and logits for each of its classes."""
-    if dataset is None or dataset.test is None or problem.predict is None or "y" not in dataset.test:
-        return False
-    params = jax.eval_shape(problem.init, jax.random.key(0))
-    example = jax.ShapeDtypeStruct((1, *dataset.test["x"].shape[1:]), jnp.float32)
-    shape = jax.eval_shape(problem.predict, params, example).shape
-    return shape == (1, dataset.n_classes) and dataset.n_classes > 1
+    return predicts_classes(problem, dataset) and dataset.test is not None
+
+
+def calibration(problem, dataset):
+    """Training examples whose statistics batch normalisation is given; None for networks without it."""
+    return dataset.train["x"][:CALIBRATION] if problem.statistics else None
 
 
 def make_evaluate(problem):
@@ -82,12 +80,3 @@ def interval(every, steps):
 
 def _logits(problem, params, x, statistics):
     return problem.predict(params, x) if statistics is None else problem.predict(params, x, statistics)
-
-
-def _sample(part, examples, rng):
-    """The same random examples of a part of the dataset each time; all of them where there are no more."""
-    n = len(part["y"])
-    if examples is None or examples >= n:
-        return part
-    chosen = np.sort(rng.permutation(n)[:examples])
-    return {name: array[chosen] for name, array in part.items()}
