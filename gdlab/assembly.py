@@ -77,7 +77,7 @@ def assemble(config):
     if dataset is not None:
         data = {name: _on_device(array, config["precision"]) for name, array in dataset.train.items()}
         schedule = _schedule(config, dataset)
-    optimizer = instantiate(_optimizer(config), "optimizer")
+    optimizer = _optimizer(config)
     several = schedule is not None and schedule.descents(config["train"]["steps"]) > 1
     return Assembly(problem, optimizer, data, dataset, schedule, jax.random.key(config["seed"]), several)
 
@@ -211,6 +211,35 @@ def _problem(config, dataset):
 
 
 def _optimizer(config):
+    """The optimizer, with the schedule of its learning rate and the weight decay that the config asks for."""
+    node = _untraced(config)
+    live = {}
+    for group in ("schedule", "weight_decay"):
+        if config.get(group) is not None and "learning_rate" not in node:
+            raise ConfigError(
+                f"{group}: {node['_target_']} has no learning rate; use a method without a line search "
+                f"(e.g. optimizer=sgd), or {group}=null"
+            )
+    if config.get("schedule") is not None:
+        given = {"learning_rate": node["learning_rate"], "steps": config["train"]["steps"]}
+        rate = instantiate(config["schedule"], "schedule", **_taken(config["schedule"], given))
+        node, live = (
+            {key: value for key, value in node.items() if key != "learning_rate"},
+            {"learning_rate": rate},
+        )
+    optimizer = instantiate(node, "optimizer", **live)
+    if config.get("weight_decay") is None:
+        return optimizer
+    given = {"optimizer": optimizer, "learning_rate": live.get("learning_rate", node.get("learning_rate"))}
+    return instantiate(config["weight_decay"], "weight_decay", **_taken(config["weight_decay"], given))
+
+
+def _taken(node, given):
+    """Those of the `given` arguments that the target of `node` takes and the config does not say itself."""
+    return {name: value for name, value in given.items() if takes(node, name) and name not in node}
+
+
+def _untraced(config):
     """The optimizer's node; without record.trace its line search, where it has one, keeps none."""
     node = config["optimizer"]
     search = node.get("line_search")

@@ -18,6 +18,7 @@ TARGETS = (
     "gdlab.models",
     "gdlab.linesearch",
     "gdlab.optim",
+    "gdlab.schedules",
     "gdlab.probes",
     "optax",
 )

@@ -10,7 +10,9 @@ from gdlab import assembly, config
 from gdlab.app_path import conf_dir
 from tests.composing import composed
 
-GROUPS = ("problem", "dataset", "model", "optimizer", "linesearch", "beta", "probe")
+GROUPS = (
+    *("problem", "dataset", "model", "optimizer", "schedule", "weight_decay", "linesearch", "beta", "probe"),
+)
 EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
 TARGETS = sorted((path for group in GROUPS for path in (conf_dir() / group).glob("*.yaml")), key=str)
 

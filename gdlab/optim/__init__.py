@@ -8,6 +8,7 @@ from gdlab.optim.betas import (
     polak_ribiere,
     polak_ribiere_plus,
 )
+from gdlab.optim.decay import coupled_weight_decay, decoupled_weight_decay
 from gdlab.optim.descend import Descent, minimize
 from gdlab.optim.nonlinear_cg import ConjugateGradientState, conjugate_gradient, fast_conjugate_gradient
 from gdlab.optim.resilient import irprop_minus, irprop_plus, rprop_minus, rprop_plus
@@ -16,7 +17,9 @@ __all__ = [
     "ConjugateGradientState",
     "Descent",
     "conjugate_gradient",
+    "coupled_weight_decay",
     "dai_yuan",
+    "decoupled_weight_decay",
     "fast_conjugate_gradient",
     "fletcher_reeves",
     "hager_zhang",
