@@ -35,8 +35,9 @@ def card(
     """A card that spans `span` of the grid's 12 columns (all of them on a narrow page).
 
     name: unique on the page; the models are called NAME, NAME_title, NAME_caption, NAME_menu, and
-    the files that are saved begin with it. figures: what SVG and PNG show, top to bottom; csv: gives
-    the Table behind the figure when it is asked for. controls: small widgets, at the title's right.
+    the files that are saved begin with it. figures: what SVG and PNG show, top to bottom; a layout
+    stands for the figures that are visible in it at that time. csv: gives the Table behind the figure
+    when it is asked for. controls: small widgets, at the title's right.
     """
     if not 1 <= span <= 12:
         raise ValueError(f"card {name!r}: span={span} must lie between 1 and 12")

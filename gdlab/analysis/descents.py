@@ -103,18 +103,22 @@ def totals(iterations: Table) -> dict[str, float]:
     }
 
 
-def setting(config: dict) -> dict[str, float]:
-    """B, K and K B of a run from its configuration; NaN where it does not say.
+def setting(config: dict, identity: dict) -> dict[str, float]:
+    """B, K and K / batch size of a run from its configuration and its identity; NaN where they do not say.
 
     `batches` B per epoch, `descent_length` K iterations per mini-batch (all of them where the batch never
-    changes), `ratio` K B: K over the batch size, times the number of examples.
+    changes), `ratio` K over the number of examples in a mini-batch, which only runs on data have.
     """
     train = config.get("train") or {}
-    batches = float("nan") if train.get("batch_size") else float(train.get("batches") or 1)
+    examples, size = identity.get("examples"), identity.get("batch_size")
+    batches = float(train.get("batches") or 1)
+    if train.get("batch_size"):
+        batches = float(examples // size) if examples and size else float("nan")
     length = train.get("descent_length")
     if length is None:
         length = train.get("steps", float("nan")) if batches == 1 else 1
-    return {"batches": batches, "descent_length": float(length), "ratio": float(length) * batches}
+    ratio = float(length) / size if size else float("nan")
+    return {"batches": batches, "descent_length": float(length), "ratio": ratio}
 
 
 def over_runs(runs: list[tuple[str, dict, dict]]) -> Table:

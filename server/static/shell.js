@@ -90,10 +90,16 @@ const gdlab = (() => {
 
   const card_colour = () => getComputedStyle(root).getPropertyValue("--gd-card").trim()
 
+  // A layout stands for the figures in it, in their order; what is hidden is not there.
+  const seen_figures = (models) => models.flatMap((model) => {
+    if (!model.visible) return []
+    if (model.children != null) return seen_figures(model.children)
+    const view = model.type === "Figure" ? Bokeh.index.find_one(model) : null
+    return view != null && view.bbox.width > 0 && view.bbox.height > 0 ? [view] : []
+  })
+
   const pictures = (figures, type) => {
-    const views = figures.map((figure) => Bokeh.index.find_one(figure))
-    const seen = views.filter((view) => view != null && view.bbox.width > 0 && view.bbox.height > 0)
-    const parts = seen.map((view) => ({layer: view.export(type, true), width: view.bbox.width, height: view.bbox.height}))
+    const parts = seen_figures(figures).map((view) => ({layer: view.export(type, true), width: view.bbox.width, height: view.bbox.height}))
     const width = Math.max(0, ...parts.map((part) => part.width))
     const height = parts.reduce((sum, part) => sum + part.height, 0)
     return {parts, width, height}
@@ -139,6 +145,9 @@ const gdlab = (() => {
   }
 
   const save = async (figures, type, file) => {
+    if (type !== "csv" && seen_figures(figures).length === 0) {
+      return show_notice("There is no plot on this card yet.")
+    }
     if (type === "svg") download(`${file}.svg`, new Blob([svg_text(figures)], {type: "image/svg+xml"}))
     if (type === "png") download(`${file}.png`, await png_blob(figures))
   }
@@ -160,7 +169,7 @@ const gdlab = (() => {
     const saves = [...(menu.js_event_callbacks.menu_item_click ?? menu.js_event_callbacks.get?.("menu_item_click") ?? [])]
     const args = saves[0]?.args
     const figures = args?.figures ?? args?.get?.("figures") ?? []
-    if (figures.length === 0) return ""
+    if (seen_figures(figures).length === 0) return ""
     if (type === "svg") return svg_text(figures)
     const bytes = new Uint8Array(await (await png_blob(figures)).arrayBuffer())
     return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""))

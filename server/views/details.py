@@ -53,6 +53,7 @@ class _Details:
             "",
             body,
             name="details",
+            figures=[self.stack],
             csv=self._table,
             controls=self._controls(),
             span=4,

@@ -4,6 +4,7 @@ Every selected run is one row and one point; the setting on the x axis and the m
 the reader's. Becker 2019, section 3.2 (its outlook); the experiment `galaxy_sweep` gives the runs.
 """
 
+import numpy as np
 from bokeh.models import (
     ColumnDataSource,
     DataTable,
@@ -27,8 +28,9 @@ MOST = 20_000  # iterations of a run that are counted
 SETTINGS = {
     "batches": "B, batches per epoch",
     "descent_length": "K, iterations per batch",
-    "ratio": "KB, as K / batch size",
+    "ratio": "K / batch size",
 }
+CAPTION = "Every point is a run; medians and shares over all its iterations."
 MEASURES = {
     "evaluations": "evaluations per iteration",
     "loose_share": "share of loose ends",
@@ -38,6 +40,7 @@ MEASURES = {
     "jump": "largest jump",
     "jump_ratio": "largest jump / median drop",
 }
+WIDE = ("steepness", "curvature", "jump_ratio")  # over many orders of magnitude
 
 
 def build(context: Context) -> View:
@@ -73,7 +76,7 @@ class _Measures:
         self.root = card.card(
             context,
             "Line searches of the runs",
-            "Every point is a run; medians and shares over all its iterations.",
+            CAPTION,
             body,
             name="measures",
             figures=[self.figure],
@@ -92,7 +95,7 @@ class _Measures:
         for name in self.names:
             try:
                 run = self.context.run(name)
-                rows.append((name, descents.setting(run.config), self._totals(name, run)))
+                rows.append((name, descents.setting(run.config, run.identity), self._totals(name, run)))
             except StoreError:
                 continue
         self.result = descents.over_runs(rows)
@@ -108,20 +111,35 @@ class _Measures:
 
     def _draw(self) -> None:
         columns = self.result.columns
-        x, y = columns[self.x.value], columns[self.y.value]
-        colours = [self.context.colour(name) for name in columns["run"]]
-        self.source.data = {"run": columns["run"], "x": x, "y": y, "colour": colours}
+        there = np.isfinite(columns[self.x.value]) & np.isfinite(columns[self.y.value])
+        x, y, names = (columns[name][there] for name in (self.x.value, self.y.value, "run"))
+        colours = [self.context.colour(name) for name in names]
+        self.source.data = {"run": names, "x": x, "y": y, "colour": colours}
         self.rows.data = {name: columns[name] for name in self.rows.data}
-        self.figure.xaxis.axis_label, self.figure.yaxis.axis_label = (
-            SETTINGS[self.x.value],
-            MEASURES[self.y.value],
-        )
-        scale = steps.axis_scale(y) if self.y.value in ("steepness", "curvature", "jump_ratio") else "linear"
-        figures.set_scale(self.figure, "y", scale)
-        low, high = steps.view_range(y, scale, margin=0.12)
-        self.figure.y_range.update(start=low, end=high)
-        low, high = steps.view_range(x, "linear", margin=0.12)
-        self.figure.x_range.update(start=low, end=high)
+        card.retitle(self.root, caption=self._words(columns))
+        self._place("x", SETTINGS[self.x.value], x, wide=self.x.value == "ratio", count=True)
+        self._place("y", MEASURES[self.y.value], y, wide=self.y.value in WIDE)
+
+    def _words(self, columns) -> str:
+        """The caption, with the number of runs that have no place in the plot."""
+        words = [CAPTION]
+        for name, what in ((self.x.value, SETTINGS), (self.y.value, MEASURES)):
+            missing = int(np.count_nonzero(~np.isfinite(columns[name])))
+            if missing:
+                count = "1 run has" if missing == 1 else f"{missing} runs have"
+                words.append(f"{count} no value of {what[name].split(',')[0]} and no point.")
+        return " ".join(words)
+
+    def _place(self, dimension: str, label: str, values, *, wide: bool, count: bool = False) -> None:
+        """Label, scale and limits of an axis; wide: logarithmic where the values ask for it."""
+        scale = steps.axis_scale(values) if wide else "linear"
+        low, high = steps.view_range(values, scale, margin=0.12)
+        limits = getattr(self.figure, f"{dimension}_range")
+        if scale == "log":  # a log axis must never see limits that hold 0
+            limits.update(start=low, end=high)
+        figures.set_scale(self.figure, dimension, "count" if count and not wide else scale)
+        limits.update(start=low, end=high)
+        getattr(self.figure, f"{dimension}axis").axis_label = label
 
     # -- parts ------------------------------------------------------------------------------------
 
@@ -168,7 +186,9 @@ class _Measures:
             TableColumn(
                 field=name,
                 title=title.split(",")[0],
-                formatter=NumberFormatter(format="0,0", nan_format="–"),
+                formatter=ScientificFormatter(**number)
+                if name == "ratio"
+                else NumberFormatter(format="0,0", nan_format="–"),
                 width=60,
             )
             for name, title in SETTINGS.items()

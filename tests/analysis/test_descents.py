@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gdlab.analysis import descents
+from gdlab.data.sampling import Schedule
 from gdlab.records import IDLE
 from tests.analysis import numpy_descent as reference
 
@@ -76,19 +77,33 @@ def test_totals_agree_with_the_parts(descent):
     assert totals["jump_ratio"] == pytest.approx(totals["jump"] / totals["drop"])
 
 
-def test_settings_come_from_the_configuration():
-    found = descents.setting({"train": {"steps": 120, "batches": 3, "descent_length": 20}})
-    assert found == {"batches": 3, "descent_length": 20, "ratio": 60}
-    assert descents.setting({"train": {"steps": 120, "batches": 1}})["descent_length"] == 120
-    assert descents.setting({"train": {"steps": 9, "batches": 4}})["descent_length"] == 1
-    assert np.isnan(descents.setting({"train": {"batch_size": 64, "descent_length": 5}})["batches"])
+def test_settings_come_from_the_configuration_and_the_identity():
+    known = {"examples": 1440, "batch_size": 480}
+    found = descents.setting({"train": {"steps": 120, "batches": 3, "descent_length": 20}}, known)
+    assert found == {"batches": 3, "descent_length": 20, "ratio": 20 / 480}
+    whole = descents.setting({"train": {"steps": 120, "batches": 1}}, {"examples": 1440, "batch_size": 1440})
+    assert whole == {"batches": 1, "descent_length": 120, "ratio": 120 / 1440}
+    assert descents.setting({"train": {"steps": 9, "batches": 4}}, {})["descent_length"] == 1
+
+
+def test_a_batch_size_gives_the_number_of_batches_as_the_schedule_does():
+    config = {"train": {"batch_size": 64, "descent_length": 5}}
+    schedule = Schedule(1000, batch_size=64, descent_length=5)
+    found = descents.setting(config, {"examples": 1000, "batch_size": 64})
+    assert found == {"batches": schedule.batches, "descent_length": 5, "ratio": 5 / schedule.batch_size}
+
+
+def test_what_a_run_does_not_say_is_not_a_number():
+    assert np.isnan(descents.setting({"train": {"batches": 3, "descent_length": 20}}, {})["ratio"])
+    assert np.isnan(descents.setting({"train": {"batch_size": 64, "descent_length": 5}}, {})["batches"])
+    assert np.isnan(descents.setting({}, {})["descent_length"])
 
 
 def test_runs_side_by_side(descent):
     _, _, _, table = descent
     totals = descents.totals(table)
     rows = descents.over_runs(
-        [("a", descents.setting({}), totals), ("b", descents.setting({}), totals)]
+        [("a", descents.setting({}, {}), totals), ("b", descents.setting({}, {}), totals)]
     ).columns
     assert rows["run"].tolist() == ["a", "b"]
     assert rows["loose_share"].tolist() == [totals["loose_ends"] / 12] * 2

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "server"))
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 READY = "document.documentElement.dataset.ready === 'yes' && Bokeh.documents[0].is_idle"
-TIMEOUT = 60_000  # ms; a loaded machine is slow, not wrong
+TIMEOUT = 180_000  # ms; a loaded machine is slow, not wrong
 
 
 class Server:

@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 from playwright.sync_api import TimeoutError as Late
 
-TIMEOUT = 60_000  # ms; the first answer of the worker needs its imports and a compilation
+TIMEOUT = 180_000  # ms; the first answer of the worker needs its imports and a compilation
 MODEL = "Bokeh.documents[0].get_model_by_name"
+PLOTS = "model('details_stack').children.filter((child) => child.visible).length"
 SAME = "JSON.stringify(value()) === JSON.stringify(expected)"
 
 

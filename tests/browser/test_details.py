@@ -7,6 +7,7 @@ import pytest
 
 from gdlab import store
 from tests.browser.gestures import (
+    PLOTS,
     address,
     becomes,
     column,
@@ -27,9 +28,6 @@ def open_page(visit, trained, *names, page="descent", **query):
     found = visit(trained, run=list(names), page=page, **query)
     drawn(found, "curve_figure" if page == "descent" else "curve_1_figure")
     return found
-
-
-PLOTS = "model('details_stack').children.filter((child) => child.visible).length"
 
 
 def wait_iteration(page, k: int) -> None:
@@ -192,6 +190,13 @@ def test_two_runs_side_by_side_share_their_axes_and_the_tapped_one_is_detailed(v
     def the_points_are_the_measure_of_the_table():
         shares = column(page, "measures_points", "y")
         assert shares == column(page, "measures_rows", "loose_share") and 0 < max(shares) <= 1
+
+    value(page, "model('measures_x').value = 'ratio'")
+    address(page, setting="ratio")
+    becomes(page, "Array.from(data('measures_points', 'run'))", ["galaxy"])
+    becomes(page, "Array.from(data('measures_points', 'x'))", [20 / 480])
+    becomes(page, "model('measures_figure').below[0].axis_label", "K / batch size")
+    says(page, "measures_caption", "1 run has no value of K / batch size and no point.")
 
 
 def test_several_runs_on_one_axis(visit, trained):
