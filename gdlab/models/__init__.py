@@ -3,6 +3,21 @@
 from gdlab.models.autoencoder import Autoencoder, galaxy
 from gdlab.models.dense import Dense, mlp
 from gdlab.models.layers import Conv, max_pool
-from gdlab.models.lenet import LeNet, lenet5, modified_lenet
+from gdlab.models.lenet import LeNet, lenet5, modified_lenet, tiny_cnn, tiny_nn
+from gdlab.models.vgg_blocks import VGG, vgg
 
-__all__ = ["Autoencoder", "Conv", "Dense", "LeNet", "galaxy", "lenet5", "max_pool", "mlp", "modified_lenet"]
+__all__ = [
+    "VGG",
+    "Autoencoder",
+    "Conv",
+    "Dense",
+    "LeNet",
+    "galaxy",
+    "lenet5",
+    "max_pool",
+    "mlp",
+    "modified_lenet",
+    "tiny_cnn",
+    "tiny_nn",
+    "vgg",
+]

@@ -8,6 +8,7 @@ flax.linen.Conv, so a network trained on one backend goes on, or is looked at, o
 
 import difflib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import flax.linen as nn
 import jax
@@ -83,6 +84,33 @@ def max_pool(x, window=(2, 2)):
     down, across = height // rows, width // columns
     x = x[:, : down * rows, : across * columns]
     return x.reshape(-1, down, rows, across, columns, channels).max(axis=(2, 4))
+
+
+@dataclass(frozen=True)
+class LeakyReLU:
+    """The larger of x and `slope` x, elementwise; equal slopes make equal networks."""
+
+    slope: float
+
+    def __call__(self, x):
+        """Flax's leaky_relu with this slope."""
+        return nn.leaky_relu(x, self.slope)
+
+
+def batch_normalisation(train: bool, name: str) -> nn.BatchNorm:
+    """Batch normalisation without running averages, to be called within a module's `__call__`.
+
+    While training, or where no statistics are given, it normalises by the batch at hand; momentum 0
+    makes its `batch_stats` exactly those of that batch (see `gdlab.problems.networks`).
+    """
+    return nn.BatchNorm(use_running_average=not train, momentum=0.0, name=name)
+
+
+def check_dropout(rate: float) -> float:
+    """`rate` where it is in [0, 1); raises ValueError otherwise."""
+    if not 0 <= rate < 1:
+        raise ValueError(f"dropout = {rate!r} is not allowed; it must be in [0, 1)")
+    return rate
 
 
 def activation_function(name: str) -> Callable:

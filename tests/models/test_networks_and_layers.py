@@ -89,20 +89,31 @@ def _count(params):
     return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
+# Counted by hand: (rows x columns x inputs + 1) x filters; 32 shrinks to 15, 6, 2 with 3 x 3 and pooling.
 @pytest.mark.parametrize(
-    ("network", "size", "parameters"),
+    ("network", "shape", "parameters"),
     [
-        (models.lenet5(), 32, 61706),
-        (models.modified_lenet(), 32, 1830),
-        (models.modified_lenet(), 28, 1530),
-        (models.mlp((32, 10)), 8, 64 * 32 + 32 + 330),
+        (models.lenet5(), (32, 32, 1), 61706),
+        (models.lenet5(batch_norm=True), (32, 32, 1), 61706 + 22),
+        (models.modified_lenet(), (32, 32, 1), 1830),
+        (models.modified_lenet(), (28, 28, 1), 1530),
+        (models.modified_lenet(), (32, 32, 3), 28 * 5 + 46 * 10 + 91 * 10 + 41 * 10),
+        (models.tiny_cnn(), (32, 32, 1), 30 + 84 + 84 + 130),
+        (models.tiny_cnn(), (32, 32, 3), 84 + 84 + 84 + 130),
+        (models.tiny_cnn(classes=100), (32, 32, 3), 84 + 84 + 84 + 1300),
+        (models.tiny_nn(), (32, 32, 1), 10250),
+        (models.tiny_nn(), (32, 32, 3), 30730),
+        (models.vgg(), (32, 32, 1), 160 + 2320 + 4640 + 9248 + 18496 + 36928 + 10250),
+        (models.vgg(), (32, 32, 3), 448 + 2320 + 4640 + 9248 + 18496 + 36928 + 10250),
+        (models.vgg(batch_norm=True), (32, 32, 3), 82330 + 16 * 2 + 32 * 2 + 64 * 2),
+        (models.mlp((32, 10)), (8, 8, 1), 64 * 32 + 32 + 330),
     ],
 )
-def test_parameter_counts(network, size, parameters):
-    x = jnp.zeros((1, size, size, 1))
+def test_parameter_counts(network, shape, parameters):
+    x = jnp.zeros((1, *shape))
     logits, variables = jax.eval_shape(lambda: network.init_with_output(jax.random.key(0), x))
     assert _count(variables["params"]) == parameters
-    assert logits.shape == (1, 10)
+    assert logits.shape == (1, network.features[-1] if isinstance(network, models.Dense) else network.classes)
 
 
 def test_lenet_equals_the_same_net_of_flax_layers():
@@ -125,6 +136,81 @@ def test_lenet_equals_the_same_net_of_flax_layers():
     )
 
 
+def _conv(x, kernel, bias, border):
+    """Cross-correlation by its definition, one output pixel after another."""
+    x = np.pad(x, ((0, 0), (border, border), (border, border), (0, 0)))
+    rows, columns = x.shape[1] - kernel.shape[0] + 1, x.shape[2] - kernel.shape[1] + 1
+    out = np.empty((len(x), rows, columns, kernel.shape[3]))
+    for i in range(rows):
+        for j in range(columns):
+            window = x[:, i : i + kernel.shape[0], j : j + kernel.shape[1]]
+            out[:, i, j] = np.tensordot(window, kernel, axes=3) + bias
+    return out
+
+
+def _pool(x):
+    x = x[:, : x.shape[1] // 2 * 2, : x.shape[2] // 2 * 2]
+    return np.maximum.reduce([x[:, i::2, j::2] for i in (0, 1) for j in (0, 1)])
+
+
+@pytest.mark.parametrize(
+    ("network", "side", "layers_of", "border", "slope"),
+    [
+        (models.tiny_cnn(), 22, ["conv1", "pool", "conv2", "pool", "conv3", "pool"], 0, 0.1),
+        (models.vgg((4, 5)), 8, ["conv1_1", "conv1_2", "pool", "conv2_1", "conv2_2", "pool"], 1, 0.0),
+    ],
+    ids=["tiny_cnn", "vgg"],
+)
+def test_a_network_equals_its_definition_in_numpy(float64, network, side, layers_of, border, slope):
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal((2, side, side, 3))
+    params = jax.tree.map(
+        lambda leaf: rng.standard_normal(leaf.shape) / 3, network.init(jax.random.key(0), x)["params"]
+    )
+    found = jax.jit(lambda params, x: network.apply({"params": params}, x))(params, x)
+    for layer in layers_of:
+        if layer == "pool":
+            x = _pool(x)
+        else:
+            x = _conv(x, params[layer]["kernel"], params[layer]["bias"], border)
+            x = np.where(x > 0, x, slope * x)
+    expected = x.reshape(2, -1) @ params["dense1"]["kernel"] + params["dense1"]["bias"]
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_tiny_nn_is_one_matrix():
+    network, x = models.tiny_nn(classes=3), np.random.default_rng(0).standard_normal((5, 4, 4, 1))
+    params = network.init(jax.random.key(0), x)["params"]
+    assert list(params) == ["dense1"]
+    expected = x.reshape(5, 16) @ np.asarray(params["dense1"]["kernel"]) + np.asarray(
+        params["dense1"]["bias"]
+    )
+    np.testing.assert_allclose(network.apply({"params": params}, x), expected, rtol=1e-5, atol=1e-6)
+
+
+DROPPING = [
+    (models.lenet5, {"filters": [2], "dense": [3]}),
+    (models.modified_lenet, {"filters": [2]}),
+    (models.tiny_cnn, {"filters": [2]}),
+    (models.tiny_nn, {}),
+    (models.vgg, {"filters": [2], "depth": 1}),
+]
+
+
+@pytest.mark.parametrize(("factory", "options"), DROPPING, ids=[factory.__name__ for factory, _ in DROPPING])
+def test_dropout_follows_the_key_alone(factory, options):
+    network = factory(**options, dropout=0.5)
+    x = np.random.default_rng(0).random((2, 8, 8, 1), np.float32)
+    variables = jax.jit(network.init)(jax.random.key(0), x)
+    apply = jax.jit(network.apply, static_argnames="train")
+    rngs = {"dropout": jax.random.key(1)}
+    with_key = [apply(variables, x, train=train, rngs=rngs) for train in (True, False)]
+    np.testing.assert_array_equal(*with_key)
+    without = [apply(variables, x, train=train) for train in (True, False)]
+    np.testing.assert_array_equal(*without)
+    assert not np.array_equal(with_key[0], without[0])
+
+
 def test_dropout_before_the_dense_part():
     network = models.modified_lenet(dropout=0.5)
     x = jnp.asarray(np.random.default_rng(0).standard_normal((3, 28, 28, 1)), jnp.float32)
@@ -140,6 +226,7 @@ def test_dropout_before_the_dense_part():
     [
         (lambda: models.mlp(activation="rellu"), ["rellu", "Did you mean 'relu'"]),
         (lambda: models.lenet5(dropout=1.0), ["dropout = 1.0", "[0, 1)"]),
+        (lambda: models.tiny_cnn(slope=1.0), ["slope = 1.0", "(-1, 1)"]),
         (
             lambda: layers.convolve(jnp.ones((1, 4, 4, 1)), jnp.ones((3, 3, 2, 1))),
             ["(1, 4, 4, 1)", "(3, 3, 2, 1)"],
@@ -161,7 +248,7 @@ def test_wrong_arguments_are_named(call, words):
     assert all(word in str(error.value) for word in words), error.value
 
 
-@pytest.mark.parametrize("name", ["mlp", "galaxy", "lenet5", "modified_lenet"])
+@pytest.mark.parametrize("name", ["galaxy", "lenet5", "mlp", "modified_lenet", "tiny_cnn", "tiny_nn", "vgg"])
 def test_the_yaml_holds_the_defaults(name):
     config = yaml.safe_load((CONF / f"{name}.yaml").read_text())
     factory = getattr(models, name)

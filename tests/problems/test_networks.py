@@ -83,17 +83,38 @@ def test_dropout_needs_a_key_and_follows_it(data):
     assert first == again and first != other and still not in (first, other)
 
 
-class _BatchNorm(nn.Module):
+class _WithoutTrain(nn.Module):
     @nn.compact
     def __call__(self, x):
-        return nn.Dense(4)(nn.BatchNorm(use_running_average=True)(x.reshape(x.shape[0], -1)))
+        return nn.Dense(4)(nn.BatchNorm(use_running_average=True, momentum=0.0)(x.reshape(x.shape[0], -1)))
+
+
+class _RunningAverages(nn.Module):
+    @nn.compact
+    def __call__(self, x, train=False):
+        return nn.Dense(4)(nn.BatchNorm(use_running_average=not train)(x.reshape(x.shape[0], -1)))
+
+
+class _Counter(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        self.variable("calls", "count", lambda: jnp.zeros(()))
+        return nn.Dense(4)(x.reshape(x.shape[0], -1))
 
 
 @pytest.mark.parametrize(
     ("make", "words"),
     [
         (lambda data: problems.classification(model=mlp((3,)), data=data), ["(1, 3)", "4 classes", "toy"]),
-        (lambda data: problems.classification(model=_BatchNorm(), data=data), ["_BatchNorm", "batch_stats"]),
+        (lambda data: problems.classification(model=_Counter(), data=data), ["_Counter", "calls"]),
+        (
+            lambda data: problems.classification(model=_WithoutTrain(), data=data),
+            ["_WithoutTrain", "batch_stats", "train=False"],
+        ),
+        (
+            lambda data: problems.classification(model=_RunningAverages(), data=data),
+            ["_RunningAverages", "BatchNorm_0", "momentum = 0.99", "momentum=0.0"],
+        ),
         (
             lambda data: problems.classification(model=mlp(), data=data, weight_decay=-1),
             ["weight_decay", "-1"],
