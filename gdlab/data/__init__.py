@@ -6,6 +6,7 @@ from gdlab.data.fashion import fashion_mnist
 from gdlab.data.files import DataFileError
 from gdlab.data.handwritten_digits import digits
 from gdlab.data.idx import read_idx
+from gdlab.data.image_files import images
 from gdlab.data.mnist_digits import mnist
 from gdlab.data.sampling import Schedule
 from gdlab.data.spiral_arms import galaxy
@@ -19,6 +20,7 @@ __all__ = [
     "digits",
     "fashion_mnist",
     "galaxy",
+    "images",
     "mnist",
     "read_idx",
 ]

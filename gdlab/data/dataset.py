@@ -29,3 +29,12 @@ def whole_number(name: str, value, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise ValueError(f"{name} = {value!r} is not allowed; it must be a whole number of at least {least}")
     return int(value)
+
+
+def stratified(y: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
+    """A mask over the labels y that marks `fraction` of each class, rounded, at random."""
+    mask = np.zeros(y.size, bool)
+    for c in np.unique(y):
+        members = rng.permutation(np.flatnonzero(y == c))
+        mask[members[: round(fraction * members.size)]] = True
+    return mask

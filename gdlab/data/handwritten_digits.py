@@ -5,7 +5,7 @@ Source: Alpaydin, Kaynak 1998, Optical Recognition of Handwritten Digits, UCI; s
 
 import numpy as np
 
-from gdlab.data.dataset import Dataset
+from gdlab.data.dataset import Dataset, stratified
 
 
 def digits(*, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
@@ -21,7 +21,7 @@ def digits(*, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
 
     bunch = load_digits()
     x, y = bunch.images[..., None], bunch.target.astype(np.int32)
-    held_out = _stratified(y, test_fraction, np.random.default_rng(seed))
+    held_out = stratified(y, test_fraction, np.random.default_rng(seed))
     mean, deviation = x[~held_out].mean(), x[~held_out].std()
     x = ((x - mean) / deviation).astype(np.float32)
     test = {"x": x[held_out], "y": y[held_out]} if held_out.any() else None
@@ -31,12 +31,3 @@ def digits(*, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
         test=test,
         classes=tuple(str(name) for name in bunch.target_names),
     )
-
-
-def _stratified(y, fraction, rng):
-    """A mask over y that marks `fraction` of each class, rounded, at random."""
-    mask = np.zeros(y.size, bool)
-    for c in np.unique(y):
-        members = rng.permutation(np.flatnonzero(y == c))
-        mask[members[: round(fraction * members.size)]] = True
-    return mask
