@@ -1,0 +1,1 @@
+"""Kuchta 2023, chapter 6: step sizes and loss surfaces of small networks."""

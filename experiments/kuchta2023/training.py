@@ -1,0 +1,69 @@
+"""The trainings of the thesis's chapter 6: networks x data x (SGD, Adam) x dropout, over several seeds."""
+
+from typing import NamedTuple
+
+from experiments.recorded import trained
+
+DATA = ("mnist", "cifar10")
+OPTIMIZERS = ("sgd", "adam")
+MODIFIED, LENET5 = "modified_lenet", "lenet5"
+SIZES = ("tiny_nn", "tiny_cnn", "vgg")  # the networks that the step sizes are verified on
+DROPOUT = 0.5
+STEPS = {"mnist": 12181, "cifar10": 10153}  # 13 epochs of whole mini-batches of 64
+
+
+class Setting(NamedTuple):
+    """What distinguishes a run: mnist or cifar10, sgd or adam, the network, dropout's rate, the seed."""
+
+    data: str
+    optimizer: str
+    network: str = MODIFIED
+    dropout: float = 0.0
+    seed: int = 0
+
+    @property
+    def label(self):
+        """In words, without the seed."""
+        parts = [self.network.replace("_", " "), self.data, self.optimizer]
+        return ", ".join([*parts, "dropout"] if self.dropout else parts)
+
+
+def settings(seeds):
+    """[Setting] of everything the claims need, the most used first."""
+    grid = [Setting(d, o, dropout=r) for d in DATA for o in OPTIMIZERS for r in (0.0, DROPOUT)]
+    others = [Setting(d, o, network=n) for n in SIZES for d in DATA for o in OPTIMIZERS]
+    every = [*grid, Setting("mnist", "sgd", LENET5), *others]
+    return [setting._replace(seed=seed) for seed in range(seeds) for setting in every]
+
+
+class Place(NamedTuple):
+    """Where runs and data lie: runs folder; mnist, cifar10: folders of the data or None (the user's cache);
+    images: whether CIFAR-10 lies there as image files; steps: iterations, None: 13 epochs."""
+
+    runs: str
+    mnist: str | None = None
+    cifar10: str | None = None
+    images: bool = False
+    steps: int | None = None
+
+
+def run(place, setting, *extra):
+    """The finished Run of a Setting; extra: further overrides."""
+    name, overrides = command(place, setting, *extra)
+    return trained(place.runs, name, *overrides, data_dir=getattr(place, setting.data))
+
+
+def command(place, setting, *extra):
+    """(experiment, overrides) of its command line."""
+    overrides = []
+    if setting.network != MODIFIED:
+        overrides.append(f"model={setting.network}")
+    if setting.dropout:
+        overrides.append(f"model.dropout={setting.dropout}")
+    if setting.seed:
+        overrides.append(f"seed={setting.seed}")
+    if place.steps is not None:
+        overrides.append(f"train.steps={place.steps}")
+    if setting.data == "cifar10" and place.images:
+        overrides.append("dataset=images")
+    return f"{setting.data}_{setting.optimizer}", (*overrides, *extra)
