@@ -7,7 +7,7 @@ written, sizes are read before pixels, and the first file that is no image is na
 """
 
 import os
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
@@ -82,7 +82,7 @@ def _place(data_dir, path) -> Path:
 
 def _parts(source: ImageSource):
     """{"train", "test", "val": [(class, name of the file)]}."""
-    split = {name: PurePosixPath(name).parts for name in source.names}
+    split = {name: tuple(name.split("/")) for name in source.names}
     # An archive often has one folder around everything.
     while len({parts[0] for parts in split.values()}) == 1 and min(map(len, split.values())) > 2:
         split = {name: parts[1:] for name, parts in split.items()}
