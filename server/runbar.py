@@ -52,7 +52,13 @@ def _chip(context: Context, name: str, i: int) -> tuple[card.Row, Callable[[], N
         html_attributes={"title": "Colour of this run"},
     )
     label = context.label(name)
-    what = card.text("" if label == name else label, "gd-caption", name=f"runbar_label_{i}")
+    what = card.text(
+        "" if label == name else label,
+        "gd-label",
+        name=f"runbar_label_{i}",
+        stylesheets=[context.sheet],
+        html_attributes={"title": label},
+    )
     state = card.text("", "gd-caption", name=f"runbar_state_{i}")
     parts = [picker, card.text(name, "gd-run", name=f"runbar_name_{i}"), what, state]
     if len(context.selected) > 1:

@@ -274,8 +274,8 @@ const gdlab = (() => {
 
   const duration = (seconds) => {
     if (!Number.isFinite(seconds)) return "–"
-    if (seconds < 1) return `${(1000 * seconds).toPrecision(2)} ms`
-    if (seconds < 60) return `${seconds.toPrecision(2)} s`
+    if (seconds < 1) return `${Number((1000 * seconds).toPrecision(2))} ms`
+    if (seconds < 60) return `${Number(seconds.toPrecision(2))} s`
     const minutes = Math.floor(seconds / 60)
     if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`
     return `${Math.floor(minutes / 60)} h ${minutes % 60} min`

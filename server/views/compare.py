@@ -21,5 +21,5 @@ def build(context: Context) -> View:
         for index, run_name in enumerate(context.selected[:SIDE_BY_SIDE])
     ]
     cards = [bar, *panels, *(curve.root for curve in curves)]
-    root = card.box(context, *cards, classes=["gd-grid", "gd-span-12"], name="compare")
+    root = card.box(context, *cards, classes=["gd-grid", "gd-even", "gd-span-12"], name="compare")
     return View(root, shared.start(curves))

@@ -185,7 +185,7 @@ class _Measures:
         columns += [
             TableColumn(
                 field=name,
-                title=title.split(",")[0],
+                title="K / size" if name == "ratio" else title.split(",")[0],
                 formatter=ScientificFormatter(**number)
                 if name == "ratio"
                 else NumberFormatter(format="0,0", nan_format="–"),
@@ -196,7 +196,7 @@ class _Measures:
         columns += [
             TableColumn(
                 field=name,
-                title=name.removesuffix("_share").replace("_", " "),
+                title={"evaluations": "evals"}.get(name, name.removesuffix("_share").replace("_", " ")),
                 formatter=ScientificFormatter(**number),
                 width=80,
             )

@@ -1,6 +1,7 @@
 """Details on demand, the comparison and the statistics in a real browser, by clicks and keys."""
 
 import csv
+import itertools
 
 import numpy as np
 import pytest
@@ -224,3 +225,30 @@ def test_statistics_count_what_is_in_view(visit, trained):
     says(page, "statistics_caption", "Median smoothness")
     jump = record["loss"][20] - record["loss_end"][19]
     assert column(page, "statistics_rows", "jump")[1] == pytest.approx(jump)
+
+
+@pytest.mark.parametrize("width", [1440, 800])
+def test_two_runs_that_differ_in_everything_fit_the_page_and_their_frames_align(visit, trained, width):
+    page = open_page(visit, trained, "galaxy", "rosenbrock", page="compare", width=width)
+    says(page, "curve_1_caption", "numerical noise")
+    label = value(page, "model('runbar_label_0').text")
+    assert len(label) > 150, "too short to be cut"
+
+    @eventually(page)
+    def nothing_sticks_out():
+        assert value(page, "document.documentElement.scrollWidth") <= width
+        chips = [box(page, f"runbar_{part}_0") for part in ("name", "label", "state", "remove")]
+        for left, right in itertools.pairwise(chips):
+            assert left["right"] <= right["left"] and right["right"] <= width
+
+    @eventually(page)
+    def frames_align():
+        first, second = (box(page, f"curve_{i}_figure") for i in (0, 1))
+        side = "top" if width > 800 else "left"
+        assert first[side] == pytest.approx(second[side], abs=0.51)
+        assert first["height"] == second["height"]
+
+
+def box(page, name: str) -> dict:
+    """The rectangle of a model on the screen."""
+    return value(page, f"Bokeh.index.find_one(model('{name}')).el.getBoundingClientRect().toJSON()")

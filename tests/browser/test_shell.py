@@ -293,3 +293,16 @@ def test_on_a_narrow_page_nothing_sticks_out(visit, runs):
     page = visit(runs, width=800)
     page.wait_for_selector(".gd-open")
     wait(page, "document.documentElement.scrollWidth <= 800")
+
+
+def test_durations_are_written_without_powers_of_ten(visit, runs):
+    page = visit(runs)
+    said = {
+        0.0123: "12 ms",
+        0.32: "320 ms",
+        7.26: "7.3 s",
+        59.0: "59 s",
+        61.5: "1 min 1 s",
+        3720: "1 h 2 min",
+    }
+    assert page.evaluate("(times) => times.map(gdlab.duration)", list(said)) == list(said.values())
