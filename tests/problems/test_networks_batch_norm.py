@@ -10,6 +10,8 @@ from gdlab import problems
 from gdlab.data import Dataset
 from gdlab.models import lenet5, mlp, modified_lenet, tiny_cnn, vgg
 from gdlab.problems import networks
+from gdlab.replay import Replay
+from tests.recording import precision_restored, record  # noqa: F401
 
 EPSILON = 1e-5  # of flax.linen.BatchNorm
 
@@ -212,3 +214,14 @@ def test_statistics_under_vmap_over_parameters(problem, params):
     for i in range(3):
         expected, _ = _forward(jax.tree.map(lambda leaf, i=i: leaf[i], many), x)
         np.testing.assert_allclose(logits[i], expected, rtol=1e-9, atol=1e-12)
+
+
+def test_a_training_with_batch_norm_and_dropout_replays_bit_for_bit(tmp_path):
+    model = ("model=vgg", "model.filters=[3]", "model.depth=1", "model.batch_norm=true", "model.dropout=0.5")
+    train = ("experiment=digits_cg", "optimizer=adam", "train.steps=12", "train.batches=40")
+    run = record(tmp_path / "run", *train, *model, "train.descent_length=1")
+    assert run.state == "finished"
+    replay = Replay(tmp_path / "run")
+    assert len(list(replay.steps(0, 12))) == 12
+    report = replay.report()
+    assert report.compared == 12 and report.different == 0
