@@ -4,6 +4,8 @@ The colours of the chrome come from the document's theme. A frame has a fixed le
 figures under one another align.
 """
 
+from math import ceil, floor, log10
+
 from bokeh.models import (
     BasicTicker,
     BasicTickFormatter,
@@ -95,10 +97,15 @@ def set_scale(plot, dimension: str, scale: str, ticks: dict[float, float] | None
         axis.major_label_overrides = {position: _short(value) for position, value in (ticks or {}).items()}
         axis.formatter = BasicTickFormatter()
     else:
-        axis.major_label_overrides = {}
-        axis.ticker = _ticker(scale)
-        axis.formatter = _formatter(scale)
+        set_ticks(axis, scale)
     grid.ticker = axis.ticker
+
+
+def set_ticks(axis, scale: str) -> None:
+    """Ticks and labels of an axis for a scale as `set_scale` gives them, "fixed" excepted."""
+    axis.major_label_overrides = {}
+    axis.ticker = _ticker(scale)
+    axis.formatter = _formatter(scale)
 
 
 def _short(value: float) -> str:
@@ -120,6 +127,19 @@ def _formatter(scale: str):
     return CustomJSTickFormatter(code=COUNT if scale == "count" else PLAIN)
 
 
+def log_ticks(low: float, high: float) -> list[float]:
+    """Ticks of a logarithmic axis whose limits are known: decades, or multiples of them where they are few.
+
+    Bokeh's own ticker turns to even steps below two decades, which leaves the lower half without any.
+    """
+    first, last = floor(log10(low)), ceil(log10(high))
+    decades = log10(high / low)
+    digits = range(1, 10) if decades < 0.7 else (1, 2, 5) if decades < 2.5 else (1,)
+    stride = max(1, (last - first) // 6)
+    ticks = [digit * 10.0**power for power in range(first, last + 1, stride) for digit in digits]
+    return [tick for tick in ticks if low <= tick <= high]
+
+
 def crosshair(context, *plots, name: str) -> Span:
     """One vertical line that follows the pointer through all `plots` at once; returns it."""
     line = Span(dimension="height", line_width=1, line_dash="dotted", name=name, level="annotation")
@@ -132,8 +152,6 @@ def crosshair(context, *plots, name: str) -> Span:
 def zoomed(low: float, high: float, factor: float, *, log: bool = False) -> tuple[float, float]:
     """Limits around the same middle, `factor` times as wide (of the logarithms, on a log axis)."""
     if log:
-        from math import log10
-
         low, high = zoomed(log10(low), log10(high), factor)
         return 10.0**low, 10.0**high
     middle, half = (low + high) / 2, (high - low) / 2 * factor

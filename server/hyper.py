@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 _COLOUR = re.compile(r"([0-9a-fA-F]{6}):(.+)")
 _SILENT = ("_target_", "_partial_", "hydra.", "data_dir")  # parts of names that tell nothing
+METHOD = "optimizer._target_"
 _OWN = ("name", "task")  # the run's name says it already
 
 
@@ -61,14 +62,22 @@ def short_names(names: Sequence[str]) -> dict[str, str]:
 
 def labels(names: Sequence[str], configuration: Callable[[str], Mapping[str, object]]) -> dict[str, str]:
     """{run: text for the legend}: "sigma 0.05, seed 1" of what differs; the run's name where that is
-    nothing, or does not tell it from another."""
+    nothing, or does not tell it from another.
+
+    Where the optimizers differ, their names come first ("adam, seed 1"), and an option of an optimizer is
+    named only where runs of that same optimizer differ in it.
+    """
     configs = {name: configuration(name) for name in names}
     keys = differing(configs.values()) if len(names) > 1 else []
+    methods = {name: str(config.get(METHOD, "")).rpartition(".")[2] for name, config in configs.items()}
+    several = len(set(methods.values())) > 1
+    if several:
+        keys = [key for key in keys if not key.startswith("optimizer.") or _open(key, configs, methods)]
     short = short_names(keys)
-    texts = {
-        name: ", ".join(f"{short[key]} {value(config[key])}" for key in keys if key in config)
-        for name, config in configs.items()
-    }
+    texts = {}
+    for name, config in configs.items():
+        parts = [f"{short[key]} {value(config[key])}" for key in keys if key in config]
+        texts[name] = ", ".join(([methods[name]] if several and methods[name] else []) + parts)
     found = list(texts.values())
     return {name: text if text and found.count(text) == 1 else name for name, text in texts.items()}
 
@@ -99,6 +108,14 @@ def chosen_colours(values: Iterable[str]) -> dict[str, str]:
     """{run: "#rrggbb"} of the address's "rrggbb:run" values; malformed ones are left out."""
     matches = (_COLOUR.fullmatch(text) for text in values)
     return {match[2]: "#" + match[1].lower() for match in matches if match}
+
+
+def _open(key: str, configs: Mapping[str, Mapping], methods: Mapping[str, str]) -> bool:
+    """Whether runs of the same optimizer differ in the option `key`."""
+    found: dict[str, set] = {}
+    for name, config in configs.items():
+        found.setdefault(methods[name], set()).add(_key(config[key]) if key in config else None)
+    return any(len(values) > 1 for values in found.values())
 
 
 def _key(leaf) -> str:

@@ -5,7 +5,7 @@ noisy, so they are averaged over windows. Averages are taken block by block, so 
 iterations needs no more memory than a short one. Kuchta 2023, chapter 5 ("Step Size").
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import pairwise, permutations
 
 import numpy as np
@@ -129,7 +129,7 @@ def early(read: Callable, count: int, share: float, points: int = POINTS) -> tup
     return float(means["mean"][known].mean()), rank_correlation(means["iteration"], means["mean"])[0]
 
 
-def prediction(step_size: Sequence[float], trend: Sequence[float], lowest: Sequence[float]) -> Table:
+def prediction(step_size, trend, lowest) -> Table:
     """Whether early step sizes, or their trend, foretell the minimum loss: rank correlations over runs.
 
     step_size, trend: of each run as `early` gives them; lowest: the minimum loss that it reached; [n]

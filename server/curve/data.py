@@ -15,35 +15,37 @@ DOTS = 1500  # iterations that are shown one by one
 BUCKETS = 1500  # buckets of a longer window, two points each
 MEMORY = 1e-4  # weight below which the past does not reach into a smoothed window
 
-AXES = ("iteration", "relative", "wall")
+AXES = ("iteration", "evaluations", "relative", "wall")
 COLUMNS = (
     "loss", "loss_end", "grad_norm", "step_size", "evaluations", "status", "restarted", "new_descent",
 )  # fmt: skip
 
 
 class Clock:
-    """Where iteration k lies on the x axis: at k, at k + 1 (logarithmic), or at the time it was reached.
+    """Where iteration k lies on the x axis: at k, at k + 1 (logarithmic), or at what had been spent by then.
 
-    axis: one of AXES; "relative" in seconds since the start, "wall" in ms since 1970 (UTC).
+    axis: one of AXES; "evaluations" of the error and its gradient, "relative" in seconds since the start,
+    "wall" in ms since 1970 (UTC).
     """
 
     def __init__(self, run, axis: str = "iteration", *, log: bool = False):
         self.run, self.axis, self.log = run, axis, log
-        self._seconds = np.empty(0)
+        self._spent = np.empty(0)
 
     @property
     def label(self) -> str:
         """The x axis's title."""
         if self.axis == "iteration":
             return "iteration + 1" if self.log else "iteration"
-        return "seconds since the start" if self.axis == "relative" else "time (UTC)"
+        words = {"evaluations": "evaluations", "relative": "seconds since the start"}
+        return words.get(self.axis, "time (UTC)")
 
     def x(self, k) -> np.ndarray:
         """Positions of iterations k [n]; fractions lie between their neighbours."""
         k = np.asarray(k, float)
         if self.axis == "iteration":
             return k + 1 if self.log else k
-        return self._place(np.interp(k, np.arange(len(self.seconds)), self.seconds))
+        return self._place(np.interp(k, np.arange(len(self.spent)), self.spent))
 
     def rows(self, low: float, high: float, count: int) -> tuple[int, int]:
         """Dots [start, stop) of `count` that lie in [low, high], one more on each side."""
@@ -51,19 +53,21 @@ class Clock:
             shift = 1 if self.log else 0
             start, stop = math.floor(low - shift), math.ceil(high - shift) + 1
         else:
-            start, stop = steps.positions(self._place(self.seconds), low, high)
+            start, stop = steps.positions(self._place(self.spent), low, high)
         return int(np.clip(start, 0, max(count - 1, 0))), int(np.clip(stop, 0, count))
 
     @property
-    def seconds(self) -> np.ndarray:
-        """Seconds since the start at which dots 0 ... K were reached, never falling."""
-        if len(self._seconds) != self.run.rows("scalars") + 1:
-            column = self.run.table("steps", columns=["seconds"]).columns["seconds"][:-1]
-            self._seconds = np.concatenate([[0.0], np.maximum.accumulate(column)])
-        return self._seconds
+    def spent(self) -> np.ndarray:
+        """Evaluations, or seconds since the start, at which dots 0 ... K were reached, never falling."""
+        if len(self._spent) != self.run.rows("scalars") + 1:
+            name = "evaluations" if self.axis == "evaluations" else "seconds"
+            column = self.run.table("steps", columns=[name]).columns[name][:-1]
+            reached = np.cumsum(column) if name == "evaluations" else np.maximum.accumulate(column)
+            self._spent = np.concatenate([[0.0], reached])
+        return self._spent
 
-    def _place(self, seconds):
-        return 1e3 * ((self.run.summary()["started"] or 0.0) + seconds) if self.axis == "wall" else seconds
+    def _place(self, spent):
+        return 1e3 * ((self.run.summary()["started"] or 0.0) + spent) if self.axis == "wall" else spent
 
 
 class Sent(NamedTuple):

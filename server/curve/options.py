@@ -11,7 +11,7 @@ from server import card
 from server.curve.data import AXES
 from server.curve.viewport import Viewport
 
-AXIS_NAMES = dict(zip(AXES, ("iteration", "relative time", "wall time"), strict=True))
+AXIS_NAMES = dict(zip(AXES, ("iteration", "evaluations", "relative time", "wall time"), strict=True))
 SCALE_NAMES = {"auto": "automatic", "log": "log", "linear": "linear", "symlog": "symlog"}
 LOG_X = "log x"
 CHECKS = {  # label: (attribute, key in the address)

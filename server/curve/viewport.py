@@ -94,7 +94,7 @@ class Viewport:
         self._place()
         for plot in self.plots:
             figures.set_scale(plot, "y", "linear" if self.scale == "symlog" else self.scale)
-            figures.set_scale(plot, "x", self._x_scale())
+            figures.set_scale(plot, "x", self.x_scale)
         for member in self.members:
             member.rescale()
         self.redraw()
@@ -197,10 +197,12 @@ class Viewport:
             for plot in self.plots:
                 figures.set_scale(plot, "y", "fixed", ticks)
 
-    def _x_scale(self) -> str:
+    @property
+    def x_scale(self) -> str:
+        """The kind of x axis, as `figures.set_scale` takes it."""
         if self.log_x:
             return "log"
-        return {"iteration": "count", "relative": "linear", "wall": "time"}[self.axis]
+        return {"relative": "linear", "wall": "time"}.get(self.axis, "count")
 
     def _moved(self, event) -> None:
         """The end of a gesture in the browser: its limits are the reader's."""

@@ -44,9 +44,9 @@ WIDE = ("steepness", "curvature", "jump_ratio")  # over many orders of magnitude
 
 
 def build(context: Context) -> View:
-    """Table and plot of the selected runs that have line searches; nothing with fewer than two."""
+    """Table and plot of the selected runs that have line searches; nothing where none has."""
     names = [name for name in context.selected if _searches(context, name)]
-    if len(names) < 2:
+    if not names:
         return View(card.box(context, classes=["gd-none"], visible=False, name="measures"), lambda: None)
     return _Measures(context, names).view
 

@@ -139,6 +139,16 @@ def test_times_place_dots_where_they_were_reached(long_run):
     assert data.Clock(long_run, log=True).x([0, 9]).tolist() == [1, 10]
 
 
+def test_evaluations_place_dots_where_they_had_been_made(run):
+    clock = data.Clock(run, "evaluations")
+    made = run.table("steps").columns["evaluations"][:-1]
+    assert clock.label == "evaluations" and clock.x(0) == 0
+    for k in (1, 5, len(made)):
+        assert clock.x(k) == made[:k].sum()
+    start, stop = clock.rows(made[:3].sum(), made[:6].sum(), len(made) + 1)
+    assert start <= 3 and stop >= 7
+
+
 def test_limits_hold_the_ends_of_segments_too(run, record):
     found = data.limits(run)
     columns = record.scalars[:, :2]

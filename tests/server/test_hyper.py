@@ -53,6 +53,33 @@ def test_labels_name_what_differs_and_fall_back_to_the_name():
     assert hyper.labels(["r1"], configs.get) == {"r1": "r1"}
 
 
+def test_labels_of_different_optimizers_begin_with_their_names():
+    sgd = {"optimizer._target_": "optax.sgd", "optimizer.learning_rate": 1.0, "seed": 0}
+    adam = {
+        "optimizer._target_": "optax.adam",
+        "optimizer.learning_rate": 0.01,
+        "optimizer.b1": 0.9,
+        "seed": 0,
+    }
+    configs = {
+        "a": sgd,
+        "b": adam,
+        "c": {**adam, "optimizer.learning_rate": 0.1},
+        "d": {**sgd, "optimizer.momentum": 0.9},
+        "e": {**sgd, "seed": 1},
+    }
+    assert hyper.labels(["a", "b"], configs.get) == {"a": "sgd", "b": "adam"}
+    assert hyper.labels(["a", "b", "c"], configs.get) == {
+        "a": "sgd, learning_rate 1",
+        "b": "adam, learning_rate 0.01",
+        "c": "adam, learning_rate 0.1",
+    }
+    assert hyper.labels(["a", "b", "d"], configs.get) == {"a": "sgd", "b": "adam", "d": "sgd, momentum 0.9"}
+    # What differs beside the optimizer is always said.
+    assert hyper.labels(["b", "e"], configs.get) == {"b": "adam, seed 0", "e": "sgd, seed 1"}
+    assert hyper.labels(["a", "d"], configs.get) == {"a": "a", "d": "momentum 0.9"}
+
+
 def test_a_colour_belongs_to_the_name_and_six_runs_have_six():
     assert hyper.colours(["x"], CATEGORIES, "x") == CATEGORIES[zlib.crc32(b"x") % 6]
     names = [f"run {i}" for i in range(6)]

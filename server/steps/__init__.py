@@ -1,0 +1,1 @@
+"""The page of step sizes: what its cards share, and their parts."""

@@ -1,0 +1,58 @@
+"""The enhanced curve of one of the runs that are compared: the reader says of which.
+
+For methods without a line search the segments run along the step taken, to eta^max = 2, on the
+mini-batch or on the training set (in the options).
+"""
+
+from bokeh.models import CrosshairTool, Select
+
+from server import card
+from server.context import Context, View
+from server.curve.curve import Curve
+from server.curve.overlay import short_label
+from server.curve.page import page
+
+
+def build(context: Context) -> View:
+    """The curve's card under the one that overlays the runs, in the same window."""
+    return _Chosen(context).view
+
+
+class _Chosen:
+    def __init__(self, context: Context):
+        self.context, self.shared = context, page(context)
+        names = context.selected
+        wanted = context.state.get("focus", names[0], choices=names)
+        options = [(name, short_label(context, name)) for name in names]
+        self.select = Select(
+            options=options, value=wanted, width=220, name="chosen_select", stylesheets=[context.sheet],
+            html_attributes={"title": "The run whose segments are shown"},
+        )  # fmt: skip
+        self.curves = [self._curve(wanted)]
+        self.root = card.box(context, self.curves[0].root, classes=["gd-span-8"], name="chosen")
+        update = self.shared.start(self.curves)
+        self.select.on_change("value", lambda attribute, old, new: self._choose(new))
+        self.view = View(self.root, update)
+
+    def _curve(self, name: str) -> Curve:
+        curve = Curve(self.context, name, self.shared, name="curve", title="Error along the steps", span=12)
+        tools = curve.root.children[0].children[1]
+        tools.children = [self.select, *tools.children]
+        return curve
+
+    def _choose(self, name: str) -> None:
+        """Another run's curve takes the place of the one before."""
+        viewport, before = self.shared.viewport, self.curves[0]
+        before.feed.cancel()
+        viewport.members.remove(before)
+        viewport.plots.remove(before.plot.main)
+        before.root.children[0].children[1].children = []
+        self.context.state.update({"focus": name, "k": None})
+        curve = self.curves[0] = self._curve(name)
+        for tool in before.plot.main.tools:
+            if isinstance(tool, CrosshairTool):
+                curve.plot.main.add_tools(CrosshairTool(overlay=tool.overlay, visible=False))
+        self.root.children = [curve.root]
+        viewport.rescale()
+        self.context.emit("focus", name)
+        self.context.emit("iteration", None)

@@ -1,0 +1,103 @@
+"""How the runs do on examples they are not trained on: loss and accuracy, beside those of the training set.
+
+Solid lines are validation, dashed ones as many examples of the training set: the gap between them is
+what a network has only learned by heart.
+"""
+
+import numpy as np
+from bokeh.events import DoubleTap
+
+from gdlab.analysis import validation
+from gdlab.records import Table
+from server import card, figures
+from server.context import Context, View
+from server.curve import data
+from server.curve.page import page
+from server.runlines import RunLines
+
+KINDS = {"loss": "validation loss", "accuracy": "validation accuracy"}
+HEIGHT = 240
+
+
+def build(context: Context) -> View:
+    """The card of the page's runs that were validated; nothing where none was."""
+    names = [name for name in context.selected if validation.validated(context.run(name))]
+    if not names:
+        return View(card.box(context, classes=["gd-none"], visible=False, name="validation"), lambda: None)
+    return _Validation(context, names).view
+
+
+class _Validation:
+    """A member of the page's viewport: follows its x axis, and has a height of its own."""
+
+    def __init__(self, context: Context, names: list[str]):
+        self.context, self.names = context, names
+        self.viewport = page(context).viewport
+        self.lines = {}
+        for kind, label in KINDS.items():
+            made = RunLines(
+                context, self.viewport, f"validation_{kind}", label=label, height=HEIGHT, runs=names,
+                linear=kind == "accuracy",
+            )  # fmt: skip
+            made.add("train", "training", dash="dashed")
+            made.add("validation", "validation")
+            made.legend()
+            made.figure.on_event(DoubleTap, lambda event: self.viewport.reset())
+            self.lines[kind] = made
+        plots = [made.figure for made in self.lines.values()]
+        pair = card.row(context, *plots, classes=["gd-pair"], sizing_mode="stretch_width")
+        body = card.box(context, pair, classes=["gd-body"])
+        page(context).style(body, pair)
+        missing = len(context.selected) - len(names)
+        words = "Solid: examples the run is not trained on. Dashed: as many of the training set."
+        words += (
+            f" {missing} of the runs {'was' if missing == 1 else 'were'} not validated." if missing else ""
+        )
+        self.root = card.card(
+            context, "Validation", words, body, name="validation", figures=plots, csv=self._csv
+        )  # fmt: skip
+        figures.crosshair(context, *plots, name="validation_crosshair")
+        self.viewport.members.append(self)
+        self.view = View(self.root, lambda: None)
+        self.rescale()
+        self.draw(self.viewport.x_range.start, self.viewport.x_range.end)
+
+    # -- what the viewport asks of a member -------------------------------------------------------
+
+    def extent(self) -> tuple[float, float]:
+        """First and last x of the curves that are validated."""
+        parts = [
+            (clock.x(1 if clock.log else 0), clock.x(count)) for clock, count in map(self._clock, self.names)
+        ]
+        return min(float(low) for low, _ in parts), max(float(high) for _, high in parts)
+
+    def limits(self) -> np.ndarray:
+        """The curves above decide on the scale."""
+        return np.empty(0)
+
+    def rescale(self) -> None:
+        """Follows a change of the axes."""
+        label = self._clock(self.names[0])[0].label
+        for kind, made in self.lines.items():
+            made.rescale(label, KINDS[kind])
+
+    def draw(self, low: float, high: float) -> np.ndarray:
+        """Draws every validation; there are few."""
+        for name in self.names:
+            found = validation.rows(self.context.run(name)).columns
+            x = self._clock(name)[0].x(found["iteration"])
+            for kind, made in self.lines.items():
+                made.show("validation", name, x, found[kind], found["iteration"])
+                made.show("train", name, x, found[f"train_{kind}"], found["iteration"])
+        for made in self.lines.values():
+            made.fit()
+        return np.empty(0)
+
+    # -- private ----------------------------------------------------------------------------------
+
+    def _clock(self, name: str) -> tuple[data.Clock, int]:
+        run = self.context.run(name)
+        return data.Clock(run, self.viewport.axis, log=self.viewport.log_x), max(run.rows("scalars"), 1)
+
+    def _csv(self) -> Table:
+        return validation.side_by_side((name, self.context.run(name)) for name in self.names)
