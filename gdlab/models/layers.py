@@ -20,6 +20,10 @@ ACTIVATIONS = (
 )  # fmt: skip
 METHODS = ("patches", "xla")
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
+# [B, H, W, C] to [C, H, W, B] and back. On a CPU, neighbouring numbers that are treated alike are fast, and
+# images are more than channels: convolution and pooling work in this order. XLA drops the transpositions
+# between layers, so a whole network stays in it.
+_IMAGES_LAST = (3, 1, 2, 0)
 
 
 class Conv(nn.Module):
@@ -45,12 +49,11 @@ class Conv(nn.Module):
         kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
         bias = self.param("bias", nn.initializers.zeros_init(), (self.features,)) if self.use_bias else None
         x, kernel, bias = promote_dtype(x, kernel, bias)
-        out = convolve(x, kernel, strides=self.strides, padding=self.padding, method=self.method)
-        return out if bias is None else out + bias[None, None, None, :]
+        return convolve(x, kernel, bias, strides=self.strides, padding=self.padding, method=self.method)
 
 
-def convolve(x, kernel, *, strides=(1, 1), padding="SAME", method: str | None = None):
-    """Cross-correlation of x [B, H, W, C] with kernel [rows, columns, C, F]: [B, H', W', F].
+def convolve(x, kernel, bias=None, *, strides=(1, 1), padding="SAME", method: str | None = None):
+    """Cross-correlation of x [B, H, W, C] with kernel [rows, columns, C, F], plus bias [F]: [B, H', W', F].
 
     `padding` and `method` as in `Conv`. Raises ValueError where the shapes do not fit, where the
     kernel exceeds the padded image, or for an unknown method.
@@ -68,9 +71,16 @@ def convolve(x, kernel, *, strides=(1, 1), padding="SAME", method: str | None = 
         )
     pads = _pads(x.shape[1:3], kernel.shape[:2], strides, padding)
     if method == "xla":
-        return jax.lax.conv_general_dilated(x, kernel, strides, pads, dimension_numbers=_LAYOUT)
-    patches = _patches(x, kernel.shape[:2], strides, pads)
-    return patches @ kernel.reshape(-1, kernel.shape[3])
+        out = jax.lax.conv_general_dilated(x, kernel, strides, pads, dimension_numbers=_LAYOUT)
+        return out if bias is None else out + bias[None, None, None, :]
+    patches = _patches(x.transpose(_IMAGES_LAST), kernel.shape[:2], strides, pads, bias is not None)
+    matrix = kernel.reshape(-1, kernel.shape[3])
+    if bias is not None:
+        # As one more row of the product: its gradient is then part of one too, where a sum over positions
+        # and images is many times slower.
+        matrix = jnp.concatenate([matrix, bias[None]])
+    out = matrix.T @ patches.reshape(patches.shape[0], -1)
+    return out.reshape(-1, *patches.shape[1:]).transpose(_IMAGES_LAST)
 
 
 def max_pool(x, window=(2, 2)):
@@ -82,8 +92,9 @@ def max_pool(x, window=(2, 2)):
     if not (1 <= rows <= height and 1 <= columns <= width):
         raise ValueError(f"a pooling window of {window} does not fit into an image of {(height, width)}")
     down, across = height // rows, width // columns
-    x = x[:, : down * rows, : across * columns]
-    return x.reshape(-1, down, rows, across, columns, channels).max(axis=(2, 4))
+    x = x.transpose(_IMAGES_LAST)[:, : down * rows, : across * columns]
+    x = x.reshape(channels, down, rows, across, columns, -1).max(axis=(2, 4))
+    return x.transpose(_IMAGES_LAST)
 
 
 @dataclass(frozen=True)
@@ -139,14 +150,20 @@ def _pads(image, kernel, strides, padding):
     return pads
 
 
-def _patches(x, kernel, strides, pads):
-    """[B, H', W', rows * columns * C]: shifted images side by side, in the order of the kernel's entries."""
+def _patches(x, kernel, strides, pads, ones):
+    """Of x [C, H, W, B] shifted images, in the kernel's order of entries: [rows * columns * C, H', W', B].
+
+    `ones`: with one more row of ones, which multiplies the bias.
+    """
     x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
-    batch, height, width, channels = x.shape
+    channels, height, width, batch = x.shape
     rows, columns = (height - kernel[0]) // strides[0], (width - kernel[1]) // strides[1]
 
     def shifted(i, j):
-        stop = (batch, i + rows * strides[0] + 1, j + columns * strides[1] + 1, channels)
+        stop = (channels, i + rows * strides[0] + 1, j + columns * strides[1] + 1, batch)
         return jax.lax.slice(x, (0, i, j, 0), stop, (1, *strides, 1))
 
-    return jnp.concatenate([shifted(i, j) for i in range(kernel[0]) for j in range(kernel[1])], axis=3)
+    parts = [shifted(i, j) for i in range(kernel[0]) for j in range(kernel[1])]
+    if ones:
+        parts.append(jnp.ones((1, *parts[0].shape[1:]), x.dtype))
+    return jnp.concatenate(parts)
