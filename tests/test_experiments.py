@@ -6,12 +6,13 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from experiments.becker2019 import report
+from experiments import tables
 from experiments.becker2019.__main__ import SHORT_SWEEP, main
 from experiments.becker2019.curves import stretches
 from experiments.becker2019.minibatch import Setting, trends
 from experiments.becker2019.patterns import patterns
-from experiments.becker2019.training import sweep, trained
+from experiments.becker2019.training import sweep
+from experiments.recorded import trained
 from gdlab import store
 from gdlab.records import CUBIC, QUADRATIC, TRACE_COLUMNS
 from tests.recording import precision_restored  # noqa: F401
@@ -31,7 +32,7 @@ def finished(tmp_path_factory):
     root = tmp_path_factory.mktemp("becker2019")
     out = root / "out"
     out.mkdir()
-    (out / "README.md").write_text(f"before\n\n{report.BEGIN}\nold\n{report.END}\n\nafter\n")
+    (out / "README.md").write_text(f"before\n\n{tables.BEGIN}\nold\n{tables.END}\n\nafter\n")
     claims, settings = main(["--short", "--runs", str(root / "runs"), "--out", str(out)])
     return root / "runs", out, claims, settings
 

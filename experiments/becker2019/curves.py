@@ -7,16 +7,8 @@ The verdicts' rules were fixed before measuring: what is claimed must hold for e
 import jax
 import numpy as np
 
-from experiments.becker2019.evidence import (
-    BATCH,
-    MINIBATCH,
-    PARTLY,
-    REFUTED,
-    REPRODUCED,
-    Claim,
-    losses,
-    setting,
-)
+from experiments.becker2019.evidence import BATCH, MINIBATCH, losses, setting
+from experiments.tables import PARTLY, REFUTED, REPRODUCED, Claim
 from gdlab.analysis import descents
 from gdlab.probing import run_probe
 from gdlab.replay import Replay

@@ -2,20 +2,7 @@
 
 from typing import Any, NamedTuple
 
-REPRODUCED, PARTLY, REFUTED = "reproduced", "partly", "not reproduced"
 ROSENBROCK, BATCH, MINIBATCH = "rosenbrock", "galaxy_batch", "galaxy_minibatch"
-
-
-class Claim(NamedTuple):
-    """A row of the table; `details` holds the numbers behind `measured` (plain values, for results.json)."""
-
-    number: int
-    claim: str
-    reported: str
-    measured: str
-    verdict: str
-    setting: str
-    details: dict[str, Any]
 
 
 class Evidence(NamedTuple):

@@ -6,18 +6,8 @@ The verdicts' rules stand beside the measurements and were fixed before measurin
 import numpy as np
 
 from experiments.becker2019 import patterns
-from experiments.becker2019.evidence import (
-    BATCH,
-    MINIBATCH,
-    PARTLY,
-    REFUTED,
-    REPRODUCED,
-    ROSENBROCK,
-    Claim,
-    losses,
-    runs_by_name,
-    setting,
-)
+from experiments.becker2019.evidence import BATCH, MINIBATCH, ROSENBROCK, losses, runs_by_name, setting
+from experiments.tables import PARTLY, REFUTED, REPRODUCED, Claim
 from gdlab.analysis import search, segments
 from gdlab.probing import run_probe
 from gdlab.records import OK

@@ -1,39 +1,12 @@
-"""The runs that the claims are measured on, trained where they are missing.
-
-A run lies where `python -m gdlab experiment=NAME ...` puts it and has the same config, so that runs
-recorded by that command are used as they are, and the server shows what was measured here.
-"""
+"""The runs that the claims are measured on: Rosenbrock, the galaxy in both ways, and the sweep."""
 
 from itertools import product
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from omegaconf import OmegaConf
-
+from experiments.recorded import composed, trained
 from gdlab import experiment
-from gdlab.app_path import conf_dir
 
 SWEEP = "galaxy_sweep"
-
-
-def composed(name, *overrides):
-    """(plain config, sweep parameters) of `python -m gdlab experiment=NAME OVERRIDES`."""
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
-        config = compose(
-            "config", [f"experiment={name}", f"name={name}", *overrides], return_hydra_config=True
-        )
-        params = dict(config.hydra.sweeper.params or {})
-        OmegaConf.set_struct(config, False)
-        del config["hydra"]
-    return OmegaConf.to_container(config, resolve=True), params
-
-
-def trained(runs, name, *overrides):
-    """The Run of `python -m gdlab experiment=NAME OVERRIDES`, its folder below `runs`."""
-    config, _ = composed(name, *overrides)
-    return experiment.run(config, Path(runs) / ",".join([name, *sorted(overrides)]))
 
 
 def galaxies(runs, name, seeds, overrides=()):
