@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import flax.linen as nn
 
+from gdlab.models.images_last import flatten, pooled
 from gdlab.models.layers import (
     Conv,
     LeakyReLU,
@@ -41,11 +42,13 @@ class LeNet(nn.Module):
         for number, filters in enumerate(self.filters, 1):
             size = (self.kernel_size, self.kernel_size)
             bias = not self.batch_norm
-            x = Conv(filters, size, padding="VALID", use_bias=bias, name=f"conv{number}")(x)
+            convolution = Conv(filters, size, padding="VALID", use_bias=bias, name=f"conv{number}")
             if self.batch_norm:
-                x = batch_normalisation(train, f"norm{number}")(x)
-            x = max_pool(self.activation(x))
-        x = x.reshape(x.shape[0], -1)
+                x = batch_normalisation(train, f"norm{number}")(convolution(x))
+                x = max_pool(self.activation(x))
+            else:
+                x = pooled(convolution, x, self.activation)
+        x = flatten(x)
         x = nn.Dropout(self.dropout, deterministic=not self.has_rng("dropout"))(x)
         for number, width in enumerate(self.dense, 1):
             x = self.activation(nn.Dense(width, name=f"dense{number}")(x))

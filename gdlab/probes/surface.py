@@ -18,6 +18,7 @@ from jax.flatten_util import ravel_pytree
 
 from gdlab.analysis import surface as opened
 from gdlab.analysis.surface_options import path_iterations, settings
+from gdlab.models.images_last import images_last, to_images_last
 from gdlab.surface import grid, recorded
 from gdlab.surface.evaluate import Losses
 from gdlab.surface.surroundings import Surroundings
@@ -218,7 +219,9 @@ def _losses(replay, chosen, template):
     if key not in kept:
         zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), template)
         kept.clear()
-        kept[key] = Losses(replay.assembly.problem, ravel_pytree(zeros)[1], _examples(replay, chosen))
+        layout = images_last, to_images_last
+        examples, unravel = _examples(replay, chosen), ravel_pytree(zeros)[1]
+        kept[key] = Losses(replay.assembly.problem, unravel, examples, layout=layout)
     losses = kept[key]
     if chosen["uncertainty"] == "dropout" and not losses.random(template):
         raise ValueError("uncertainty='dropout': this problem's loss does not depend on a random key")

@@ -22,6 +22,7 @@ POINTS = {"cpu": 8}  # per device and call
 POINTS_ELSEWHERE = 32
 BLOCKS_PER_CALL = 20
 SAMPLES_TOGETHER = 2000
+SAME_LOSS = 1e-4
 ADDITIVE = 1e-5  # relative difference up to which a loss counts as a mean over examples
 
 
@@ -30,21 +31,22 @@ class Losses:
 
     problem: its `loss(params, batch, key=key)`; unravel: vector [p] -> params; data: {"x": [N, ...], ...}
     or None for a problem without data; devices: None: all of the backend;
-    context: entered while the loss is traced, e.g. another layout of images; used only where it
-    gives the same loss. `deviation` is that of the mean over the examples (NaN where there is one
-    block or no data).
+    layout: (context manager, function on arrays of examples), another layout of the examples and the
+    context in which the loss understands it; used on CPUs, where it gives the same loss.
+    `deviation` is that of the mean over the examples (NaN where there is one block or no data).
     """
 
-    def __init__(self, problem, unravel, data, *, devices=None, context=None):
+    def __init__(self, problem, unravel, data, *, devices=None, layout=None):
         self.problem, self.unravel = problem, unravel
         self.devices = list(devices) if devices is not None else jax.local_devices()
-        self.context = context or nullcontext
+        self.layout = layout
         self.samples = 0 if data is None else len(next(iter(data.values())))
         self.data, self.block, self._program = data, 0, None
         self._ready = False
         platform = self.devices[0].platform
         self._wanted = BLOCK.get(platform, BLOCK_ELSEWHERE)
         self.points = POINTS.get(platform, POINTS_ELSEWHERE) * len(self.devices)
+        self.context = nullcontext
         self._side_by_side = platform != "cpu"
 
     def __call__(self, params, key=None):
@@ -85,7 +87,11 @@ class Losses:
         edges = [*range(0, whole, BLOCKS_PER_CALL), whole]
         self._calls = [self._blocks(a * block, b * block, b - a) for a, b in itertools.pairwise(edges)]
         self._rest = self._blocks(whole * block, self.samples, 1) if self.samples % block else None
-        self.context = self.context if self._agrees(probe) else nullcontext
+        if self.layout is not None and not self._side_by_side and self._agrees(probe):
+            self.context, arrange = self.layout
+            every = jax.vmap(arrange)
+            self._calls = [{n: every(a) for n, a in part.items()} for part in self._calls]
+            self._rest = self._rest and {n: every(a) for n, a in self._rest.items()}
 
     def _blocks(self, start, stop, count):
         """The examples [start, stop) as `count` blocks: {name: [count, block, ...]}."""
@@ -98,25 +104,27 @@ class Losses:
         half = block // 2
         parts = [slice(0, half), slice(half, 2 * half), slice(0, 2 * half)]
         one, other, both = (
-            float(self._loss(vector, {n: jnp.asarray(a[part]) for n, a in self.data.items()}))
-            for part in parts
+            self._value(vector, {n: jnp.asarray(a[part]) for n, a in self.data.items()}) for part in parts
         )
         if not np.isfinite([one, other, both]).all():
             return True
         return abs((one + other) / 2 - both) <= ADDITIVE * max(abs(both), abs(one), abs(other))
 
     def _agrees(self, vector):
-        """Whether the loss is the same within the context."""
-        if self.context is nullcontext:
-            return False
+        """Whether the loss is the same in the other layout."""
+        context, arrange = self.layout
         batch = {name: array[0] for name, array in self._calls[0].items()}
-        plain = float(self._loss(vector, batch))
+        plain = self._value(vector, batch)
         try:
-            with self.context():
-                other = float(self._loss(vector, batch))
-        except (TypeError, ValueError):
+            with context():
+                other = self._value(vector, {name: arrange(array) for name, array in batch.items()})
+        except Exception:  # whatever a network does with a layout it does not know
             return False
-        return abs(plain - other) <= 1e-4 * max(abs(plain), 1e-6)
+        return abs(plain - other) <= SAME_LOSS * max(abs(plain), 1e-6)
+
+    def _value(self, vector, batch):
+        # A new function each time: a trace from within a layout's context must not be found outside.
+        return float(jax.jit(lambda v, b: self._loss(v, b))(vector, batch))
 
     def _loss(self, vector, batch, key=None):
         return self.problem.loss(self.unravel(vector), batch, key=key)
@@ -144,15 +152,17 @@ class Losses:
         return self._program(params, blocks, key)
 
     def _compile(self):
-        def one(vector, blocks, key):
+        def one(params, blocks, key):
             with self.context():
                 if blocks is None:
-                    return self._loss(vector, None, key)[None]
-                return jax.lax.map(lambda batch: self._loss(vector, batch, key), blocks)
+                    return self.problem.loss(params, None, key=key)[None]
+                return jax.lax.map(lambda batch: self.problem.loss(params, batch, key=key), blocks)
 
-        def many(params, blocks, key):
-            batch_size = len(params) if self._side_by_side else None
-            return jax.lax.map(lambda vector: one(vector, blocks, key), params, batch_size=batch_size)
+        def many(vectors, blocks, key):
+            batch_size = len(vectors) if self._side_by_side else None
+            # Unravelled before the loop: a kernel is read many times in it.
+            params = jax.vmap(self.unravel)(vectors)
+            return jax.lax.map(lambda each: one(each, blocks, key), params, batch_size=batch_size)
 
         if len(self.devices) == 1:
             return jax.jit(many)

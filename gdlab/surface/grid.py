@@ -94,10 +94,6 @@ def refined(axis, bends, share):
 
 
 def _level(count):
-    """Per line: how coarse the coarsest dyadic grid is that holds it."""
+    """Per line: the largest power of two that divides its number; line 0 belongs to every grid."""
     numbers = np.arange(count)
-    top = max(1, (count - 1).bit_length())
-    level = np.zeros(count, int)
-    for power in range(1, top):
-        level[numbers % 2**power == 0] = power
-    return level
+    return np.where(numbers == 0, 1 << 62, numbers & -numbers)

@@ -1,6 +1,6 @@
 """The two directions in which a path moves most, without ever holding the path in memory.
 
-Short paths: the eigenvectors of the n x n Gram matrix. Long ones: subspace iteration from a random
+Short paths: a singular value decomposition. Long ones: subspace iteration from a random
 start, one pass over the path per iteration, until the two directions no longer change; the p x p
 covariance is only ever multiplied with a few vectors.
 
@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-GRAM_ROWS = 400  # up to so many rows the Gram matrix is exact and quick
-GRAM_BYTES = 128 << 20
+EXACT_ROWS = 200  # up to so many rows, and bytes in float64, the exact route is quick
+EXACT_BYTES = 128 << 20
+FLAT = 1e-14  # share of the variance below which a direction is rounding
 OVERSAMPLING = 8
 PASSES = 40
 TOLERANCE = {4: 1e-5, 8: 1e-10}  # by bytes of a number, of |C v - lambda v| / lambda
@@ -53,11 +54,11 @@ def principal(rows, count=2, *, seed=0, without=None):
     if not total > (epsilon * magnitude) ** 2 * rows.size:
         raise ValueError(f"the path does not move: its {len(rows):,} points are equal")
     centred = _Centred(rows, mean, without)
-    if len(rows) <= GRAM_ROWS and len(rows) * rows.size * 8 <= GRAM_BYTES:
+    if len(rows) <= EXACT_ROWS and len(rows) * rows.size * 8 <= EXACT_BYTES:
         directions, variance, passes, residual = _exact(centred, count)
     else:
         directions, variance, passes, residual = _iterated(centred, count, seed)
-    if len(variance) < count or not variance[-1] > (64 * epsilon) ** 2 * variance[0]:
+    if len(variance) < count or not variance[-1] > max((64 * epsilon) ** 2, FLAT) * variance[0]:
         raise ValueError(
             f"the path moves in fewer than {count} directions ({len(rows):,} points, {rows.size:,} "
             "parameters), so it spans no plane; choose more points or another plane"
@@ -107,12 +108,8 @@ def _moments(rows, without):
 
 def _exact(centred, count):
     every = np.concatenate([block for _, _, block in centred.blocks(np.float64)])
-    values, vectors = np.linalg.eigh(every @ every.T)
-    chosen = np.argsort(values)[::-1][:count]
-    chosen = chosen[values[chosen] > 0]
-    directions = vectors[:, chosen].T @ every
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    return directions, values[chosen] / (len(every) - 1), 1, 0.0
+    _, lengths, directions = np.linalg.svd(every, full_matrices=False)
+    return directions[:count], lengths[:count] ** 2 / (len(every) - 1), 1, 0.0
 
 
 def _iterated(centred, count, seed):
