@@ -5,7 +5,8 @@ A view module has one function, `build(context) -> View`. It draws once; afterwa
 of them wants the others to know it emits as an event, and what must survive a reload it writes to
 `context.state`.
 
-Events that the page itself emits: "refresh" (a record has grown; after every view's update),
+Events that the page itself emits: "refresh" (a record has grown; after every view's update), "show"
+(the page comes to the front, where another one may have changed the address meanwhile),
 "iteration" (k: another iteration is selected), "step" (-1 or +1: the reader pressed an arrow key),
 "log" (the reader pressed `l`), "back" (Esc), "theme" (the palette changed; glyphs painted with
 `paint` are already right), "colour" (name: a run has another colour). Views add their own, such as

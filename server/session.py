@@ -93,6 +93,7 @@ class Session:
         self.bridge.page = name
         self.doc.title = " · ".join(["gdlab", *(self.selected[:3] if page.runs else ())])
         self._follow(shown)
+        shown.context.emit("show")
         self._tell_status()
 
     def open(self, names, page: str | None = None) -> None:

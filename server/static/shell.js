@@ -296,6 +296,9 @@ const gdlab = (() => {
     return ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName) && target.type !== "checkbox" || target.isContentEditable
   }
 
+  // A slider that has the focus takes the arrow keys for itself.
+  const sliding = (event) => event.key.startsWith("Arrow") && event.composedPath()[0].getAttribute?.("role") === "slider"
+
   let typed = null // what is typed between the key "/" and the field's appearance
 
   const ask_filter = () => {
@@ -327,7 +330,7 @@ const gdlab = (() => {
     if (event.ctrlKey || event.metaKey || event.altKey) return
     const help = $("gd-keys")
     if (event.key === "Escape" && typing(event)) return event.composedPath()[0].blur()
-    if (typing(event)) return
+    if (typing(event) || sliding(event)) return
     if (typed != null) {
       if (event.key === "Escape") typed = null
       else if (event.key === "Backspace") typed = typed.slice(0, -1)
