@@ -27,6 +27,7 @@ from server.curve.overlay import HIGHLIGHTED, short_label
 
 COLUMNS = ("x", "y", "value", "k", "run", "what")
 SECOND = "second"
+LONG = 20  # characters of a label of which three still stand side by side
 RIGHT = 62  # px, border of a figure whose second axis is shown
 
 
@@ -110,9 +111,10 @@ class RunLines:
             )
             for run in self.runs[:HIGHLIGHTED]
         ]
+        longest = max(len(item.label.value) for item in items)
         legend = Legend(
-            items=items, location="left", click_policy="hide", name=f"{self.name}_legend", ncols=3,
-            padding=2, spacing=14,
+            items=items, location="left", click_policy="hide", name=f"{self.name}_legend",
+            ncols=3 if longest <= LONG else 2, padding=2, spacing=14,
         )  # fmt: skip
         self.figure.add_layout(legend, "above")
         self.context.paint(legend, background_fill_color="card")

@@ -28,16 +28,29 @@ class _Chosen:
             options=options, value=wanted, width=220, name="chosen_select", stylesheets=[context.sheet],
             html_attributes={"title": "The run whose segments are shown"},
         )  # fmt: skip
+        self._known: dict[str, Curve] = {}
         self.curves = [self._curve(wanted)]
         self.root = card.box(context, self.curves[0].root, classes=["gd-span-8"], name="chosen")
         update = self.shared.start(self.curves)
+        self._crosshair = next(
+            tool.overlay for tool in self.curves[0].plot.main.tools if isinstance(tool, CrosshairTool)
+        )
         self.select.on_change("value", lambda attribute, old, new: self._choose(new))
         self.view = View(self.root, update)
 
     def _curve(self, name: str) -> Curve:
-        curve = Curve(self.context, name, self.shared, name="curve", title="Error along the steps", span=12)
+        """The curve of a run, made once, in the page's window; the list of runs stands in its head."""
+        curve = self._known.get(name)
+        if curve is None:
+            index = self.context.selected.index(name)
+            title = "Error along the steps"
+            curve = Curve(self.context, name, self.shared, name=f"curve_{index}", title=title, span=12)
+            self._known[name] = curve
+        else:
+            self.shared.viewport.members.append(curve)
+            self.shared.viewport.plots.append(curve.plot.main)
         tools = curve.root.children[0].children[1]
-        tools.children = [self.select, *tools.children]
+        tools.children = [self.select, *(child for child in tools.children if child is not self.select)]
         return curve
 
     def _choose(self, name: str) -> None:
@@ -46,12 +59,12 @@ class _Chosen:
         before.feed.cancel()
         viewport.members.remove(before)
         viewport.plots.remove(before.plot.main)
-        before.root.children[0].children[1].children = []
+        tools = before.root.children[0].children[1]
+        tools.children = [child for child in tools.children if child is not self.select]
         self.context.state.update({"focus": name, "k": None})
         curve = self.curves[0] = self._curve(name)
-        for tool in before.plot.main.tools:
-            if isinstance(tool, CrosshairTool):
-                curve.plot.main.add_tools(CrosshairTool(overlay=tool.overlay, visible=False))
+        if not any(isinstance(tool, CrosshairTool) for tool in curve.plot.main.tools):
+            curve.plot.main.add_tools(CrosshairTool(overlay=self._crosshair, visible=False))
         self.root.children = [curve.root]
         viewport.rescale()
         self.context.emit("focus", name)

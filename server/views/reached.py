@@ -11,17 +11,17 @@ from server.curve.overlay import short_label
 from server.smalltable import fit_rows, small_table
 
 COLUMNS = {
-    "run": ("run", "text", 200),
-    "best_loss": ("best error", "number", 80),
-    "best_at": ("at iteration", "count", 80),
-    "last_loss": ("last error", "number", 80),
-    "best_accuracy": ("best val. accuracy", "share", 110),
-    "accuracy_at": ("at iteration", "count", 80),
-    "last_accuracy": ("last val. accuracy", "share", 110),
-    "best_validation_loss": ("best val. loss", "number", 90),
-    "iterations": ("iterations", "count", 80),
-    "evaluations": ("evaluations", "count", 80),
-    "seconds": ("seconds", "number", 70),
+    "run": ("run", "text", 280),
+    "best_loss": ("best error", "number", 90),
+    "best_at": ("at iteration", "count", 95),
+    "last_loss": ("last error", "number", 90),
+    "best_accuracy": ("best val. accuracy", "share", 130),
+    "accuracy_at": ("at iteration", "count", 95),
+    "last_accuracy": ("last val. accuracy", "share", 130),
+    "best_validation_loss": ("best val. loss", "number", 105),
+    "iterations": ("iterations", "count", 90),
+    "evaluations": ("evaluations", "count", 95),
+    "seconds": ("seconds", "number", 80),
 }
 
 

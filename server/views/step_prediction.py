@@ -106,10 +106,10 @@ class _Prediction:
             low, high = steps.view_range(values, scale, margin=0.1)
             getattr(self.figure, f"{dimension}_range").update(start=low, end=high)
             figures.set_scale(self.figure, dimension, scale)
+            axis, lines = (getattr(self.figure, f"{dimension}{part}") for part in ("axis", "grid"))
             if scale == "log":
-                getattr(self.figure, f"{dimension}axis").ticker = FixedTicker(
-                    ticks=figures.log_ticks(low, high)
-                )
+                axis.ticker = FixedTicker(ticks=figures.log_ticks(low, high))
+                lines.ticker = axis[0].ticker
         self.figure.xaxis.axis_label = LABELS[self.measure]
         card.retitle(self.root, caption=self._words())
 

@@ -13,14 +13,14 @@ from server.steps.page import page
 from server.steps.panel import having
 
 COLUMNS = {
-    "run": ("run", "text", 190),
-    "first": ("first", "number", 70),
-    "hill": ("hill", "number", 70),
-    "hill_at": ("at iteration", "count", 70),
-    "last": ("last", "number", 70),
-    "trend": ("trend", "text", 60),
-    "correlation": ("rank corr. with k", "number", 90),
-    "lowest": ("lowest loss", "number", 80),
+    "run": ("run", "text", 260),
+    "first": ("first", "number", 80),
+    "hill": ("hill", "number", 80),
+    "hill_at": ("at iteration", "count", 90),
+    "last": ("last", "number", 80),
+    "trend": ("trend", "text", 70),
+    "correlation": ("rank corr. with k", "number", 120),
+    "lowest": ("lowest loss", "number", 90),
 }
 PREDICTION_RUNS = 4  # with fewer runs the card beside it does not exist
 

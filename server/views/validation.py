@@ -7,7 +7,7 @@ what a network has only learned by heart.
 import numpy as np
 from bokeh.events import DoubleTap
 
-from gdlab.analysis import validation
+from gdlab.analysis import steps, validation
 from gdlab.records import Table
 from server import card, figures
 from server.context import Context, View
@@ -82,13 +82,15 @@ class _Validation:
             made.rescale(label, KINDS[kind])
 
     def draw(self, low: float, high: float) -> np.ndarray:
-        """Draws every validation; there are few."""
+        """Draws the validations in [low, high] of x, and one more on each side."""
         for name in self.names:
             found = validation.rows(self.context.run(name)).columns
             x = self._clock(name)[0].x(found["iteration"])
+            near = slice(*steps.positions(x, low, high))
+            k = found["iteration"][near]
             for kind, made in self.lines.items():
-                made.show("validation", name, x, found[kind], found["iteration"])
-                made.show("train", name, x, found[f"train_{kind}"], found["iteration"])
+                made.show("validation", name, x[near], found[kind][near], k)
+                made.show("train", name, x[near], found[f"train_{kind}"][near], k)
         for made in self.lines.values():
             made.fit()
         return np.empty(0)
