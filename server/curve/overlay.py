@@ -1,5 +1,7 @@
 """Several runs on one axis: the traditional comparison of error curves (Becker 2019, Figure 1)."""
 
+from weakref import WeakKeyDictionary
+
 import numpy as np
 from bokeh.models import ColumnDataSource, HoverTool, Legend, LegendItem, Range1d
 
@@ -10,6 +12,9 @@ from server.curve import data
 
 LABEL = 48  # characters of a label in the legend; a longer one gives way to the run's name
 HIGHLIGHTED = 6  # as many runs have a colour of their own; the others stay grey until hovered
+
+# Every label compares the settings of all runs of the page, which do not change.
+_labels: WeakKeyDictionary = WeakKeyDictionary()
 
 
 class Overlay:
@@ -157,5 +162,8 @@ class Overlay:
 
 def short_label(context, run_name: str) -> str:
     """The hyper-parameters that differ, or the run's name where they are too many for a legend."""
-    label = context.label(run_name)
-    return label if len(label) <= LABEL else run_name
+    known = _labels.setdefault(context, {})
+    if run_name not in known:
+        label = context.label(run_name)
+        known[run_name] = label if len(label) <= LABEL else run_name
+    return known[run_name]
