@@ -20,7 +20,7 @@ class Choice:
     def __init__(self, context, names, changed: Callable[[], None]):
         self.context, self.names, self._changed = context, tuple(names), changed
         self._timer, self._quiet = None, False
-        self.part = context.state.get("part", "test", choices=tuple(PARTS))
+        self.part = context.state.get("inside_part", "test", choices=tuple(PARTS))
         self._slider = Slider(
             title="Iteration", name="insides_slider", start=0, end=1, step=1, value=0, format="0,0",
             width=260, stylesheets=[context.sheet],
@@ -95,7 +95,7 @@ class Choice:
 
     def _set_part(self, part: str) -> None:
         self.part = part
-        self.context.state.set("part", None if part == "test" else part)
+        self.context.state.set("inside_part", None if part == "test" else part)
         self._rest()
 
     def _set_run(self, name: str) -> None:

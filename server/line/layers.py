@@ -62,7 +62,7 @@ class Layers:
         self.measure = Select(
             name="line_measure",
             options=list(MEASURES.items()),
-            value=context.state.get("measured", "loss", choices=tuple(MEASURES)) if accuracy else "loss",
+            value=context.state.get("line_measured", "loss", choices=tuple(MEASURES)) if accuracy else "loss",
             width=110,
             stylesheets=[context.sheet],
             html_attributes={"title": "What is shown along the line"},
@@ -171,7 +171,7 @@ class Layers:
         return words if all(come) else f"{words} More layers are being computed."
 
     def _measured(self, attribute, old, new) -> None:
-        self.context.state.set("measured", None if new == "loss" else new)
+        self.context.state.set("line_measured", None if new == "loss" else new)
         self.draw(self.runs, self.log)
 
     def _turn(self) -> None:

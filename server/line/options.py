@@ -38,17 +38,17 @@ class LineOptions:
     def __init__(self, context, changed: Callable[[], None], *, last: int, data: bool):
         self.context, self.changed = context, changed
         state = context.state
-        self.start = state.get("from", 0, low=0, high=MAX_ITERATION)
-        stop = state.get("to", -1, low=0, high=MAX_ITERATION)
+        self.start = state.get("line_from", 0, low=0, high=MAX_ITERATION)
+        stop = state.get("line_to", -1, low=0, high=MAX_ITERATION)
         self.stop: int | None = None if stop < 0 else stop
         self.choices = {
-            key: state.get(key, default, choices=ALLOWED[key]) for key, default in DEFAULTS.items()
+            key: state.get(f"line_{key}", default, choices=ALLOWED[key]) for key, default in DEFAULTS.items()
         }
         self._start = self._spinner("From iteration", "line_from", self.start, last)
-        self._start.on_change("value", lambda a, o, new: self._set_end("start", "from", new))
+        self._start.on_change("value", lambda a, o, new: self._set_end("start", new))
         self._stop = self._spinner("To iteration", "line_to", self.stop, last)
         self._stop.placeholder = "last"
-        self._stop.on_change("value", lambda a, o, new: self._set_end("stop", "to", new))
+        self._stop.on_change("value", lambda a, o, new: self._set_end("stop", new))
         widgets = [self._start, self._stop]
         if data:
             widgets.append(self._select("Error on", "part", PARTS, 124))
@@ -78,12 +78,15 @@ class LineOptions:
         """The record reaches further: so may the ends."""
         self._start.high = self._stop.high = last
 
-    def _set_end(self, name: str, key: str, value) -> None:
+    def _set_end(self, name: str, value) -> None:
+        """An end that is the default's, 0 or the last, is not in the address."""
         value = None if value is None else int(value)
         if name == "start":
-            value = value or 0
-        setattr(self, name, value)
-        self.context.state.set(key, value if value or (name == "stop" and value is not None) else None)
+            self.start = value or 0
+            self.context.state.set("line_from", self.start or None)
+        else:
+            self.stop = value
+            self.context.state.set("line_to", value)
         self.changed()
 
     def _spinner(self, title: str, name: str, value, last: int) -> Spinner:
@@ -104,7 +107,7 @@ class LineOptions:
 
         def changed(attribute, old, new) -> None:
             self.choices[key] = new
-            self.context.state.set(key, None if new == DEFAULTS[key] else new)
+            self.context.state.set(f"line_{key}", None if new == DEFAULTS[key] else new)
             self.changed()
 
         select.on_change("value", changed)

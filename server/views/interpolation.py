@@ -29,7 +29,7 @@ class _Line:
     def __init__(self, context: Context):
         self.context, self.names = context, context.selected[:MOST_RUNS]
         self.labels = [short_label(context, name) for name in self.names]
-        self.log: bool | None = {"log": True, "linear": False}.get(context.state.get("error", ""))
+        self.log: bool | None = {"log": True, "linear": False}.get(context.state.get("line_error", ""))
         configs = [context.run(name).config for name in self.names]
         data = any(config.get("dataset") for config in configs)
         accuracy = any(config.get("model") for config in configs)
@@ -183,7 +183,7 @@ class _Line:
         if log == kind:
             return
         self.log = log
-        self.context.state.set("error", "log" if log else "linear")
+        self.context.state.set("line_error", "log" if log else "linear")
         self._draw()
 
     def _csv(self) -> Table:

@@ -206,7 +206,7 @@ def test_one_of_several_runs_is_looked_at_on_either_part_of_its_data(visit, insi
     address(page, inside="other")
     shows(page, probed, 12, run="other")
     value(page, "model('insides_part').value = 'train'")
-    address(page, part="train")
+    address(page, inside_part="train")
     counts = probed("confusion", "other", on="train").columns["confusion"]
 
     @eventually(page)
@@ -265,7 +265,7 @@ def test_a_narrow_page_does_not_scroll_sideways(visit, insides):
 
 
 def test_what_the_address_should_not_hold_is_passed_over(visit, insides, probed):
-    odd = {"k": "1e9", "part": "moon", "image": "-4", "inside": "plane", "cells": "<b>"}
+    odd = {"k": "1e9", "inside_part": "moon", "image": "-4", "inside": "plane", "cells": "<b>"}
     page = open_insides(visit, insides, "net", **odd)
     shows(page, probed, LAST)
     says(page, "picture_caption", "Image 0:")

@@ -79,7 +79,7 @@ def test_each_layer_has_its_figure_and_its_row(visit, lines, probed):
         assert drawn_values == pytest.approx(expected["loss"][index + 1], rel=1e-6)
         assert column(page, f"line_layer_{index}_whole_0", "y") == column(page, "line_curve_0", "loss")
     value(page, "model('line_measure').value = 'accuracy'")
-    address(page, measured="accuracy")
+    address(page, line_measured="accuracy")
 
     @eventually(page)
     def the_figures_show_accuracies():
@@ -95,7 +95,7 @@ def test_other_ends_data_and_points_are_computed_and_kept_in_the_address(visit, 
     value(page, "model('line_part').value = 'test'")
     value(page, "model('line_points').value = '16'")
     value(page, "model('line_span').value = 'inner'")
-    address(page, **{"from": "4", "to": "20", "part": "test", "points": "16", "span": "inner"})
+    address(page, line_from="4", line_to="20", line_part="test", line_points="16", line_span="inner")
     expected = probed("slow", start=4, stop=20, on="test", points=16, low=0.0, high=1.0)
 
     def shows_it():
@@ -148,19 +148,19 @@ def test_a_function_of_numbers_has_neither_accuracy_nor_layers_nor_data(visit, l
 
 
 def test_the_key_l_and_the_button_change_the_error_axis(visit, lines):
-    page = open_line(visit, lines, "plane", error="linear")
+    page = open_line(visit, lines, "plane", line_error="linear")
     becomes(page, "model('line_loss').y_scale.type", "LinearScale")
     page.keyboard.press("l")
     becomes(page, "model('line_loss').y_scale.type", "LogScale")
     wait(page, "model('line_log').active")
-    address(page, error="log")
+    address(page, line_error="log")
     page.get_by_role("button", name="Log").click()
     becomes(page, "model('line_loss').y_scale.type", "LinearScale")
-    address(page, error="linear")
+    address(page, line_error="linear")
 
 
 def test_a_line_needs_two_points(visit, lines, tmp_path):
-    page = visit(lines, page="line", run="slow", **{"from": 30})
+    page = visit(lines, page="line", run="slow", line_from=30)
     drawn(page, "line_loss")
     says(page, "line_caption", "both ends are iteration 30; choose two")
     value(page, "model('line_from').value = 29")
@@ -174,6 +174,7 @@ def test_a_line_needs_two_points(visit, lines, tmp_path):
 
 def test_what_the_address_should_not_hold_is_passed_over(visit, lines):
     odd = {"from": "-3", "to": "moon", "part": "<b>", "samples": "7", "points": "1e9", "span": "x"}
+    odd = {f"line_{key}": value for key, value in odd.items()}
     page = open_line(visit, lines, "slow", **odd)
     says(
         page, "line_caption", "between iterations 0 and 30, 31 points, at most 1,000 examples of the training"
@@ -213,7 +214,7 @@ def test_the_rows_of_both_cards_are_saved(visit, lines, tmp_path):
 
 def test_a_long_line_is_cancelled_and_goes_on_from_where_it_was(visit, tmp_path):
     record(tmp_path / "long", "experiment=galaxy_batch", "dataset.n_per_class=20000", "train.steps=2")
-    page = visit(tmp_path, page="line", run="long", samples="all", points="61")
+    page = visit(tmp_path, page="line", run="long", line_samples="all", line_points="61")
     wait(page, "/a = /.test(model('line_progress_text').text) && model('line_progress').visible")
     page.get_by_role("button", name="Cancel").click()
     says(page, "line_caption", "Cancelled")
