@@ -27,12 +27,12 @@ def composed(name, *overrides):
     return OmegaConf.to_container(config, resolve=True), params
 
 
-def trained(runs, name, *overrides, data_dir=None):
-    """The Run of `python -m gdlab experiment=NAME OVERRIDES`, its folder below `runs`."""
+def trained(runs, name, *overrides, data_dir=None, called=None):
+    """The Run of `python -m gdlab experiment=NAME OVERRIDES`, its folder below `runs`; called: its name."""
     config, _ = composed(name, *overrides)
     if data_dir is not None:
         config["data_dir"] = str(data_dir)
-    return experiment.run(config, Path(runs) / folder(name, overrides))
+    return experiment.run(config, Path(runs) / (called or folder(name, overrides)))
 
 
 def folder(name, overrides):

@@ -28,6 +28,13 @@ class Setting(NamedTuple):
         return ", ".join([*parts, "dropout"] if self.dropout else parts)
 
 
+def quick():
+    """[Setting] of a pass through every claim but those on the networks' sizes."""
+    grid = [Setting(d, o) for d in DATA for o in OPTIMIZERS]
+    grid += [Setting("mnist", o, dropout=DROPOUT) for o in OPTIMIZERS]
+    return [*grid, Setting("mnist", "sgd", LENET5)]
+
+
 def settings(seeds):
     """[Setting] of everything the claims need, the most used first."""
     grid = [Setting(d, o, dropout=r) for d in DATA for o in OPTIMIZERS for r in (0.0, DROPOUT)]
@@ -47,13 +54,22 @@ class Place(NamedTuple):
     steps: int | None = None
 
 
-def run(place, setting, *extra):
-    """The finished Run of a Setting; extra: further overrides."""
-    name, overrides = command(place, setting, *extra)
+def run(place, setting):
+    """The finished Run of a Setting."""
+    name, overrides = command(place, setting)
     return trained(place.runs, name, *overrides, data_dir=getattr(place, setting.data))
 
 
-def command(place, setting, *extra):
+def shaped(place, setting, earlier):
+    """The Run of a Setting with a learning rate shaped like the step sizes of an earlier Run of it."""
+    name, overrides = command(place, setting)
+    path = str(earlier.path.resolve()).replace("'", "\\'")
+    overrides = (*overrides, "schedule=from_run", f"schedule.path='{path}'")
+    data_dir = getattr(place, setting.data)
+    return trained(place.runs, name, *overrides, data_dir=data_dir, called=f"{earlier.path.name},shaped")
+
+
+def command(place, setting):
     """(experiment, overrides) of its command line."""
     overrides = []
     if setting.network != MODIFIED:
@@ -66,4 +82,4 @@ def command(place, setting, *extra):
         overrides.append(f"train.steps={place.steps}")
     if setting.data == "cifar10" and place.images:
         overrides.append("dataset=images")
-    return f"{setting.data}_{setting.optimizer}", (*overrides, *extra)
+    return f"{setting.data}_{setting.optimizer}", tuple(overrides)

@@ -1,0 +1,74 @@
+"""`python -m experiments.kuchta2023`: train what is missing, compute the surfaces, write the table.
+
+    python -m experiments.kuchta2023 --mnist FOLDER --cifar10 FOLDER [--images] [--seeds 3]
+
+Without folders the data come from the user's cache, downloaded on first use. Everything is kept: a second
+call trains and computes nothing again, and what was interrupted goes on.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from experiments import tables
+from experiments.kuchta2023 import claims, training
+from experiments.kuchta2023.evidence import Evidence
+
+FOLDER = Path(__file__).resolve().parent
+COMMAND = "python -m experiments.kuchta2023"
+SHORT_STEPS = 24
+
+
+def main(arguments=None):
+    """Entry point; returns the claims."""
+    options = _options(arguments)
+    steps = SHORT_STEPS if options.short else options.steps
+    place = training.Place(str(options.runs), options.mnist, options.cifar10, options.images, steps)
+    wanted = training.quick() if options.short else training.settings(options.seeds)
+    if options.networks:
+        wanted = [setting for setting in wanted if setting.network in options.networks]
+    runs = {setting: training.run(place, setting) for setting in wanted}
+    finished = {setting: run for setting, run in runs.items() if run.state == "finished"}
+    measured = []
+    for claim in claims.measure(Evidence(place, finished, options.short)):
+        print(f"{claim.number:2} {claim.verdict:19} {claim.claim}: {claim.measured}", flush=True)
+        measured.append(claim)
+    _write(options, measured, runs)
+    return measured
+
+
+def _write(options, measured, runs):
+    options.out.mkdir(parents=True, exist_ok=True)
+    command = COMMAND + (" --short" if options.short else f" --seeds {options.seeds}")
+    facts = ", ".join(f"{name} {value}" for name, value in tables.machine().items())
+    states = [
+        (s.label, s.seed, run.rows("scalars"), run.state, f"{_seconds(run):,.0f}") for s, run in runs.items()
+    ]
+    lines = [f"Measured by `{command}` ({facts}).", "", "### Claims", "", *tables.claims_table(measured)]
+    lines += ["", "### Trainings", ""]
+    lines += tables.table(("setting", "seed", "iterations", "state", "seconds"), states)
+    document = {"command": command, "machine": tables.machine(), "claims": [c._asdict() for c in measured]}
+    tables.write(options.out, "\n".join(lines), document)
+    print(f"written: {options.out / 'README.md'}, results.json", file=sys.stderr)
+
+
+def _seconds(run):
+    return run.array("scalars", -1)[0, run.columns("scalars").index("seconds")]
+
+
+def _options(arguments):
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders lie (runs)")
+    parser.add_argument("--out", type=Path, default=FOLDER, help="where to write (this experiment's folder)")
+    parser.add_argument("--mnist", help="folder of MNIST's files")
+    parser.add_argument("--cifar10", help="folder of CIFAR-10's files, or of its images with --images")
+    parser.add_argument("--images", action="store_true", help="CIFAR-10 lies there as image files, or a zip")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds of every training (3)")
+    parser.add_argument("--steps", type=int, help="iterations of every training (13 epochs)")
+    parser.add_argument("--networks", nargs="+", help="only these networks, as in conf/model")
+    parser.add_argument("--short", action="store_true", help="a quick pass of every part, for tests")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main()

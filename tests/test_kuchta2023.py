@@ -1,0 +1,82 @@
+"""The experiment of Kuchta 2023 from nothing to its table, on small files of real handwriting."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from experiments import tables
+from experiments.kuchta2023.__main__ import main
+from experiments.kuchta2023.evidence import Curve, change, hill, trend_after
+from experiments.kuchta2023.training import quick, settings
+from gdlab.data.mnist_digits import MNIST_MD5
+
+TRAIN, TEST = 200, 60
+
+
+def handwriting(size):
+    """Scikit-learn's digits as grey images [n, size, size] uint8, and their labels."""
+    digits = load_digits()
+    grey = (digits.images[: TRAIN + TEST] * 255 / 16).astype(np.uint8)
+    images = [np.asarray(Image.fromarray(image).resize((size, size))) for image in grey]
+    return np.stack(images), digits.target[: TRAIN + TEST]
+
+
+def idx(array):
+    lengths = np.array(array.shape, ">u4").tobytes()
+    return bytes([0, 0, 8, array.ndim]) + lengths + array.astype(np.uint8).tobytes()
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """(folder in MNIST's format, folder of images)."""
+    images, labels = handwriting(28)
+    parts = {"train": slice(0, TRAIN), "t10k": slice(TRAIN, None)}
+    (tmp_path / "mnist").mkdir()
+    for part, rows in parts.items():
+        for name, array in (("images-idx3", images[rows]), ("labels-idx1", labels[rows])):
+            file = f"{part}-{name}-ubyte"
+            (tmp_path / "mnist" / file).write_bytes(idx(array))
+            monkeypatch.setitem(MNIST_MD5, file, hashlib.md5(idx(array)).hexdigest())
+    images, labels = handwriting(32)
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        folder = tmp_path / "images" / ("train" if number < TRAIN else "test") / f"digit{label}"
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).convert("RGB").save(folder / f"{number}.png")
+    return tmp_path / "mnist", tmp_path / "images"
+
+
+def test_a_quick_pass_measures_and_writes_every_claim(data, tmp_path):
+    mnist, images = data
+    arguments = ["--short", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]
+    arguments += ["--mnist", str(mnist), "--cifar10", str(images), "--images"]
+    claims = main(arguments)
+    assert [claim.number for claim in claims] == [11, 12, 13, 14, 15, *range(16, 28)]
+    by_number = {claim.number: claim for claim in claims}
+    assert by_number[12].details == {"modified_lenet": 1830, "lenet5": 61706}
+    assert by_number[12].verdict == tables.REPRODUCED
+    assert by_number[14].verdict == by_number[25].verdict == tables.UNDECIDED
+    assert all(len(values) == 1 for values in by_number[21].details.values())
+    text = (tmp_path / "out" / "README.md").read_text()
+    assert all(f"| {claim.number} | {claim.claim} |" in text for claim in claims)
+    assert len(json.loads((tmp_path / "out" / "results.json").read_text())["claims"]) == 17
+
+
+def test_every_training_is_wanted_once():
+    wanted = settings(2)
+    assert len(set(wanted)) == len(wanted) == 2 * (8 + 1 + 12)
+    assert set(quick()) < set(wanted)
+
+
+def test_hills_and_trends_of_known_curves():
+    def made(value):
+        return Curve(np.arange(len(value), dtype=float), np.asarray(value, float), {})
+
+    rising = np.concatenate([np.linspace(1, 2, 10), np.linspace(2, 1, 90)])
+    assert hill(made(rising)) == pytest.approx(1.0)
+    assert trend_after(made(rising)) == pytest.approx(-1, abs=0.01)
+    assert hill(made(np.linspace(2, 1, 100))) == 0
+    assert change(made(np.linspace(1, 3, 100))) == pytest.approx(2.909 / 1.091 - 1, rel=1e-3)
