@@ -1,0 +1,193 @@
+"""The second map: how uncertain the losses are, how two differ, how far apart their parameters lie."""
+
+import numpy as np
+from bokeh.models import Button, InlineStyleSheet, LinearColorMapper, Select
+
+from gdlab.analysis import surface
+from gdlab.analysis.surface_options import settings
+from gdlab.records import Table
+from gdlab.surface import grid
+from server import card
+from server.curve.page import CSS
+from server.surface import picture, shades
+from server.surface.plot import Map
+
+TIPS = [("value", "@value{%.6g}"), ("at", "(@at_x{%.4g}, @at_y{%.4g})")]
+TITLES = {
+    "uncertainty": "Uncertainty",
+    "uncertainty_b": "Uncertainty of the second",
+    "difference": "Difference of the losses",
+    "distance": "Distance of the parameters",
+}
+SPREADS = {
+    "bootstrap": "over the examples",
+    "dropout": "over dropout masks",
+    "late": "where late points of the path scatter",
+}
+
+
+class Second:
+    """map, root; `draw` follows the surfaces of a SurfacePage. kind: one of TITLES."""
+
+    def __init__(self, context, page, on_tap):
+        self.context, self.page, self.job = context, page, None
+        self.kind = context.state.get("second", "", choices=tuple(TITLES))
+        self.shown: Table | None = None
+        self.mapper = LinearColorMapper(
+            palette=list(context.palette.magnitudes), low=0, high=1, name="surface_second_mapper"
+        )
+        self.map = Map(context, "surface_second", self.mapper, on_tap, TIPS)
+        self.select = Select(
+            name="surface_kind", value="uncertainty", width=220, stylesheets=[context.sheet],
+            options=[("uncertainty", TITLES["uncertainty"])], html_attributes={"title": "What is mapped"},
+        )  # fmt: skip
+        self.select.on_change("value", lambda attribute, old, new: self._set(new))
+        page.options.reset.js_on_click(self.map.whole())
+        self.words = card.text("", "gd-message", name="surface_second_words")
+        self.button = Button(
+            label="Compute", name="surface_second_compute", css_classes=["gd-primary"],
+            stylesheets=[context.sheet],
+        )  # fmt: skip
+        self.button.on_click(self._compute)
+        self.bar = card.row(context, self.words, self.button, classes=["gd-bar"], visible=False)
+        self.progress = card.Progress(context, self._cancel, name="surface_second_progress")
+        body = card.box(context, self.bar, self.map.figure, self.progress.root, classes=["gd-body"])
+        body.stylesheets = [*body.stylesheets, InlineStyleSheet(css=CSS)]
+        self.root = card.card(
+            context, TITLES["uncertainty"], "", body, name="surface_second", figures=[self.map.figure],
+            csv=self.table, controls=[self.select], span=8,
+        )  # fmt: skip
+        self.root.visible = False
+        context.on("theme", self.draw)
+
+    @property
+    def kinds(self) -> list[str]:
+        """What can be mapped of the surfaces that there are, the most telling first."""
+        tables = {p: table for p, table in self.page.tables.items() if table.columns["done"].any()}
+        kinds = []
+        if len(tables) == 2 and self.page.same_plane:
+            kinds.append("difference")
+            if not tables["a"].attrs["refine"]:
+                kinds.append("distance")
+        if "a" in tables:
+            kinds.append("uncertainty")
+        if "b" in tables:
+            kinds.append("uncertainty_b")
+        return kinds
+
+    def draw(self) -> None:
+        """Draws what the surfaces of the page give."""
+        kinds = self.kinds
+        self.root.visible = bool(kinds)
+        if not kinds:
+            return
+        kind = self.kind if self.kind in kinds else kinds[0]
+        options = [(name, TITLES[name]) for name in kinds]
+        if self.select.options != options:
+            self.select.options = options
+        self.select.value = kind
+        self.select.visible = len(kinds) > 1
+        value, done, words = getattr(self, f"_{kind.removesuffix('_b')}")("b" if kind[-2:] == "_b" else "a")
+        there = bool(np.isfinite(value).any())
+        self.bar.visible = not there and self.job is None
+        self.button.visible = kind == "distance"
+        self.words.text = words if not there else ""
+        card.retitle(self.root, title=TITLES[kind], caption=words if there else "")
+        self.map.figure.visible = there
+        self.shown = None
+        if there:
+            self._show("b" if kind == "uncertainty_b" else "a", value, done, signed=kind == "difference")
+        # After everything that is drawn: what whoever drives the page from outside may wait for.
+        self.root.tags = [kind, "computing" if self.job else "whole" if there else "missing"]
+
+    def table(self) -> Table:
+        """The cells of the map, one row each, for CSV."""
+        return self.shown or Table({}, {}, {})
+
+    # -- what is mapped: (picture, mask of its cells, words) --------------------------------------
+
+    def _uncertainty(self, place: str):
+        table = self.page.tables[place]
+        value, kind = table.columns["deviation"], table.attrs["uncertainty"]
+        if not np.isfinite(value).any():
+            reason = "There are no examples, or too few, to tell how uncertain the losses are."
+            return value, table.columns["done"], reason if table.columns["done"].any() else ""
+        return value, table.columns["done"], f"Standard deviation of the loss, {SPREADS[kind]}."
+
+    def _difference(self, place: str):
+        tables, names, clip = self.page.tables, self.page.names, self.page.shades.high
+        one, other = (tables[p].columns["value"] for p in ("a", "b"))
+        done = tables["a"].columns["done"] & tables["b"].columns["done"]
+        if self.page.options.clip:
+            one, other = np.minimum(one, clip), np.minimum(other, clip)
+        value = np.where(done, other - one, np.nan)
+        largest = np.nanmax(np.abs(value)) if np.isfinite(value).any() else np.nan
+        words = f"{names['b'].capitalize()} less {names['a']}; {shades.label(largest)} at most."
+        return value, done, words if np.isfinite(largest) else ""
+
+    def _distance(self, place: str):
+        table = self.page.tables["a"]
+        value = np.full(table.columns["value"].shape, np.nan)
+        chosen = [settings(slot.run, **slot.chosen) for slot in self.page.slots.values()]
+        cache = surface.distance_cache(self.page.slots["a"].run, *chosen)
+        done = np.asarray(cache.done(0, value.size))
+        order = grid.order(len(table.columns["x"]), len(table.columns["y"]))
+        value.ravel()[order] = np.where(done, cache.read(0, value.size)["distance"], np.nan)
+        words = "L² distance between the parameters of the two methods at every point of the plane."
+        if not done.all():
+            words += " Not computed yet." if not done.any() else " Not complete."
+        return value, np.isfinite(value), words
+
+    # -- private ----------------------------------------------------------------------------------
+
+    def _show(self, place: str, value, done, signed: bool) -> None:
+        columns = self.page.tables[place].columns
+        x, y = columns["x"], columns["y"]
+        scale = shades.choose([value], wanted="linear")
+        if signed:
+            reach = max(abs(scale.low), abs(scale.high)) or 1.0
+            scale = scale._replace(low=-reach, high=reach)
+        palette = self.context.palette.signed if signed else self.context.palette.magnitudes
+        self.mapper.palette = list(palette)
+        self.mapper.update(low=scale.low, high=max(scale.high, scale.low + 1e-300))
+        shown = picture.filled(value, done)
+        relief = self.page.options.relief
+        self.map.show(x, y, shown, scale.ticks(), scale.levels, {"value": value}, relief=relief)
+        self.page.overlay(self.map, place)
+        ranges = self.page.maps[place].figure
+        plot = self.map.figure
+        if (plot.x_range, plot.y_range) != (ranges.x_range, ranges.y_range):
+            plot.x_range, plot.y_range = ranges.x_range, ranges.y_range
+        across, up = (np.ravel(axis) for axis in np.meshgrid(x, y))
+        cells = {"x": across, "y": up, "value": np.ravel(value)}
+        self.shown = Table(cells, dict.fromkeys(cells, ("cell",)), {})
+
+    def _set(self, kind: str) -> None:
+        kinds = self.kinds
+        if kind not in kinds:
+            return
+        self.kind = kind
+        self.context.state.set("second", None if kind == kinds[0] else kind)
+        self.draw()
+
+    def _compute(self) -> None:
+        slots, options = self.page.slots, self.page.options
+        self.bar.visible = False
+        self.progress.show(0.0, "Distances")
+        self.job = self.context.worker.submit(
+            slots["a"].run.path,
+            "surface",
+            {**slots["a"].chosen, "against": options.against(options.other)},
+            on_progress=self.progress.show,
+            on_done=lambda table: self._ended(),
+            on_error=self._ended,
+        )
+
+    def _cancel(self) -> None:
+        self.job.cancel()
+        self._ended()
+
+    def _ended(self, message: str = "") -> None:
+        self.job = None
+        self.draw()
+        self.progress.failed(message) if message else self.progress.done()
