@@ -39,6 +39,7 @@ def main():
         output = Path(HydraConfig.get().runtime.output_dir)
         sweep = HydraConfig.get().mode == hydra.types.RunMode.MULTIRUN
         plain: Any = OmegaConf.to_container(config, resolve=True)
+        _make_absolute(plain)
         try:
             outcome = _perform(plain, output)
         except experiment.EXPECTED_ERRORS as error:
@@ -51,6 +52,13 @@ def main():
             sys.exit(130)
 
     run()
+
+
+def _make_absolute(config):
+    """A schedule's path to an earlier run must hold wherever this run is replayed from."""
+    schedule = config.get("schedule") or {}
+    if schedule.get("path"):
+        schedule["path"] = str(Path(schedule["path"]).absolute())
 
 
 def _perform(config, output):

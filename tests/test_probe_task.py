@@ -1,5 +1,6 @@
 """Probes from the command line and at the end of a training."""
 
+import inspect
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from gdlab import experiment, probe_task
+from gdlab.analysis.surface_options import settings
 from gdlab.config import ConfigError
 from gdlab.probing import run_probe
 from gdlab.records import Table
@@ -55,6 +57,13 @@ def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
         probe_task.save(Table({"k": np.arange(2)}, {}, {}), tmp_path / "t.npz")
     assert [path.name for path in tmp_path.iterdir()] == ["t.npz"]
     assert (tmp_path / "t.npz").read_text() == "before"
+
+
+def test_every_option_of_a_surface_can_be_said(run):
+    options = {key for key in composed("probe=surface")["probe"] if not key.startswith("_")}
+    assert options == {*inspect.signature(settings).parameters} - {"run"} | {"against"}
+    table = probe_task.probe_task(config(run, "probe=surface", "probe.resolution=3"), progress=False)
+    assert table.columns["value"].shape == (5, 5) and table.attrs["finished"]
 
 
 @pytest.mark.parametrize(

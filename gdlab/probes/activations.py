@@ -25,7 +25,7 @@ def compute(replay, *, iteration=None, on="test", samples=1000, bins=60, progres
       progress: (fraction, text) -> None.
 
     Returns:
-      A Table: layer [L] names in the order they are computed; edges [L, bins + 1]; count [L, bins];
+      A Table: layer [L] names, sorted; edges [L, bins + 1]; count [L, bins];
       mean, deviation, positive (share above 0), silent (share of filters or units that are never above 0:
       behind a ReLU they pass nothing on), nonfinite (count) [L]. attrs: iteration, on, examples.
 

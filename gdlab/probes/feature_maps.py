@@ -27,7 +27,7 @@ def compute(replay, *, image=0, iteration=None, on="test", target=None, progress
       A Table: "image" [H, W, C] as the network sees it; "saliency" [H, W], the largest |d logit / d pixel|
       over the channels; "logits" [classes]; and per layer, by its name, the activations before the
       activation function: [H', W', filters] or [units]. attrs: iteration, image, on, label, predicted,
-      target (positions of classes), classes, layers (names in the order they are computed).
+      target (positions of classes), classes, layers (names, sorted).
 
     Raises:
       ValueError: the run has no such network, or an option is not allowed.
