@@ -32,7 +32,7 @@ class Check:
     def __init__(self, context, name: str, title: str, caption: str, columns, x_label: str, span: int = 12):
         self.context, self.name, self.columns = context, name, columns
         self.figure = figures.figure(
-            name + "_figure", height=190, x_range=Range1d(0, 1), y_range=Range1d(0, 1, name=f"{name}_y"),
+            name + "_figure", height=170, x_range=Range1d(0, 1), y_range=Range1d(0, 1, name=f"{name}_y"),
             x_label=x_label, y_label="loss",
         )  # fmt: skip
         self.sources, self.drawn = {}, {}
@@ -59,7 +59,7 @@ class Check:
         one, other = (self.sources[place].data["true"] for place in PLACES)
         same = len(tables) < 2 or np.array_equal(one, other, equal_nan=True)
         self.drawn["b"]["true"].visible = not same
-        if "a" in tables:
+        if np.isfinite(np.asarray(one, float)).sum() > 1:
             items.append((TRUE, self.drawn["a"]["true"]))
         if not same:
             items.append((f"{TRUE}, {names['b']}", self.drawn["b"]["true"]))
@@ -133,7 +133,7 @@ class Numbers:
             if part != "what":
                 words.styles |= {"text-align": "right", "--gd-muted": "var(--gd-ink)"}
         body = card.row(context, *self.texts.values(), classes=["gd-bar"], sizing_mode="stretch_width")
-        body.styles = {"justify-content": "flex-start", "gap": "24px", "overflow-x": "auto"}
+        body.styles = {"align-items": "flex-start", "gap": "24px", "overflow-x": "auto"}
         caption = "Errors are mean distances from the true loss on the same examples."
         self.root = card.card(context, "In numbers", caption, body, name=name, csv=self.table, span=span)
 

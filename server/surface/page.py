@@ -165,7 +165,7 @@ class SurfacePage:
             kept = [name for name in root.css_classes if not name.startswith("gd-span-")]
             root.css_classes = [*kept, f"gd-span-{span[two]}"]
         # Side by side the frames stand at one height, whatever is above them.
-        self.root.css_classes = ["gd-grid", "gd-span-12", *(["gd-even"] if two else [])]
+        self.root.css_classes = ["gd-grid", "gd-span-12", "gd-even"]
         self.root.children = [
             *self.cards.values(),
             *([self.below, self.side] if two else [self.side, self.below]),
@@ -249,7 +249,8 @@ def caption(table: Table, scale: shades.Shades, clipped: bool, replay: dict | No
     if not attrs["finished"]:
         words.append(f"{done:,} of {table.columns['value'].size:,} cells so far.")
     if attrs["holes"]:
-        words.append(f"{attrs['holes']:,} cells without a finite loss are left empty.")
+        one = attrs["holes"] == 1
+        words.append(f"{attrs['holes']:,} {'cell' if one else 'cells'} without a finite loss left empty.")
     if attrs["dropped"]:
         words.append(f"{attrs['dropped']:,} points of the path are not finite and left out.")
     if replay and replay.get("different"):

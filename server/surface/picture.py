@@ -10,7 +10,7 @@ PIXELS = 120_000  # of an image; the narrower side has at least FEWEST
 FEWEST = 121
 LIGHT_FROM = np.array([-1.0, 1.0, 1.4])  # upper left, as on printed maps
 STEEP = 2.5  # the picture's full range is drawn this many times as high as the picture is wide
-STRONGEST = 150  # of 255, opacity of the darkest shadow
+STRONGEST = 100  # of 255, opacity of the darkest shadow
 MOST_DOTS, MOST_SEGMENTS = 400, 3000
 LABELS_APART = 0.075  # of the picture's width or height
 
@@ -81,7 +81,7 @@ def relief(x, y, shown) -> dict:
     """Columns of an RGBA image source: shadow and light to be laid over the colours."""
     source = image(x, y, hillshade(x, y, shown))
     light = np.nan_to_num(np.asarray(source["image"][0], float))
-    opacity = np.clip(np.abs(light) * 255 * 0.9, 0, STRONGEST).astype(np.uint32)
+    opacity = np.clip(np.abs(light) * 255 * 0.5, 0, STRONGEST).astype(np.uint32)
     white = np.where(light > 0, 0xFFFFFF, 0).astype(np.uint32)
     return source | {"image": [(opacity << np.uint32(24)) | white]}
 

@@ -21,7 +21,7 @@ from server import figures
 from server.surface import picture
 
 BAR = 72  # px, room for the bar whatever its labels, so that the frames of several maps align
-LOWEST, HIGHEST = 240, 460  # px, of a frame
+LOWEST, HIGHEST = 300, 460  # px, of a frame
 CELL_TIPS = [("loss", "@value{%.6g} ± @deviation{%.2g}"), ("at", "(@at_x{%.4g}, @at_y{%.4g})")]
 PATH_TIPS = [("iteration", "@iteration{0,0}"), ("recorded loss", "@loss{%.6g}")]
 

@@ -122,7 +122,7 @@ class Second:
             one, other = np.minimum(one, clip), np.minimum(other, clip)
         value = np.where(done, other - one, np.nan)
         largest = np.nanmax(np.abs(value)) if np.isfinite(value).any() else np.nan
-        words = f"{names['b'].capitalize()} less {names['a']}; {shades.label(largest)} at most."
+        words = f"Loss of {names['b']} less that of {names['a']}; {shades.label(largest)} at most."
         return value, done, words if np.isfinite(largest) else ""
 
     def _distance(self, place: str):

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from gdlab import store
+from gdlab.analysis import surface
+from gdlab.analysis.surface_options import settings
 from gdlab.probing import run_probe
 from gdlab.surface import fidelity, grid
 from tests.browser.gestures import address, becomes, column, drawn, eventually, position, says, value, wait
@@ -23,6 +25,7 @@ def folder(tmp_path_factory):
     for seed in (0, 1):
         record(root / f"digits{seed}", *small, f"seed={seed}")
     record(root / "unrecorded", *small, path=False)
+    record(root / "slow", "experiment=digits_cg", "train.steps=3", "model.features=[1024,10]")
     record(root / "valley", "experiment=rosenbrock", "train.steps=6")
     return root
 
@@ -96,6 +99,36 @@ def test_the_lines_are_uneven_the_image_is_true_at_them_and_the_units_are_equal(
         corner, across, up = (position(page, "surface_a_figure", *at) for at in ((0, 0), (0.5, 0), (0, 0.5)))
         assert across[0] - corner[0] == pytest.approx(corner[1] - up[1], rel=0.02)
         assert across[0] - corner[0] > 1
+
+
+def test_a_computation_is_cancelled_and_continued(visit, folder):
+    run = store.open_run(folder / "slow")
+    page = visit(folder, run="slow", page="surface", lines=65, examples=1438)
+    page.get_by_role("button", name="Compute").click()
+    wait(page, "/urface \\d{2,}/.test(model('surface_a_progress_text').text)")
+    wait(page, "data('surface_a_cells', 'value').some((loss) => loss > 0)")
+    says(page, "surface_a_caption", "cells so far")
+    page.get_by_role("button", name="Cancel").click()
+    becomes(page, "model('surface_a_invite').tags[0]", "missing")
+    says(page, "surface_a_words", "Not complete")
+    becomes(page, "model('surface_a_compute').label", "Continue")
+    options = {"resolution": 65, "samples": 1438}
+    chosen = settings(run, **options)
+    cache, rows = surface.cells_cache(run, chosen), 67 * 67 + surface.LINE + surface.KNOWN
+    # The worker answers one thing at a time: when this is there, it has let go of the other.
+    value(page, "model('surface_resolution').value = '5'")
+    says(page, "surface_a_words", "Not computed yet")
+    page.get_by_role("button", name="Compute").click()
+    finished(page, "a")
+    done = np.asarray(cache.done(0, 67 * 67))
+    assert 0 < done.sum() < done.size
+    value(page, "model('surface_resolution').value = '65'")
+    says(page, "surface_a_words", f"{(~cache.done(0, rows)).sum():,} losses")
+    shown = surface.read(run, options)
+    becomes(page, "data('surface_a_cells', 'value').length", 67 * 67)
+    found = cells(page, "a").reshape(67, 67)
+    assert np.array_equal(np.isfinite(found), shown.columns["done"])
+    assert np.array_equal(found[shown.columns["done"]], shown.columns["value"][shown.columns["done"]])
 
 
 def test_two_methods_share_scale_and_axes_and_their_difference_is_mapped(visit, folder):
