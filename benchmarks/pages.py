@@ -1,10 +1,12 @@
 """How long pages take to open and to zoom, in headless Chromium against a real server.
 
-    python -m benchmarks.pages [--repeats 5] [--iterations 1000000] [--runs 1000]     two minutes
+    python -m benchmarks.pages [--repeats 5] [--iterations 1000000] [--runs 1000]     three minutes
 
 The long run is a real one: gradient descent on Rosenbrock's function, as many iterations as asked for. The
-list holds copies of a short one. "Open" is from the request to the curve (or the rows) drawn, in a new
-browser context with an empty cache; "zoom" is from the turn of the wheel to data of the new range drawn.
+list holds copies of a short one. The surface, 19 x 19 points, is that of a small network on digits. "Open"
+is from the request to the curve (the rows, the map) drawn, in a new browser context with an empty cache;
+"zoom" is from the turn of the wheel to data of the new range drawn. The first visit, to a server that was
+just started, fills its caches and stands apart.
 """
 
 import argparse
@@ -32,6 +34,7 @@ WATCH = """(condition) => new Promise((resolve) => {
 })"""
 MODEL = "Bokeh.documents[0].get_model_by_name"
 CURVE = f"{MODEL}('curve_line').data.x.length > 100 && Bokeh.index.find_one({MODEL}('curve_figure'))"
+SURFACE = f"{MODEL}('surface_a_cells').data.value.length > 300 && Bokeh.documents[0].is_idle"
 LIST = "document.documentElement.dataset.ready === 'yes' && Bokeh.documents[0].is_idle"
 ZOOM = f"""() => new Promise((resolve) => {{
   const source = {MODEL}('curve_line'), before = source.data.x, figure = {MODEL}('curve_figure')
@@ -58,11 +61,14 @@ def main():
         train(many / "0000", 20)
         for number in range(1, arguments.runs):
             shutil.copytree(many / "0000", many / f"{number:04d}")
+        drawn = Path(folder) / "drawn"
+        with_surface(drawn / "run")
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        print(f"{'what':44} {'median':>9} {'fastest':>9} {'slowest':>9}")
+        print(f"{'what':52} {'median':>9} {'fastest':>9} {'slowest':>9}")
         show("import of the server's modules, s", [imported() for _ in range(arguments.repeats)])
         with_server(long, lambda address: curve(browser, address, arguments))
         with_server(many, lambda address: runs(browser, address, arguments))
+        with_server(drawn, lambda address: surface(browser, address, arguments))
         browser.close()
 
 
@@ -71,6 +77,13 @@ def train(folder, steps):
     options = ("optimizer=sgd", "optimizer.learning_rate=1e-4", "precision=float64", "record.path=false")
     command = [sys.executable, "-m", "gdlab", *options, f"train.steps={steps}", f"hydra.run.dir={folder}"]
     subprocess.run(command, check=True)
+
+
+def with_surface(folder):
+    """A run of digits_adam with a finished surface."""
+    gdlab = [sys.executable, "-m", "gdlab"]
+    subprocess.run([*gdlab, "experiment=digits_adam", f"hydra.run.dir={folder}"], check=True)
+    subprocess.run([*gdlab, "task=probe", f"run={folder}", "probe=surface"], check=True)
 
 
 def imported():
@@ -102,7 +115,7 @@ def opened(browser, url, condition):
 
 
 def curve(browser, address, arguments):
-    """Opening and zooming the long run."""
+    """Opening and zooming the long run, from a server that was just started and later."""
     opening, zooming = [], []
     for _ in range(arguments.repeats + 1):
         page, seconds = opened(browser, f"{address}?run=run&page=descent", CURVE)
@@ -112,24 +125,38 @@ def curve(browser, address, arguments):
             page.wait_for_timeout(600)  # a reader's pause: what the last turn asked for is there
             zooming.append(page.evaluate(ZOOM))
         page.context.close()
-    show(f"open a run of {arguments.iterations:,} iterations, s", opening[1:])
-    show("zoom by a turn of the wheel, ms", zooming[3:])
+    show(f"open a run of {arguments.iterations:,} iterations, first visit, s", opening[:1])
+    show("the same, later visits, s", opening[1:])
+    show("zoom by a turn of the wheel, first, ms", zooming[:1])
+    show("the same, later, ms", zooming[1:])
 
 
 def runs(browser, address, arguments):
-    """Opening the list."""
+    """Opening the list, from a server that was just started and later."""
     opening = []
     for _ in range(arguments.repeats + 1):
         page, seconds = opened(browser, address, LIST)
         opening.append(seconds)
         page.context.close()
-    show(f"open a list of {arguments.runs:,} runs, s", opening[1:])
+    show(f"open a list of {arguments.runs:,} runs, first visit, s", opening[:1])
+    show("the same, later visits, s", opening[1:])
+
+
+def surface(browser, address, arguments):
+    """Opening the page of a surface that is finished."""
+    opening = []
+    for _ in range(arguments.repeats + 1):
+        page, seconds = opened(browser, f"{address}?run=run&page=surface", SURFACE)
+        opening.append(seconds)
+        page.context.close()
+    show("open a finished surface, first visit, s", opening[:1])
+    show("the same, later visits, s", opening[1:])
 
 
 def show(what, values):
-    """One row of the table; the first visit, which fills the server's caches, was left out."""
+    """One row of the table."""
     numbers = (statistics.median(values), min(values), max(values))
-    print(f"{what:44} " + " ".join(f"{number:9.3g}" for number in numbers), flush=True)
+    print(f"{what:52} " + " ".join(f"{number:9.3g}" for number in numbers), flush=True)
 
 
 if __name__ == "__main__":
