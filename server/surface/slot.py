@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 READ_EVERY = 0.5  # s between looks at what has been computed, and
 REST = 4  # at least so many times as long as looking and drawing took
-BACKWARD = 3.0  # a step with its gradient costs about as much as this many losses
+STEP = 4.0  # a step, with its gradient and the loss at its end, costs at least as much as this many losses
 
 
 class Slot:
@@ -147,7 +147,7 @@ class Slot:
         words = f"{left:,} losses" + self._examples()
         cost = seconds(self.run, self.chosen, left, replay=self.table is None)
         path = self._path_words() if self.table is None else ""
-        cost_words = f", about {duration(cost)} at the pace of the training" if cost else ""
+        cost_words = f", up to {duration(cost)} at the pace of the training" if cost else ""
         if self.table is None or not self.table.columns["done"].any():
             return f"Not computed yet: {words}{cost_words}.{path}", "Compute"
         return f"Not complete: {words} are missing{cost_words}.", "Continue"
@@ -193,7 +193,10 @@ def examples(run, options: dict) -> int:
 
 
 def seconds(run, options: dict, losses: int, replay: bool) -> float:
-    """Estimate of a computation from the pace of the training; 0 where that is not known."""
+    """What a computation takes at the pace of the training, whose batches are small: rather less in fact.
+
+    0 where that is not known.
+    """
     steps = run.table("steps", columns=["seconds", "evaluations"]).columns
     pace = np.diff(steps["seconds"][:-1])
     pace = pace[np.isfinite(pace) & (pace > 0)]
@@ -205,7 +208,7 @@ def seconds(run, options: dict, losses: int, replay: bool) -> float:
     batch = run.identity.get("batch_size") or run.identity.get("examples")
     share = examples(run, options) / batch if batch else 1.0
     again = run.rows("scalars") * step if replay and not _recorded(run) else 0.0
-    return losses * share * step / each / BACKWARD + again
+    return losses * share * step / each / STEP + again
 
 
 def duration(length: float) -> str:

@@ -105,7 +105,7 @@ def test_the_estimate_follows_the_pace_of_the_training():
         rows=lambda name: 3, arrays=("scalars",),
     )  # fmt: skip
     options = {"samples": 500, "on": "train"}
-    forward = 0.3 / 2 / 3 * 5  # of 500 examples: two evaluations of 100, each a loss with its gradient
+    forward = 0.3 / 2 / 4 * 5  # of 500 examples: two evaluations of 100, each as much as four losses
     assert slot.seconds(run, options, 10, replay=False) == pytest.approx(10 * forward)
     assert slot.seconds(run, options, 10, replay=True) == pytest.approx(10 * forward + 3 * 0.3)
 
