@@ -1,4 +1,4 @@
-"""What else a surface can be asked for: other planes, uncertainty, refinement, replayed paths, bad options."""
+"""What else a surface can be asked for: planes, uncertainty, refinement, replayed paths, bad options."""
 
 import jax
 import numpy as np
