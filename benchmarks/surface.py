@@ -1,7 +1,7 @@
 """A loss surface of Modified-LeNet against PyTorch: `python -m benchmarks.surface --data_dir=FOLDER`.
 
 19 x 19 grid points, 10,000 images of MNIST at 32 x 32: gdlab, the best plain PyTorch loop (no gradients,
-large batches, parameters copied in place), and loss_landscapes from PyPI. Both need the extra `bench`;
+large batches, parameters copied in place), and loss_landscapes from PyPI. Both need the extra `bench-torch`;
 without it gdlab alone is measured. The slow peers are timed on `--peer_points` grid points and scaled.
 The values are held against a float64 reference on a few points.
 `--pca` measures the principal directions of a

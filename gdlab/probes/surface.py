@@ -38,7 +38,8 @@ def compute(replay, *, against=None, progress, **options):
       progress: (fraction, text) -> None; what it raises ends the computation, and what is done stays.
 
     Returns:
-      The Table of `gdlab.analysis.surface.read`; with `against` also distance [ny, nx].
+      The Table of `gdlab.analysis.surface.read`, its attrs with the replay's report; with `against` also
+      distance [ny, nx].
 
     Raises:
       ValueError: an option outside its range, a problem of one parameter, a path that does not move, or
@@ -50,6 +51,7 @@ def compute(replay, *, against=None, progress, **options):
     work = _Work(replay, chosen, progress)
     work.surface()
     table = opened.read(replay.run, options)
+    table.attrs["replay"] = replay.report()._asdict()
     if against is not None:
         other = settings(replay.run, **{**options, **against})
         table.columns["distance"] = work.distances(other, table.columns["x"], table.columns["y"])

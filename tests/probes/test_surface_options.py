@@ -69,6 +69,7 @@ def test_a_path_that_was_not_recorded_is_replayed_to_the_same_surface(runs):
     assert "path" not in runs["replayed"].arrays
     for name in ("value", "path", "known_true"):
         np.testing.assert_array_equal(one.columns[name], other.columns[name])
+    assert other.attrs["replay"]["compared"] >= 12 and other.attrs["replay"]["different"] == 0
 
 
 def test_refinement_adds_lines_where_it_bends_and_keeps_what_was_there(runs):
