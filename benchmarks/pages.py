@@ -34,7 +34,8 @@ WATCH = """(condition) => new Promise((resolve) => {
 })"""
 MODEL = "Bokeh.documents[0].get_model_by_name"
 CURVE = f"{MODEL}('curve_line').data.x.length > 100 && Bokeh.index.find_one({MODEL}('curve_figure'))"
-SURFACE = f"{MODEL}('surface_a_cells').data.value.length > 300 && Bokeh.documents[0].is_idle"
+DRAWN = f"{MODEL}('surface_a_cells').data.value.length > 300"
+SURFACE = f"{DRAWN} && Bokeh.index.find_one({MODEL}('surface_a_figure'))"
 LIST = "document.documentElement.dataset.ready === 'yes' && Bokeh.documents[0].is_idle"
 ZOOM = f"""() => new Promise((resolve) => {{
   const source = {MODEL}('curve_line'), before = source.data.x, figure = {MODEL}('curve_figure')
