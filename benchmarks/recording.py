@@ -2,7 +2,7 @@
 
     python -m benchmarks.recording [--data-dir FOLDER] [--rounds 15] [--only rosenbrock mlp mnist]
 
-Per case and iteration: the bare loop (the training's own chunk, no trace, no path, nothing written),
+Per case and iteration: the bare loop (the training's own chunk; no trace, path or layers, nothing written),
 the loop with the trace, with trace and path, and the whole recording: rows packed and appended, and
 the share of a commit, which comes twice a second. All variants take turns, chunk by chunk, and every
 chunk begins at the start, so that all search alike (the evaluations are shown; rounding may part them
@@ -31,9 +31,9 @@ from gdlab.records import Problem
 
 AIM_SHARE, AIM_MICROSECONDS = 0.05, 25.0
 VARIANTS = {
-    "bare": {"trace": False, "path": False},
-    "trace": {"trace": True, "path": False},
-    "trace + path": {"trace": True, "path": True},
+    "bare": {"trace": False, "path": False, "layers": False},
+    "trace": {"trace": True, "path": False, "layers": False},
+    "trace + path": {"trace": True, "path": True, "layers": False},
 }
 # Overrides; recorded with the path or not, as it is by default; iterations per chunk, about 0.25 s of them.
 CASES = {
