@@ -1,8 +1,8 @@
-"""A loss surface of Modified-LeNet against PyTorch: `python -m benchmarks.surface --data_dir=FOLDER`.
+"""A loss surface of Modified-LeNet against PyTorch: `python -m benchmarks.surface --data-dir FOLDER`.
 
 19 x 19 grid points, 10,000 images of MNIST at 32 x 32: gdlab, the best plain PyTorch loop (no gradients,
 large batches, parameters copied in place), and loss_landscapes from PyPI. Both need the extra `bench-torch`;
-without it gdlab alone is measured. The slow peers are timed on `--peer_points` grid points and scaled.
+without it gdlab alone is measured. The slow peers are timed on `--peer-points` grid points and scaled.
 The values are held against a float64 reference on a few points.
 `--pca` measures the principal directions of a
 generated path of 12,195 x 61,706 numbers in a file, with time and peak memory.
@@ -32,10 +32,10 @@ from gdlab.surface.rows import Rows
 def main():
     """Print seconds, ratios, the largest error and the peak memory."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data_dir")
+    parser.add_argument("--data-dir")
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--side", type=int, default=19)
-    parser.add_argument("--peer_points", type=int, default=19)
+    parser.add_argument("--peer-points", type=int, default=19)
     parser.add_argument("--pca", action="store_true", help="measure the PCA of a long path instead")
     parser.add_argument("--path", type=int, nargs=2, default=(12_195, 61_706))
     options = parser.parse_args()
