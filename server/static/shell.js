@@ -41,6 +41,14 @@ const gdlab = (() => {
       if (tab.dataset.page === page) tab.setAttribute("aria-current", "page")
       else tab.removeAttribute("aria-current")
     }
+    reveal_tab()
+  }
+
+  // On a narrow page the row of tabs scrolls; scrolled by hand, so that nothing else moves with it.
+  const reveal_tab = () => {
+    const tab = document.querySelector('.gd-tab[aria-current="page"]')
+    const row = tab?.parentElement
+    if (row) row.scrollLeft = tab.offsetLeft - row.offsetLeft - (row.clientWidth - tab.offsetWidth) / 2
   }
 
   let page_now = null
@@ -402,6 +410,7 @@ const gdlab = (() => {
 
   document.addEventListener("DOMContentLoaded", () => {
     wear(root.dataset.theme)
+    reveal_tab()
     $("gd-theme").onclick = toggle_theme
     $("gd-help").onclick = () => $("gd-keys").showModal()
     $("gd-close").onclick = () => $("gd-keys").close()

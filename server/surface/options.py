@@ -110,7 +110,7 @@ class Options:
     # -- widgets ----------------------------------------------------------------------------------
 
     def _tools(self) -> list:
-        method = self._select("", "method", METHODS, width=160)
+        method = self._select("", "method", METHODS, width=190)
         method.html_attributes = {"title": "How parameters are put at a point of the plane"}
         compare = Select(
             name="surface_other", value=self.other or NONE, width=190, stylesheets=[self.context.sheet],

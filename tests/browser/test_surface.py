@@ -241,3 +241,13 @@ def test_cells_and_pictures_are_saved(visit, folder):
         menu.locator(".bk-item", has_text="SVG").click()
     text = download.value.path().read_text()
     assert text.startswith("<svg") and "of the variance" in text and "<image" in text
+
+
+def test_on_a_narrow_page_the_current_tab_is_in_sight(visit, folder):
+    page = visit(folder, run="digits0", page="surface", lines=5, width=800)
+    inside = """() => {
+      const tab = document.querySelector('.gd-tab[aria-current="page"]')
+      const [a, b] = [tab.getBoundingClientRect(), tab.parentElement.getBoundingClientRect()]
+      return tab.dataset.page === "surface" && a.left >= b.left - 1 && a.right <= b.right + 1
+    }"""
+    page.wait_for_function(inside)
