@@ -16,21 +16,17 @@ import numpy as np
 from gdlab.collection import collector, layer_names
 from gdlab.config import ConfigError, instantiate, takes
 from gdlab.data.sampling import Schedule
+from gdlab.dumps import AUTO_COUNT, Dumper
+from gdlab.options import check_values
 from gdlab.train import Steps, make_training
 from gdlab.validation import Validation, can_validate, interval
 
 CHUNK = 512  # largest number of iterations that one call of the training runs
 PATH_LIMIT = 10_000  # parameters up to which every parameter vector is kept unless said otherwise
-PRECISIONS = ("float32", "float64")
-TRAIN_OPTIONS = ("steps", "batches", "batch_size", "descent_length")
-REQUIRED = {
-    "": ("problem", "optimizer", "precision", "seed", "data_dir", "train", "record"),
-    "train": TRAIN_OPTIONS,
-    "record": (
-        *("path", "layers", "trace", "loss_end", "reach", "validate", "validate_examples"),
-        *("commit_seconds", "checkpoint_seconds", "sync"),
-    ),
-}
+_NOT_VALIDATED = (
+    "record.{name}={value!r}: this run cannot be validated: it needs a dataset with a test set and a problem "
+    "that predicts its classes; use record.{name}=false"
+)
 
 
 class Assembly(NamedTuple):
@@ -59,6 +55,18 @@ class Assembly(NamedTuple):
             index, new_descent, descent, epoch = self.schedule.rows(start, start + count)
         padded = [None if rows is None else _pad(rows, length) for rows in (index, new_descent, descent)]
         return Steps(*padded), descent, epoch
+
+    def batch(self, iteration):
+        """The batch of an iteration: dict of arrays [b, ...], or None for a problem without data."""
+        steps, _, _ = self.steps(iteration, 1, 1)
+        if steps.index is None:
+            return self.data
+        return {name: array[steps.index[0]] for name, array in self.data.items()}
+
+    def step_key(self, iteration, searches):
+        """The random key that the error of an iteration is computed with; searches: by a line search."""
+        number = int(self.steps(iteration, 1, 1)[0].descent[0]) if searches else iteration
+        return jax.random.fold_in(self.key, number)
 
 
 def assemble(config):
@@ -106,6 +114,18 @@ def template(assembly):
     return jax.eval_shape(assembly.problem.init, assembly.key)
 
 
+def data_facts(assembly):
+    """What the record's readers cannot know without loading the data."""
+    schedule = assembly.schedule
+    if schedule is None:
+        return {}
+    return {
+        "examples": schedule.examples,
+        "batch_size": schedule.batch_size,
+        "classes": list(assembly.dataset.classes),
+    }
+
+
 def keeps_path(assembly, config):
     """Whether the run records every parameter vector."""
     wanted = config["record"]["path"]
@@ -124,55 +144,45 @@ def validation(assembly, config):
     possible = every and can_validate(assembly.problem, assembly.dataset)
     if not possible:
         if every not in ("auto", False):
-            raise ConfigError(
-                f"record.validate={every!r}: this run cannot be validated: it needs a dataset with a test "
-                "set and a problem that predicts its classes; use record.validate=auto or false"
-            )
+            raise ConfigError(_NOT_VALIDATED.format(name="validate", value=every))
         return None, None
     examples = config["record"]["validate_examples"]
     made = Validation(assembly.problem, assembly.dataset, examples=examples, seed=config["seed"])
     return made, interval(every, config["train"]["steps"])
 
 
-def check_values(config):
-    """Refuse values of the top level that no target would check.
+def dumper(assembly, config):
+    """(Dumper, iterations between its dumps), or (None, None) where the run has none.
 
     Raises:
-      ConfigError: names the option, its value and what is allowed.
+      ConfigError: dumps are asked of a run that predicts no classes of a test set.
     """
-    for place, names in REQUIRED.items():
-        section = config if not place else config.get(place)
-        missing = [name for name in names if not isinstance(section, dict) or name not in section]
-        if missing:
-            raise ConfigError(
-                f"{place or 'the config'} lacks {', '.join(missing)}; conf/config.yaml has them all"
-            )
-    if config["precision"] not in PRECISIONS:
-        raise ConfigError(f"precision={config['precision']!r}: allowed: {', '.join(PRECISIONS)}")
-    if not _is_integer(config["seed"]) or config["seed"] < 0:
-        raise ConfigError(f"seed={config['seed']!r}: allowed: an integer >= 0")
-    for name in TRAIN_OPTIONS:
-        value = config["train"][name]
-        if value is None and name != "steps":
-            continue
-        if not _is_integer(value) or value < 1:
-            raise ConfigError(f"train.{name}={value!r}: allowed: an integer >= 1")
-    for name in ("commit_seconds", "checkpoint_seconds"):
-        value = config["record"][name]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-            raise ConfigError(f"record.{name}={value!r}: allowed: seconds > 0")
-    for name in ("trace", "loss_end", "sync"):
-        if not isinstance(config["record"][name], bool):
-            raise ConfigError(f"record.{name}={config['record'][name]!r}: allowed: true, false")
-    for name in ("path", "layers"):
-        value = config["record"][name]
-        if value != "auto" and not isinstance(value, bool):
-            raise ConfigError(f"record.{name}={value!r}: allowed: auto, true, false")
-    every, examples = config["record"]["validate"], config["record"]["validate_examples"]
-    if every is not False and every != "auto" and not (_is_integer(every) and every >= 1):
-        raise ConfigError(f"record.validate={every!r}: allowed: auto, false, an integer >= 1")
-    if examples is not None and not (_is_integer(examples) and examples >= 1):
-        raise ConfigError(f"record.validate_examples={examples!r}: allowed: null (all), an integer >= 1")
+    every = config["record"]["dumps"]
+    if not every:
+        return None, None
+    if not can_validate(assembly.problem, assembly.dataset):
+        raise ConfigError(_NOT_VALIDATED.format(name="dumps", value=every))
+    from gdlab.network import describe
+
+    record = config["record"]
+    made = Dumper(
+        assembly.problem,
+        assembly.dataset,
+        describe(assembly.problem, template(assembly), assembly.dataset.train["x"][:1]),
+        examples=record["dump_examples"],
+        train_examples=record["validate_examples"],
+        seed=config["seed"],
+        rate=learning_rate(config),
+    )
+    return made, interval(every, config["train"]["steps"], AUTO_COUNT)
+
+
+def learning_rate(config):
+    """(k) -> the learning rate of iteration k; NaN for optimizers without one."""
+    rate = _rate(config)
+    if rate is None:
+        return lambda iteration: math.nan
+    return lambda iteration: float(rate(iteration) if callable(rate) else rate)
 
 
 def _set_up_jax(precision):
@@ -210,6 +220,15 @@ def _problem(config, dataset):
     return instantiate(node, "problem", **live)
 
 
+def _rate(config):
+    """The learning rate that the optimizer is given: a number, a function of k, None where it has none."""
+    rate = config["optimizer"].get("learning_rate")
+    if config.get("schedule") is None or rate is None:
+        return rate
+    given = {"learning_rate": rate, "steps": config["train"]["steps"]}
+    return instantiate(config["schedule"], "schedule", **_taken(config["schedule"], given))
+
+
 def _optimizer(config):
     """The optimizer, with the schedule of its learning rate and the weight decay that the config asks for."""
     node = _untraced(config)
@@ -221,12 +240,8 @@ def _optimizer(config):
                 f"(e.g. optimizer=sgd), or {group}=null"
             )
     if config.get("schedule") is not None:
-        given = {"learning_rate": node["learning_rate"], "steps": config["train"]["steps"]}
-        rate = instantiate(config["schedule"], "schedule", **_taken(config["schedule"], given))
-        node, live = (
-            {key: value for key, value in node.items() if key != "learning_rate"},
-            {"learning_rate": rate},
-        )
+        live = {"learning_rate": _rate(config)}
+        node = {key: value for key, value in node.items() if key != "learning_rate"}
     optimizer = instantiate(node, "optimizer", **live)
     if config.get("weight_decay") is None:
         return optimizer
@@ -274,7 +289,3 @@ def _pad(rows, length):
     padded = np.zeros((length, *rows.shape[1:]), rows.dtype)
     padded[: len(rows)] = rows
     return padded
-
-
-def _is_integer(value):
-    return isinstance(value, int) and not isinstance(value, bool)

@@ -38,15 +38,18 @@ class Checkpoints:
         """Iterations that have a checkpoint, ascending."""
         return sorted(self._manager.all_steps())
 
-    def save(self, state, cursors):
-        """Keep `state` (a TrainState) and `cursors` (rows per array); nothing if the step is kept already."""
+    def save(self, state, cursors, dumped=None):
+        """Keep `state` (a TrainState) and `cursors` (rows per array); nothing if the step is kept already.
+
+        dumped: the parameters of the last dump, where there was one.
+        """
         step = int(state.step)
         if step in self.steps():
             return
-        arguments = ocp.args.Composite(
-            state=ocp.args.StandardSave(_without_trace(state)), cursor=ocp.args.JsonSave(cursors)
-        )
-        self._manager.save(step, args=arguments, force=True)
+        items = {"state": ocp.args.StandardSave(_without_trace(state)), "cursor": ocp.args.JsonSave(cursors)}
+        if dumped is not None:
+            items["dumped"] = ocp.args.StandardSave(dumped)
+        self._manager.save(step, args=ocp.args.Composite(**items), force=True)
         self._manager.wait_until_finished()
 
     def restore(self, step, like):
@@ -57,6 +60,12 @@ class Checkpoints:
         )
         restored = self._manager.restore(step, args=arguments)
         return _with_trace(restored["state"], like), {k: int(v) for k, v in restored["cursor"].items()}
+
+    def restore_dumped(self, step, like):
+        """The parameters of the last dump before `step`; `like` has the structure of the parameters."""
+        template = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+        arguments = ocp.args.Composite(dumped=ocp.args.StandardRestore(template))
+        return self._manager.restore(step, args=arguments)["dumped"]
 
 
 @contextlib.contextmanager

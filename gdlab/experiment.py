@@ -6,10 +6,7 @@ that whatever interrupts a run, the next start finds a state and the rows that b
 """
 
 import math
-import signal
-import threading
 import time
-from functools import partial
 from pathlib import Path
 
 import jax
@@ -17,15 +14,28 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from gdlab import __version__, collection, store
-from gdlab.assembly import CHUNK, assemble, keeps_layers, keeps_path, size, training, validation
+from gdlab.assembly import (
+    CHUNK,
+    assemble,
+    data_facts,
+    dumper,
+    keeps_layers,
+    keeps_path,
+    size,
+    training,
+    validation,
+)
 from gdlab.checkpoints import Checkpoints
 from gdlab.config import ConfigError
+from gdlab.dumps import Moment, last_dump
 from gdlab.identity import identity
+from gdlab.interruption import interruptible
 from gdlab.packing import scalar_rows, trace_rows
 from gdlab.probing import run_probe
 from gdlab.progress import Progress
 from gdlab.records import CONVERGED, DIVERGED, LINE_SEARCH_FAILED, STEP_COLUMNS, TRACE_COLUMNS
 from gdlab.store.folder import RUN_FILE, check_config
+from gdlab.train import has_search
 from gdlab.validation import COLUMNS as VALIDATION_COLUMNS
 
 __all__ = ["EXPECTED_ERRORS", "run", "run_probe"]
@@ -60,7 +70,7 @@ def run(config, folder, *, progress=True):
         if progress:
             Progress(folder.name, 0).say(f"already {finished.state}, not trained again")
         return finished
-    with _interruptible() as stop:
+    with interruptible() as stop:
         # Also while the folder is being made: a Ctrl-C then waits until there is something to continue.
         session = _Session(config, folder)
         with Progress(folder.name, session.total, session.step) as shown:
@@ -82,6 +92,7 @@ class _Session:
         self.size = size(assembly)
         self.kept = {"path": keeps_path(assembly, config), "layers": keeps_layers(assembly, config)}
         self.validation, self.every = validation(assembly, config)
+        self.dumper, self.dump_every = dumper(assembly, config)
         self.training = training(assembly, config)
         self.state = self.training.init(assembly.key, assembly.data)
         self._refuse_start()
@@ -89,11 +100,7 @@ class _Session:
         self.step = int(self.state.step)
 
     def _refuse_start(self):
-        steps, _, _ = self.assembly.steps(0, 1, 1)
-        batch = self.assembly.data
-        if steps.index is not None:
-            batch = {name: array[steps.index[0]] for name, array in batch.items()}
-        value = float(self.training.value(self.state.params, batch, self.assembly.key))
+        value = float(self.training.value(self.state.params, self.assembly.batch(0), self.assembly.key))
         if not math.isfinite(value):
             raise ConfigError(
                 f"problem: the error at the start is {value}, not finite; choose another start or seed"
@@ -111,7 +118,10 @@ class _Session:
                 dtype="f8", row_shape=(len(VALIDATION_COLUMNS),), columns=VALIDATION_COLUMNS
             )
         facts = {**identity(), "gdlab": __version__, "precision": self.config["precision"]}
-        facts |= {"parameters": self.size, **self._data_facts()}
+        facts |= {"parameters": self.size, **data_facts(self.assembly)}
+        if self.dumper is not None:
+            arrays |= self.dumper.specs(self.state.params)
+            facts["network"] = self.dumper.network
         if (self.folder / RUN_FILE).exists():
             writer = self._resume(facts)
         else:
@@ -119,27 +129,23 @@ class _Session:
                 self.folder, config=self.config, identity=facts, arrays=arrays, pyramids=("scalars",)
             )
         self.seconds, self.evaluations = _continued(self.folder)
+        self.dumped = last_dump(store.open_run(self.folder))
         if self.kept["path"] and not writer.cursors()["path"]:
             start = np.asarray(ravel_pytree(self.state.params)[0])
             writer.append({"path": start[None], "path_step": np.zeros(1, np.int64)})
         if self.validation is not None and not writer.cursors()["validation"]:
             writer.append({"validation": self._validated(0)})
+        if self.dumper is not None and not writer.cursors()["dump/label"]:
+            writer.append(self.dumper.constants())
         writer.commit(self.record["sync"])
         # Only now: opening the checkpoints for writing cleans up, which is for the holder of the lease.
         checkpoints = Checkpoints(self.folder)
-        checkpoints.save(self.state, writer.cursors())
+        checkpoints.save(self.state, writer.cursors(), self._dumped())
         return writer, checkpoints
 
-    def _data_facts(self):
-        """What the record's readers cannot know without loading the data."""
-        schedule, dataset = self.assembly.schedule, self.assembly.dataset
-        if schedule is None:
-            return {}
-        return {
-            "examples": schedule.examples,
-            "batch_size": schedule.batch_size,
-            "classes": list(dataset.classes),
-        }
+    def _dumped(self):
+        """The parameters of the last dump, None before the first."""
+        return None if self.dumper is None else self.dumper.previous
 
     def _validated(self, step):
         return np.array([[step, *self.validation.row(self.state.params)]])
@@ -151,7 +157,9 @@ class _Session:
             with Checkpoints(self.folder, read_only=True) as checkpoints:
                 kept = checkpoints.steps()
                 if kept:
-                    self.state, cursors = checkpoints.restore(kept[-1], self.state)
+                    like, (self.state, cursors) = self.state, checkpoints.restore(kept[-1], self.state)
+                    if cursors.get("dump/scalars"):
+                        self.dumper.previous = checkpoints.restore_dumped(kept[-1], like.params)
         return store.RunWriter.resume(self.folder, config=self.config, cursors=cursors, identity=facts)
 
     def train(self, stop, shown):
@@ -173,11 +181,14 @@ class _Session:
         count, status, compiled = 8, 0, False
         while self.step < self.total and not stop.is_set():
             begun = time.monotonic()
-            status, loss = self._chunk(min(count, self._until_stop()))
+            due, before = self._dump_due(), self.state.params
+            status, loss = self._chunk(1 if due else min(count, self._until_stop()))
             now = time.monotonic()
             # Aim at a few looks per second: short enough to stop and to show, long enough to cost nothing.
-            # The first chunk says nothing about that, it compiles.
-            if compiled:
+            # The first chunk says nothing about that, it compiles; nor does a single iteration.
+            if due:
+                self._dump(before, self.state.params)
+            elif compiled:
                 wanted = np.clip(count * 0.25 / max(now - begun, 1e-3), count / 4 + 1, count * 4)
                 count = min(int(wanted), CHUNK)
             compiled = True
@@ -188,23 +199,41 @@ class _Session:
                 self.writer.commit(self.record["sync"])
                 committed = now
             if now - kept > self.record["checkpoint_seconds"]:
-                self.writer.commit(self.record["sync"])
-                self.checkpoints.save(self.state, self.writer.cursors())
+                self._keep()
                 kept = time.monotonic()
             if self._ends(status):
                 break
-        self.writer.commit(self.record["sync"])
-        self.checkpoints.save(self.state, self.writer.cursors())
+        if self.dumper is not None and (self._ends(status) or self.step >= self.total):
+            self._dump(self.state.params, None)
+        self._keep()
         return self._ending(status, stop)
+
+    def _keep(self):
+        self.writer.commit(self.record["sync"])
+        self.checkpoints.save(self.state, self.writer.cursors(), self._dumped())
 
     def _ends(self, status):
         """Whether a chunk's last status ends the whole run."""
         return status in ENDINGS and (status == DIVERGED or not self.assembly.several_descents)
 
     def _until_stop(self):
-        """Iterations until the end, or until the next validation."""
-        left = self.total - self.step
-        return left if self.validation is None else min(left, self.every - self.step % self.every)
+        """Iterations until the end, or until the next validation or dump."""
+        intervals = [e for e in (self.every, self.dump_every) if e is not None]
+        return min([self.total - self.step, *(e - self.step % e for e in intervals)])
+
+    def _dump_due(self):
+        return self.dumper is not None and self.step % self.dump_every == 0
+
+    def _dump(self, params, after):
+        """The dump of theta_k = `params`, whose iteration led to `after`; None: at the end."""
+        iteration = self.step - (after is not None)
+        if iteration == self.dumped:  # a run that was stopped after its last dump
+            return
+        searches = has_search(self.state.opt_state)
+        key = self.assembly.step_key(iteration, searches)
+        moment = Moment(iteration, params, after, self.assembly.batch(iteration), key)
+        self.writer.append(self.dumper.take(moment))
+        self.dumped = iteration
 
     def _validate(self, status):
         """A row of validation every so often and at the end."""
@@ -268,24 +297,3 @@ def _already_finished(config, folder):
         return None
     check_config(folder, config)
     return found
-
-
-class _interruptible:
-    """Ctrl-C and SIGTERM ask the training to end after its chunk; a second Ctrl-C ends it at once."""
-
-    def __enter__(self):
-        self.stop = threading.Event()
-        self.previous = {}
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self.previous[number] = signal.signal(number, partial(self._ask, self.previous))
-        return self.stop
-
-    def __exit__(self, *exception):
-        for number, handler in self.previous.items():
-            signal.signal(number, handler)
-
-    def _ask(self, previous, number, frame):
-        del frame
-        self.stop.set()
-        signal.signal(number, previous[number])

@@ -116,6 +116,17 @@ STEP_COLUMNS = (
     "restarted", "new_descent", "status", "evaluations", "descent", "epoch", "seconds",
 )  # fmt: skip
 
+# Columns of a dump's scalars; loss and accuracy on the validation images whose labels are dumped.
+DUMP_COLUMNS = ("iteration", "learning_rate", "loss", "accuracy", "train_loss", "train_accuracy")
+# Statistics of the weights, of the gradients (on the batch of the iteration) and of the movement of every
+# layer and filter: the update of the iteration, and the change since the dump before (its length, and
+# how far the direction turned: 1 - cosine similarity).
+DISTRIBUTION = ("mean", "std", "min", "q1", "median", "q3", "max")
+DUMP_STATISTICS = (
+    *(f"{kind}_{name}" for kind in ("weight", "gradient") for name in DISTRIBUTION),
+    *("update_norm", "change_norm", "cosine_distance"),
+)
+
 
 class Table(NamedTuple):
     """What analyses return and views draw: named arrays, the names of their dimensions, and facts."""

@@ -18,6 +18,7 @@ from gdlab.assembly import assemble, training
 from gdlab.checkpoints import Checkpoints, latest_at
 from gdlab.identity import differences
 from gdlab.records import StepInfo
+from gdlab.store.config import completed
 from gdlab.train import has_search
 
 LOOK_SECONDS = 0.25  # progress is told about this often
@@ -54,7 +55,7 @@ class Replay:
 
     def __init__(self, path):
         self.run = store.open_run(path)
-        self.config = self.run.config
+        self.config = completed(self.run.config)
         self.assembly = assemble(self.config)
         self.columns = self.run.columns("scalars")
         self._training = training(self.assembly, self.config)
@@ -106,17 +107,12 @@ class Replay:
 
     def batch(self, iteration):
         """The batch of an iteration: dict of arrays [b, ...], or None for a problem without data."""
-        steps, _, _ = self.assembly.steps(iteration, 1, 1)
-        if steps.index is None:
-            return self.assembly.data
-        return {name: array[steps.index[0]] for name, array in self.assembly.data.items()}
+        return self.assembly.batch(iteration)
 
     def key(self, iteration):
         """The random key that the error of an iteration was computed with."""
         state = jax.eval_shape(self._training.init, self.assembly.key, self.assembly.data)
-        steps, _, _ = self.assembly.steps(iteration, 1, 1)
-        number = int(steps.descent[0]) if has_search(state.opt_state) else iteration
-        return jax.random.fold_in(self.assembly.key, number)
+        return self.assembly.step_key(iteration, has_search(state.opt_state))
 
     def _state_at(self, iteration, progress):
         fresh = self._training.init(self.assembly.key, self.assembly.data)

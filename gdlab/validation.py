@@ -3,6 +3,8 @@
 Evaluated between chunks of the training by a program of its own, so that it changes no bit of a run.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +13,15 @@ from gdlab.evaluation import BLOCK, predicts_classes, sample
 
 CALIBRATION = 2000  # training examples whose statistics a network with batch normalisation is given
 COLUMNS = ("iteration", "loss", "accuracy", "train_loss", "train_accuracy")
+
+
+class Predictions(NamedTuple):
+    """loss: mean cross-entropy in nats; labels: int64 [n], the predicted classes, 0 where logits are NaN;
+    classes: C, how many there are."""
+
+    loss: float
+    labels: np.ndarray
+    classes: int
 
 
 class Validation:
@@ -46,36 +57,49 @@ def make_evaluate(problem):
     """(params, {"x": [n, ...], "y": [n]}, calibration x or None) -> (loss, accuracy, confusion [C, C] int64).
 
     Mean cross-entropy, share of right labels, and how often true class (row) was given which label
-    (column), over all n examples, in blocks. NaN logits count as label 0.
+    (column), over all n examples.
     """
+    predict = make_predictions(problem)
+
+    def evaluate(params, data, calibration=None):
+        loss, predicted, classes = predict(params, data, calibration)
+        counts = np.bincount(np.asarray(data["y"], np.int64) * classes + predicted, minlength=classes**2)
+        confusion = counts.reshape(classes, classes)
+        return loss, float(np.trace(confusion)) / len(predicted), confusion
+
+    return evaluate
+
+
+def make_predictions(problem):
+    """(params, {"x": [n, ...], "y": [n]}, calibration x or None) -> Predictions, in blocks of examples."""
 
     @jax.jit
     def block(params, x, y, weight, statistics):
         logits = _logits(problem, params, x, statistics)
         correct = jnp.take_along_axis(logits, y[:, None], axis=1)[:, 0]
         loss = jnp.where(weight > 0, jax.nn.logsumexp(logits, axis=1) - correct, 0).sum()
-        confusion = jnp.zeros((logits.shape[1],) * 2, jnp.int32).at[y, logits.argmax(axis=1)].add(weight)
-        return loss, confusion
+        return loss, logits.argmax(axis=1), logits.shape[1]
 
-    def evaluate(params, data, calibration=None):
+    def predict(params, data, calibration=None):
         statistics = None if calibration is None else problem.statistics(params, jnp.asarray(calibration))
         n = len(data["y"])
         size = min(BLOCK, n)
-        loss, confusion = 0.0, np.zeros((), np.int64)
+        loss, labels, classes = 0.0, np.empty(n, np.int64), 0
         for start in range(0, n, size):
             x, y = (np.asarray(data[name][start : start + size]) for name in ("x", "y"))
-            weight = np.arange(size) < len(y)
-            x, y = (np.concatenate([part, part[:1].repeat(size - len(part), axis=0)]) for part in (x, y))
-            part, counts = block(params, x, y, weight.astype(np.int32), statistics)
-            loss, confusion = loss + float(part), confusion + np.asarray(counts, np.int64)
-        return loss / n, float(np.trace(confusion)) / n, confusion
+            used = len(y)
+            x, y = (np.concatenate([part, part[:1].repeat(size - used, axis=0)]) for part in (x, y))
+            part, found, classes = block(params, x, y, np.arange(size) < used, statistics)
+            loss += float(part)
+            labels[start : start + used] = np.asarray(found)[:used]
+        return Predictions(loss / n, labels, int(classes))
 
-    return evaluate
+    return predict
 
 
-def interval(every, steps):
-    """Iterations between validations: `every`, or for "auto" a fiftieth of the run."""
-    return max(1, -(-steps // 50)) if every == "auto" else int(every)
+def interval(every, steps, count=50):
+    """Iterations between validations: `every`, or for "auto" as many as make `count` in the whole run."""
+    return max(1, -(-steps // count)) if every == "auto" else int(every)
 
 
 def _logits(problem, params, x, statistics):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gdlab import assembly, config
+from gdlab import config, options
 from gdlab.app_path import conf_dir
 from tests.composing import composed
 
@@ -49,7 +49,7 @@ def test_defaults_in_yaml_are_those_of_the_code(path):
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_experiment_composes_and_its_options_are_allowed(name):
     composed_config = composed(f"experiment={name}")
-    assembly.check_values(composed_config)
+    options.check_values(composed_config)
     config.check(composed_config)
 
 

@@ -7,6 +7,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, log_loss
 
 from gdlab import assembly, store, validation
 from gdlab.config import ConfigError
+from gdlab.options import check_values
 from gdlab.replay import Replay
 from tests import recording
 from tests.composing import composed
@@ -92,7 +93,7 @@ def test_wrong_values_are_named(option, value, said):
     config = composed("experiment=digits_cg")
     config["record"][option] = value
     with pytest.raises(ConfigError, match=rf"record.{option}=.*{said}"):
-        assembly.check_values(config)
+        check_values(config)
 
 
 def test_the_run_knows_its_examples_and_classes(run):

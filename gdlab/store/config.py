@@ -17,6 +17,9 @@ IGNORED_KEYS = (
     *("data_dir", "runs", "hydra", "task", "run", "output", "probe", "probes", "progress", "verbose"),
     *("record.commit_seconds", "record.checkpoint_seconds", "record.sync"),
 )
+# Options that came later, with the value that trainings before them had: a run recorded without one of
+# them is the same run. Section, name, value.
+LATER_KEYS = (("record", "dumps", False), ("record", "dump_examples", 2000), ("train", "devices", 1))
 CONFIG_FILE = os.path.join(".hydra", "config.yaml")
 _MAX_BYTES, _MAX_DEPTH = 1 << 20, 64
 
@@ -61,6 +64,15 @@ def training_keys(config):
     }
 
 
+def completed(config):
+    """The configuration with LATER_KEYS where it lacks them: as it would be written today."""
+    config = dict(config)
+    for section, name, value in LATER_KEYS:
+        if isinstance(config.get(section), dict):
+            config[section] = {name: value, **config[section]}
+    return config
+
+
 def config_hash(config):
     """Hexadecimal digest of everything in the configuration that can alter the training."""
     text = json.dumps(training_keys(config), sort_keys=True)
@@ -69,7 +81,7 @@ def config_hash(config):
 
 def differences(stored, given):
     """[(key, stored value, given value)] of the flat keys that differ; absent ones read "(absent)"."""
-    old, new = training_keys(stored), training_keys(given)
+    old, new = (training_keys(completed(config)) for config in (stored, given))
     keys = sorted(old.keys() | new.keys())
     pairs = [(key, old.get(key, "(absent)"), new.get(key, "(absent)")) for key in keys]
     return [pair for pair in pairs if not _same(pair[1], pair[2])]

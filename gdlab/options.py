@@ -1,0 +1,62 @@
+"""The values of a run's config that no target would check: counts, switches, times."""
+
+from gdlab.config import ConfigError
+
+PRECISIONS = ("float32", "float64")
+TRAIN_OPTIONS = ("steps", "batches", "batch_size", "descent_length")
+REQUIRED = {
+    "": ("problem", "optimizer", "precision", "seed", "data_dir", "train", "record"),
+    "train": TRAIN_OPTIONS,
+    "record": (
+        *("path", "layers", "trace", "loss_end", "reach", "validate", "validate_examples"),
+        *("dumps", "dump_examples", "commit_seconds", "checkpoint_seconds", "sync"),
+    ),
+}
+
+
+def check_values(config):
+    """Refuse values of the top level that no target would check.
+
+    Raises:
+      ConfigError: names the option, its value and what is allowed.
+    """
+    for place, names in REQUIRED.items():
+        section = config if not place else config.get(place)
+        missing = [name for name in names if not isinstance(section, dict) or name not in section]
+        if missing:
+            raise ConfigError(
+                f"{place or 'the config'} lacks {', '.join(missing)}; conf/config.yaml has them all"
+            )
+    if config["precision"] not in PRECISIONS:
+        raise ConfigError(f"precision={config['precision']!r}: allowed: {', '.join(PRECISIONS)}")
+    if not _is_integer(config["seed"]) or config["seed"] < 0:
+        raise ConfigError(f"seed={config['seed']!r}: allowed: an integer >= 0")
+    for name in TRAIN_OPTIONS:
+        value = config["train"][name]
+        if value is None and name != "steps":
+            continue
+        if not _is_integer(value) or value < 1:
+            raise ConfigError(f"train.{name}={value!r}: allowed: an integer >= 1")
+    for name in ("commit_seconds", "checkpoint_seconds"):
+        value = config["record"][name]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            raise ConfigError(f"record.{name}={value!r}: allowed: seconds > 0")
+    for name in ("trace", "loss_end", "sync"):
+        if not isinstance(config["record"][name], bool):
+            raise ConfigError(f"record.{name}={config['record'][name]!r}: allowed: true, false")
+    for name in ("path", "layers"):
+        value = config["record"][name]
+        if value != "auto" and not isinstance(value, bool):
+            raise ConfigError(f"record.{name}={value!r}: allowed: auto, true, false")
+    for name in ("validate", "dumps"):
+        every = config["record"][name]
+        if every is not False and every != "auto" and not (_is_integer(every) and every >= 1):
+            raise ConfigError(f"record.{name}={every!r}: allowed: auto, false, an integer >= 1")
+    for name in ("validate_examples", "dump_examples"):
+        examples = config["record"][name]
+        if examples is not None and not (_is_integer(examples) and examples >= 1):
+            raise ConfigError(f"record.{name}={examples!r}: allowed: null (all), an integer >= 1")
+
+
+def _is_integer(value):
+    return isinstance(value, int) and not isinstance(value, bool)
