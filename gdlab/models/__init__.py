@@ -4,6 +4,7 @@ from gdlab.models.autoencoder import Autoencoder, galaxy
 from gdlab.models.dense import Dense, mlp
 from gdlab.models.layers import Conv, max_pool
 from gdlab.models.lenet import LeNet, lenet5, modified_lenet, tiny_cnn, tiny_nn
+from gdlab.models.resnet import ResNet, resnet18, resnet20, resnet50
 from gdlab.models.vgg_blocks import VGG, vgg
 
 __all__ = [
@@ -12,11 +13,15 @@ __all__ = [
     "Conv",
     "Dense",
     "LeNet",
+    "ResNet",
     "galaxy",
     "lenet5",
     "max_pool",
     "mlp",
     "modified_lenet",
+    "resnet18",
+    "resnet20",
+    "resnet50",
     "tiny_cnn",
     "tiny_nn",
     "vgg",

@@ -33,7 +33,8 @@ class Conv(nn.Module):
     padding   "SAME", "VALID" or ((top, bottom), (left, right))
     method    "patches", "xla", or None: whichever is faster on the backend in use when traced
 
-    Parameters as in flax.linen.Conv: `kernel` [rows, columns, C, features], LeCun-normal, and `bias`.
+    Parameters as in flax.linen.Conv: `kernel` [rows, columns, C, features], drawn by `kernel_init`
+    (LeCun-normal), and `bias`.
     """
 
     features: int
@@ -42,11 +43,12 @@ class Conv(nn.Module):
     padding: str | Sequence[tuple[int, int]] = "SAME"
     use_bias: bool = True
     method: str | None = None
+    kernel_init: Callable = nn.initializers.lecun_normal()
 
     @nn.compact
     def __call__(self, x):
         shape = (*self.kernel_size, x.shape[-1], self.features)
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+        kernel = self.param("kernel", self.kernel_init, shape)
         bias = self.param("bias", nn.initializers.zeros_init(), (self.features,)) if self.use_bias else None
         x, kernel, bias = promote_dtype(x, kernel, bias)
         return convolve(x, kernel, bias, strides=self.strides, padding=self.padding, method=self.method)
