@@ -5,8 +5,8 @@
 Writes two made-up records below PATH, unless they are there: `resnet50` (750 dumps, 50,000 validation
 images in 1,000 classes, 27,560 filters; 0.9 GB) and `resnet50_half` with half the dumps. Without PATH they
 lie in a temporary folder. Each is then opened and analysed in a process of its own; the second column
-shows how times grow with the record. The files are in the system's cache by then. Aims: anomalies of all classes and mini-sets of all layers in 2 s
-each, a changed threshold in 0.3 s. Nothing here is asserted.
+shows how times grow with the record. The files are in the system's cache by then. Aims: anomalies of all
+classes and mini-sets of all layers in 2 s each, a changed threshold in 0.3 s. Nothing here is asserted.
 """
 
 import argparse
