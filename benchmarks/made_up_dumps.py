@@ -21,7 +21,7 @@ INTERVAL = 1600  # iterations between dumps, as in the paper
 STAGES = (1.0, 0.1, 0.01, 0.001)  # learning rates over the first one, a quarter of the training each
 BLOCK = 25  # dumps made at once
 QUANTILES = dict(zip(DISTRIBUTION[2:], (-3.5, -0.674, 0.0, 0.674, 3.5), strict=True))
-DEAD, DYING, RESTLESS = 2, 60, 40  # filters that never move, that die early, that never settle
+DEAD, DYING, RESTLESS = 2, 60, 40  # the first filters never move, others die early, others never settle
 OWN, SHAKEN = 10, 60  # filters that move with a class, with all classes
 
 
@@ -118,7 +118,7 @@ def _happening(rng, dumps, classes, layers):
     shift, moved = np.zeros((dumps, classes)), {}
     for dump in rng.choice(np.arange(dumps // 12, dumps // 4), 3, replace=False):
         shift[dump] -= rng.uniform(1.5, 3, classes)
-        moved[int(dump)] = [rng.integers(DEAD + DYING, shallow, SHAKEN)]
+        moved[int(dump)] = [rng.integers(DEAD, shallow, SHAKEN)]
     for c in range(classes):
         own = rng.integers(*deep, OWN)
         for _ in range(rng.choice(4, p=(0.4, 0.3, 0.2, 0.1))):
@@ -190,8 +190,9 @@ class _Filters:
         self.pace = rng.lognormal(0, 0.5, count) * np.repeat(rng.lognormal(0, 0.3, len(layers)), counts)
         self.died = np.full(count, dumps)
         self.died[:DEAD] = 0
-        self.died[DEAD : DEAD + DYING] = rng.integers(1, max(2, dumps // 8), DYING)
-        self.restless = DEAD + DYING + rng.choice(count - DEAD - DYING, RESTLESS, replace=False)
+        chosen = DEAD + rng.choice(count - DEAD, DYING + RESTLESS, replace=False)
+        self.died[chosen[:DYING]] = rng.integers(1, max(2, dumps // 8), DYING)
+        self.restless = chosen[DYING:]
 
     def rows(self, at):
         """Rows of the dumps `at`, of filters and of layers."""
