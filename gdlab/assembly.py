@@ -16,22 +16,18 @@ import numpy as np
 from gdlab.collection import collector, layer_names
 from gdlab.config import ConfigError, instantiate, takes
 from gdlab.data.sampling import Schedule
-from gdlab.dumps import AUTO_COUNT, Dumper
+from gdlab.devices import mesh_of, on_all
 from gdlab.options import check_values
 from gdlab.train import Steps, make_training
-from gdlab.validation import Validation, can_validate, interval
 
 CHUNK = 512  # largest number of iterations that one call of the training runs
 PATH_LIMIT = 10_000  # parameters up to which every parameter vector is kept unless said otherwise
-_NOT_VALIDATED = (
-    "record.{name}={value!r}: this run cannot be validated: it needs a dataset with a test set and a problem "
-    "that predicts its classes; use record.{name}=false"
-)
 
 
 class Assembly(NamedTuple):
     """problem, optimizer; data: dict of [n, ...] device arrays or None; dataset: the host's Dataset or None;
-    schedule: Schedule or None (no data to draw from); key: the run's random key; several_descents: bool."""
+    schedule: Schedule or None (no data to draw from); key: the run's random key; several_descents: bool;
+    mesh: the devices that share each mini-batch, None for one."""
 
     problem: Any
     optimizer: Any
@@ -40,6 +36,7 @@ class Assembly(NamedTuple):
     schedule: Schedule | None
     key: Any
     several_descents: bool
+    mesh: Any
 
     def steps(self, start, count, length):
         """Steps of iterations [start, start + count), zero-padded to `length`; descents, epochs [count]."""
@@ -80,14 +77,14 @@ def assemble(config):
     _set_up_jax(config["precision"])
     dataset = _dataset(config)
     problem = _problem(config, dataset)
+    schedule, mesh = _schedule(config, dataset)
     data = None
-    schedule = None
     if dataset is not None:
-        data = {name: _on_device(array, config["precision"]) for name, array in dataset.train.items()}
-        schedule = _schedule(config, dataset)
+        data = {name: _on_device(array, config["precision"], mesh) for name, array in dataset.train.items()}
     optimizer = _optimizer(config)
     several = schedule is not None and schedule.descents(config["train"]["steps"]) > 1
-    return Assembly(problem, optimizer, data, dataset, schedule, jax.random.key(config["seed"]), several)
+    key = jax.random.key(config["seed"])
+    return Assembly(problem, optimizer, data, dataset, schedule, key, several, mesh)
 
 
 def training(assembly, config):
@@ -101,6 +98,7 @@ def training(assembly, config):
         loss_end=config["record"]["loss_end"],
         reach=config["record"]["reach"],
         collect=collector(path=keeps_path(assembly, config), layers=keeps_layers(assembly, config)),
+        mesh=assembly.mesh,
     )
 
 
@@ -114,18 +112,6 @@ def template(assembly):
     return jax.eval_shape(assembly.problem.init, assembly.key)
 
 
-def data_facts(assembly):
-    """What the record's readers cannot know without loading the data."""
-    schedule = assembly.schedule
-    if schedule is None:
-        return {}
-    return {
-        "examples": schedule.examples,
-        "batch_size": schedule.batch_size,
-        "classes": list(assembly.dataset.classes),
-    }
-
-
 def keeps_path(assembly, config):
     """Whether the run records every parameter vector."""
     wanted = config["record"]["path"]
@@ -136,45 +122,6 @@ def keeps_layers(assembly, config):
     """Whether the run records the step of each layer: by default where there are several."""
     wanted = config["record"]["layers"]
     return len(layer_names(template(assembly))) > 1 if wanted == "auto" else wanted
-
-
-def validation(assembly, config):
-    """(Validation, iterations between its rows), or (None, None) where the run has none."""
-    every = config["record"]["validate"]
-    possible = every and can_validate(assembly.problem, assembly.dataset)
-    if not possible:
-        if every not in ("auto", False):
-            raise ConfigError(_NOT_VALIDATED.format(name="validate", value=every))
-        return None, None
-    examples = config["record"]["validate_examples"]
-    made = Validation(assembly.problem, assembly.dataset, examples=examples, seed=config["seed"])
-    return made, interval(every, config["train"]["steps"])
-
-
-def dumper(assembly, config):
-    """(Dumper, iterations between its dumps), or (None, None) where the run has none.
-
-    Raises:
-      ConfigError: dumps are asked of a run that predicts no classes of a test set.
-    """
-    every = config["record"]["dumps"]
-    if not every:
-        return None, None
-    if not can_validate(assembly.problem, assembly.dataset):
-        raise ConfigError(_NOT_VALIDATED.format(name="dumps", value=every))
-    from gdlab.network import describe
-
-    record = config["record"]
-    made = Dumper(
-        assembly.problem,
-        assembly.dataset,
-        describe(assembly.problem, template(assembly), assembly.dataset.train["x"][:1]),
-        examples=record["dump_examples"],
-        train_examples=record["validate_examples"],
-        seed=config["seed"],
-        rate=learning_rate(config),
-    )
-    return made, interval(every, config["train"]["steps"], AUTO_COUNT)
 
 
 def learning_rate(config):
@@ -264,11 +211,12 @@ def _untraced(config):
 
 
 def _schedule(config, dataset):
+    """(Schedule or None, the Mesh of devices that share its batches or None)."""
     train = config["train"]
-    if train["batches"] != 1 and train["batch_size"] is not None:
+    if dataset is not None and train["batches"] != 1 and train["batch_size"] is not None:
         raise ConfigError("train.batches and train.batch_size exclude each other: give one of them")
     try:
-        return Schedule(
+        schedule = dataset and Schedule(
             len(next(iter(dataset.train.values()))),
             labels=dataset.train.get("y"),
             batches=None if train["batch_size"] is not None else train["batches"],
@@ -276,13 +224,15 @@ def _schedule(config, dataset):
             descent_length=train["descent_length"],
             seed=config["seed"],
         )
+        return schedule, mesh_of(train.get("devices", 1), schedule and schedule.batch_size)
     except ValueError as error:
         raise ConfigError(f"train: {error}") from error
 
 
-def _on_device(array, precision):
+def _on_device(array, precision, mesh):
     array = np.asarray(array)
-    return jnp.asarray(array, precision if array.dtype.kind == "f" else None)
+    array = jnp.asarray(array, precision if array.dtype.kind == "f" else None)
+    return array if mesh is None else jax.device_put(array, on_all(mesh))
 
 
 def _pad(rows, length):

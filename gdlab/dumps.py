@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdlab.collection import layers_of
 from gdlab.evaluation import sample
+from gdlab.network import kernels
 from gdlab.records import DISTRIBUTION, DUMP_COLUMNS, DUMP_STATISTICS
 from gdlab.store import ArraySpec
 from gdlab.validation import calibration, make_predictions
@@ -189,13 +189,6 @@ def last_dump(run):
     """The iteration of the last dump of a gdlab.store Run; None where there is none."""
     rows = run.rows("dump/scalars") if "dump/scalars" in run.arrays else 0
     return int(run.array("dump/scalars", rows - 1)[0, 0]) if rows else None
-
-
-def kernels(network, tree):
-    """{position of a layer: its kernel [..., filters]} of a pytree like the parameters."""
-    place = {node["name"]: i for i, node in enumerate(network["nodes"]) if node["kind"] != "group"}
-    leaves = zip(layers_of(tree), jax.tree.leaves(tree), strict=True)
-    return {place[name]: leaf for name, leaf in leaves if name in place and jnp.ndim(leaf) >= 2}
 
 
 def _layers_below(nodes):

@@ -14,17 +14,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from gdlab import __version__, collection, store
-from gdlab.assembly import (
-    CHUNK,
-    assemble,
-    data_facts,
-    dumper,
-    keeps_layers,
-    keeps_path,
-    size,
-    training,
-    validation,
-)
+from gdlab.assembly import CHUNK, assemble, keeps_layers, keeps_path, size, training
 from gdlab.checkpoints import Checkpoints
 from gdlab.config import ConfigError
 from gdlab.dumps import Moment, last_dump
@@ -37,6 +27,7 @@ from gdlab.records import CONVERGED, DIVERGED, LINE_SEARCH_FAILED, STEP_COLUMNS,
 from gdlab.store.folder import RUN_FILE, check_config
 from gdlab.train import has_search
 from gdlab.validation import COLUMNS as VALIDATION_COLUMNS
+from gdlab.watchers import data_facts, dumper, validation
 
 __all__ = ["EXPECTED_ERRORS", "run", "run_probe"]
 

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from gdlab.devices import on_all, split
 from gdlab.records import DIVERGED, IDLE, OK, StepInfo
 
 
@@ -59,7 +60,7 @@ class Training(NamedTuple):
 
 
 def make_training(
-    problem, optimizer, *, length, several_descents=False, loss_end=True, reach=2.0, collect=None
+    problem, optimizer, *, length, several_descents=False, loss_end=True, reach=2.0, collect=None, mesh=None
 ):
     """Compile-ready training of `problem` by `optimizer`.
 
@@ -74,6 +75,7 @@ def make_training(
         iteration k too (one forward evaluation more); NaN otherwise.
       reach: step_size_max of steps without a line search, in steps (SPEC A6).
       collect: (theta_k, theta_{k+1} - theta_k, theta_{k+1}) -> pytree, gathered per iteration; None: nothing.
+      mesh: of devices that share each batch, see `gdlab.devices`; the data must lie on all of them.
     """
     optimizer = optax.with_extra_args_support(optimizer)
     gather = collect or (lambda before, updates, after: None)
@@ -88,8 +90,11 @@ def make_training(
     def chunk(state, data, key, steps, count):
         searches = has_search(state.opt_state)
 
+        def batch_of(at):
+            return split(_batch(data, steps.index, at), mesh)
+
         def one(state, at):
-            batch = _batch(data, steps.index, at)
+            batch = batch_of(at)
             fresh = steps.new_descent[at]
             number = steps.descent[at] if searches else state.step
             step_key = None if key is None else jax.random.fold_in(key, number)
@@ -124,14 +129,15 @@ def make_training(
 
         if searches and not several_descents:
             first_key = None if key is None else jax.random.fold_in(key, steps.descent[0])
-            state = _evaluated(state, lambda p: value(p, _batch(data, steps.index, 0), first_key))
+            state = _evaluated(state, lambda p: value(p, batch_of(0), first_key))
         buffers = jax.eval_shape(iterate, state, jnp.int32(0))[1:]
         infos, collected = jax.tree.map(lambda b: jnp.zeros((length, *b.shape), b.dtype), buffers)
         carry = (state, infos, collected, jnp.int32(0), jnp.bool_(False))
         state, infos, collected, done, _ = jax.lax.while_loop(lambda c: (c[3] < count) & ~c[4], body, carry)
         return state, infos, collected, done
 
-    return Training(jax.jit(init), jax.jit(chunk), jax.jit(value), length)
+    shared = {} if mesh is None else {"out_shardings": on_all(mesh)}
+    return Training(jax.jit(init, **shared), jax.jit(chunk, **shared), jax.jit(value), length)
 
 
 def _evaluated(state, value_fn):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss
 
-from gdlab import assembly, store, validation
+from gdlab import assembly, store, validation, watchers
 from gdlab.config import ConfigError
 from gdlab.options import check_values
 from gdlab.replay import Replay
@@ -67,7 +67,7 @@ def test_validation_changes_no_bit_of_the_training(run, tmp_path):
 def test_a_sample_is_the_same_in_every_row_and_of_the_asked_for_size(tmp_path):
     config = composed("experiment=digits_cg", "record.validate_examples=50")
     built = assembly.assemble(config)
-    made, every = assembly.validation(built, config)
+    made, every = watchers.validation(built, config)
     assert every == 4
     assert [len(sample["y"]) for sample in made.samples] == [50, 50]
     params = built.problem.init(jax.random.key(1))

@@ -1,0 +1,47 @@
+"""One training on several devices: each mini-batch is split over them, parameters and data lie on all.
+
+It is the same program with a note where its batch lies; XLA adds what the devices tell each other. A batch
+normalisation therefore measures the whole mini-batch, and results differ in the order of sums alone.
+"""
+
+import jax
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+_AXIS = "batch"
+
+
+def mesh_of(wanted, batch_size):
+    """The devices that share a training as a Mesh of one axis; None: one device, nothing to share.
+
+    wanted      how many devices, or None or "all": all that JAX sees
+    batch_size  examples of a mini-batch; None: there is no data to share
+
+    Raises ValueError where there are not so many devices, or they cannot share the batch equally.
+    """
+    visible = jax.devices()
+    count = len(visible) if wanted in (None, "all") else wanted
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= len(visible):
+        raise ValueError(
+            f"devices={wanted!r}: allowed: 1 to {len(visible)}, the devices that JAX sees here, or all"
+        )
+    if count == 1:
+        return None
+    if batch_size is None or batch_size % count:
+        batch = "there is no data" if batch_size is None else f"a mini-batch has {batch_size} examples"
+        raise ValueError(
+            f"devices={wanted!r}: {count} devices would each take an equal part of a mini-batch, but "
+            f"{batch}; use a batch_size that {count} divides, or devices=1"
+        )
+    return jax.make_mesh((count,), (_AXIS,), axis_types=(AxisType.Auto,), devices=visible[:count])
+
+
+def on_all(mesh):
+    """How an array lies that each device of `mesh` holds in full."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def split(batch, mesh):
+    """A batch of arrays [b, ...], each device of `mesh` holding b / n examples; as it is without a mesh."""
+    if mesh is None:
+        return batch
+    return jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, PartitionSpec(_AXIS)))

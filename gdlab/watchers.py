@@ -1,0 +1,61 @@
+"""What watches a training between its chunks, as the config asks for it: validation and dumps."""
+
+from gdlab.assembly import learning_rate, template
+from gdlab.config import ConfigError
+from gdlab.dumps import AUTO_COUNT, Dumper
+from gdlab.network import describe
+from gdlab.validation import Validation, can_validate, interval
+
+_NOT_VALIDATED = (
+    "record.{name}={value!r}: this run cannot be validated: it needs a dataset with a test set and a problem "
+    "that predicts its classes; use record.{name}=false"
+)
+
+
+def validation(assembly, config):
+    """(Validation, iterations between its rows), or (None, None) where the run has none."""
+    every = config["record"]["validate"]
+    possible = every and can_validate(assembly.problem, assembly.dataset)
+    if not possible:
+        if every not in ("auto", False):
+            raise ConfigError(_NOT_VALIDATED.format(name="validate", value=every))
+        return None, None
+    examples = config["record"]["validate_examples"]
+    made = Validation(assembly.problem, assembly.dataset, examples=examples, seed=config["seed"])
+    return made, interval(every, config["train"]["steps"])
+
+
+def dumper(assembly, config):
+    """(Dumper, iterations between its dumps), or (None, None) where the run has none.
+
+    Raises:
+      ConfigError: dumps are asked of a run that predicts no classes of a test set.
+    """
+    every = config["record"]["dumps"]
+    if not every:
+        return None, None
+    if not can_validate(assembly.problem, assembly.dataset):
+        raise ConfigError(_NOT_VALIDATED.format(name="dumps", value=every))
+    record = config["record"]
+    made = Dumper(
+        assembly.problem,
+        assembly.dataset,
+        describe(assembly.problem, template(assembly), assembly.dataset.train["x"][:1]),
+        examples=record["dump_examples"],
+        train_examples=record["validate_examples"],
+        seed=config["seed"],
+        rate=learning_rate(config),
+    )
+    return made, interval(every, config["train"]["steps"], AUTO_COUNT)
+
+
+def data_facts(assembly):
+    """What the record's readers cannot know without loading the data."""
+    schedule = assembly.schedule
+    if schedule is None:
+        return {}
+    return {
+        "examples": schedule.examples,
+        "batch_size": schedule.batch_size,
+        "classes": list(assembly.dataset.classes),
+    }

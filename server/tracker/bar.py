@@ -1,0 +1,120 @@
+"""The tracker's head: which view, what counts as an anomaly, and what is selected."""
+
+from bokeh.models import Button, RadioButtonGroup, Select, Spinner
+
+from gdlab.analysis.filters import MEASURES
+from server import card
+from server.tracker.tracker import MODES, RULE_NAMES, Tracker
+
+MEASURE_NAMES = {"cosine": "1 − cosine", "l2": "L2", "relative_l2": "relative L2"}
+NAMED = 3  # selected things that are named before they are only counted
+
+
+class Bar:
+    """root: the card. update(): says what there is now."""
+
+    def __init__(self, context, tracker: Tracker):
+        self.context, self.tracker = context, tracker
+        self._quiet = False
+        self.mode = RadioButtonGroup(
+            labels=list(MODES.values()), active=list(MODES).index(tracker.mode), name="tracker_mode",
+            stylesheets=[context.sheet],
+        )  # fmt: skip
+        self.mode.on_change("active", lambda a, o, new: tracker.show(list(MODES)[new]))
+        self.widgets = self._widgets()
+        rows = [card.row(context, *self.widgets.values(), classes=["gd-options-row"])]
+        self.words = card.text("", "gd-caption", name="tracker_words")
+        self.selected = card.text("", "gd-caption", name="tracker_selected")
+        self.clear = Button(label="Clear selection", name="tracker_clear", **self._look("Esc"))
+        self.clear.on_click(tracker.clear)
+        rows += [self.words, card.row(context, self.selected, self.clear, classes=["gd-options-row"])]
+        body = card.box(context, *rows, classes=["gd-body"])
+        title = f"Classes, layers and filters of {tracker.name}"
+        self.root = card.card(context, title, "", body, name="tracker", controls=[self.mode])
+        context.on("settings", self.update)
+        context.on("selection", self._say_selection)
+        self.update()
+
+    def update(self) -> None:
+        """The numbers in the head, and the widgets."""
+        settings = self.tracker.settings
+        self._quiet = True
+        for name in ("window", "threshold", "rule", "top", "measure", "minimum"):
+            self.widgets[name].value = getattr(settings, name)
+        self._quiet = False
+        dumps = self.tracker.dumps
+        every = int(dumps.iteration[1] - dumps.iteration[0]) if dumps.count > 1 else 0
+        words = [f"{dumps.count:,} dumps" + (f", every {every:,} iterations" if every else "")]
+        if len(dumps.labels):
+            found = self.tracker.anomalies().columns
+            classes, places = (len(set(found[name].tolist())) for name in ("class", "dump"))
+            words.append(f"{len(dumps.labels):,} images in {len(dumps.classes):,} classes")
+            words.append(f"{len(found['class']):,} anomalies of {classes:,} classes at {places:,} iterations")
+        self.words.text = "; ".join(words) + "."
+        self._say_selection()
+
+    def _widgets(self):
+        context, settings, deep = self.context, self.tracker.settings, max(1, self.tracker.count - 1)
+
+        def number(name, title, high):
+            box = Spinner(
+                title=title, low=1, high=high, step=1, mode="int", value=getattr(settings, name), width=96,
+                name=f"tracker_{name}", stylesheets=[context.sheet],
+            )  # fmt: skip
+            box.on_change("value", lambda a, o, new: self._set(name, new))
+            return box
+
+        def choice(name, title, options, width):
+            box = Select(
+                title=title, options=list(options.items()), value=getattr(settings, name), width=width,
+                name=f"tracker_{name}", stylesheets=[context.sheet],
+            )  # fmt: skip
+            box.on_change("value", lambda a, o, new: self._set(name, new))
+            return box
+
+        propose = Button(
+            label="Propose", name="tracker_propose",
+            **self._look("Window and threshold at which about one anomaly would come by chance"),
+        )  # fmt: skip
+        propose.on_click(self._propose)
+        sizes = max([1, *(int(n) for n in self.tracker.dumps.starts[1:] - self.tracker.dumps.starts[:-1])])
+        return {
+            "rule": choice("rule", "Images that", RULE_NAMES, 170),
+            "window": number("window", "Window", deep),
+            "threshold": number("threshold", "Threshold", sizes),
+            "propose": propose,
+            "top": number("top", "Top filters", max(1, int(self.tracker.evidence.first[-1]))),
+            "measure": choice("measure", "Change", {m: MEASURE_NAMES[m] for m in MEASURES}, 130),
+            "minimum": number("minimum", "Appearances ≥", 10_000),
+        }
+
+    def _look(self, title):
+        sheet = [self.context.sheet]
+        return {"css_classes": ["gd-quiet"], "stylesheets": sheet, "html_attributes": {"title": title}}
+
+    def _set(self, name, value):
+        if not self._quiet and value is not None:
+            self.tracker.change(**{name: value})
+
+    def _propose(self):
+        proposed = self.tracker.evidence.proposal()
+        self.tracker.change(window=proposed.window, threshold=proposed.threshold)
+
+    def _say_selection(self) -> None:
+        tracker, chosen = self.tracker, self.tracker.selection
+        names = {
+            "iteration": [f"{tracker.dumps.iteration[i]:,}" for i in chosen.dumps],
+            "class": [tracker.dumps.classes[i] for i in chosen.classes],
+            "layer": [tracker.dumps.nodes[i].name for i in chosen.layers],
+            "filter": [str(i) for i in chosen.filters],
+            "image": [] if chosen.image is None else [str(chosen.image)],
+        }
+        words = [_listed(kind, found) for kind, found in names.items() if found]
+        self.selected.text = "Selected: " + "; ".join(words) if words else "Nothing is selected."
+        self.clear.disabled = not words
+
+
+def _listed(kind, names):
+    plural = {"class": "classes"}.get(kind, f"{kind}s") if len(names) > 1 else kind
+    shown = ", ".join(names[:NAMED])
+    return f"{plural} {shown}" + (f" and {len(names) - NAMED:,} more" if len(names) > NAMED else "")

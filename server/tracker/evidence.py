@@ -1,0 +1,83 @@
+"""What the tracker's views read of a run's dumps, each answer computed once and kept for all sessions."""
+
+from weakref import WeakKeyDictionary
+
+from gdlab.analysis import anomalies, class_curves, filters
+from gdlab.analysis.dumps import open_dumps
+
+KEPT = 64  # answers that depend on settings, per run
+
+_known: WeakKeyDictionary = WeakKeyDictionary()
+
+
+class Evidence:
+    """The dumps of one run and what follows from them; `refresh` takes in new dumps.
+
+    dumps: gdlab.analysis.dumps.Dumps; layers: positions [L] of the nodes that are layers; first [L + 1]:
+    where the filters of each begin, and the end.
+    """
+
+    def __init__(self, run):
+        self.dumps = open_dumps(run)
+        self.layers, self.first = filters.layer_starts(self.dumps.nodes)
+        self._answers: dict = {}
+
+    def refresh(self) -> None:
+        """Takes in what has been recorded since; answers to older questions are forgotten."""
+        newer = self.dumps.refresh()
+        if newer is not self.dumps:
+            self.dumps = newer
+            self.layers, self.first = filters.layer_starts(newer.nodes)
+            self._answers.clear()
+
+    def flips(self):
+        """Every flip of every image, as gdlab.analysis.anomalies.Flips."""
+        return self._kept(("flips",), lambda: anomalies.flips(self.dumps.right()))
+
+    def rates(self):
+        """Error rate of every class, float [C, D]; NaN for classes without images."""
+        return self._kept(("rates",), lambda: class_curves.error_rates(self.dumps.right(), self.dumps.starts))
+
+    def clusters(self, k: int):
+        """k-means over the class curves, as gdlab.analysis.class_curves.Clusters."""
+        return self._kept(("clusters", k), lambda: class_curves.clusters(self.rates(), k))
+
+    def scores(self, window: int, rule: str):
+        """Images of each class that show a rule's pattern, int32 [C, D]."""
+
+        def count():
+            return anomalies.scores(self.flips(), self.dumps.starts, window, rule)
+
+        return self._kept(("scores", window, rule), count)
+
+    def proposal(self):
+        """The proposed window and threshold, as gdlab.analysis.anomalies.Proposal."""
+        return self._kept(("proposal",), lambda: anomalies.propose(self.flips(), self.dumps.starts))
+
+    def change(self, measure: str):
+        """How far every filter changed since the dump before, float [D, F], by one of filters.MEASURES."""
+        return self._kept(("change", measure), lambda: self.dumps.filter(filters.MEASURES[measure]))
+
+    def anomaly_filters(self, k: int, measure: str, dumps: tuple):
+        """The k filters that changed most at each of some dumps, a Table: dump, filter, change, rank."""
+
+        def find():
+            return filters.anomaly_filters(self.change(measure), k, dumps)
+
+        return self._kept(("filters", k, measure, dumps), find)
+
+    def _kept(self, key, compute):
+        if key not in self._answers:
+            if len(self._answers) >= KEPT:
+                self._answers.pop(next(iter(self._answers)))
+            self._answers[key] = compute()
+        return self._answers[key]
+
+
+def evidence(run) -> Evidence:
+    """The Evidence of a run's reader. ValueError where the run has no dumps, or describes them wrongly."""
+    if run not in _known:
+        _known[run] = Evidence(run)
+    found = _known[run]
+    found.refresh()
+    return found
