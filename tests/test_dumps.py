@@ -1,0 +1,224 @@
+"""Dumps: what they say is what NumPy finds in the parameters; no bit of a run changes, stops lose nothing."""
+
+import jax
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+
+from gdlab import dumps, experiment, store
+from gdlab.analysis.dumps import has_dumps, open_dumps
+from gdlab.config import ConfigError
+from gdlab.network import describe, kernels
+from gdlab.records import DISTRIBUTION, DUMP_STATISTICS
+from gdlab.replay import Replay
+from tests.composing import composed
+from tests.recording import precision_restored, record  # noqa: F401
+
+OVERRIDES = ("experiment=digits_adam", "train.steps=10", "schedule=piecewise")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dumps") / "digits"
+    record(folder, *OVERRIDES, dumps=3, path=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def replay(folder):
+    return Replay(folder)
+
+
+def path(replay, k):
+    return replay.run.array("path", k, k + 1)[0]
+
+
+def of_numpy(rows):
+    """DISTRIBUTION of each row, by NumPy in float64."""
+    rows = np.asarray(rows, np.float64)
+    quartiles = np.percentile(rows, [0, 25, 50, 75, 100], axis=1)
+    return dict(zip(DISTRIBUTION, (rows.mean(axis=1), rows.std(axis=1), *quartiles), strict=True))
+
+
+def layer_rows(tree, name):
+    """The weights of a layer's filters [F, n]."""
+    kernel = np.asarray(tree[name]["kernel"])
+    return kernel.reshape(-1, kernel.shape[-1]).T
+
+
+def test_dumps_stand_at_the_asked_for_iterations_and_at_the_end(folder):
+    found = open_dumps(store.open_run(folder))
+    assert found.iteration.tolist() == [0, 3, 6, 9, 10]
+    np.testing.assert_allclose(found.scalars["learning_rate"], [0.01, 0.01, 0.001, 0.0001, 0.0001], rtol=1e-6)
+
+
+def test_predictions_are_those_of_the_parameters(folder, replay):
+    found = open_dumps(store.open_run(folder))
+    test = replay.assembly.dataset.test
+    np.testing.assert_array_equal(test["y"][found.images], found.labels)
+    assert (np.diff(found.labels.astype(int)) >= 0).all()
+    for i, k in enumerate(found.iteration):
+        logits = replay.assembly.problem.predict(replay.params(k), test["x"][found.images])
+        labels = np.asarray(logits).argmax(axis=1)
+        np.testing.assert_array_equal(found.predicted()[i], labels)
+        right = labels == found.labels
+        np.testing.assert_array_equal(found.right()[i], right)
+        assert found.scalars["accuracy"][i] == right.mean()
+
+
+def test_statistics_are_those_of_numpy(folder, replay):
+    found = open_dumps(store.open_run(folder))
+    for i, k in enumerate(found.iteration[:-1]):
+        params = replay.params(k)
+        batch, key = replay.batch(k), replay.key(k)
+        gradient = jax.grad(replay.assembly.problem.loss)(params, batch, key=key)
+        for node in found.layers():
+            name = found.nodes[node].name
+            for kind, tree in (("weight", params), ("gradient", gradient)):
+                rows = layer_rows(tree, name)
+                for stat, wanted in of_numpy(rows).items():
+                    got = found.filter(f"{kind}_{stat}", node)[i]
+                    np.testing.assert_allclose(got, wanted, rtol=2e-4, atol=2e-7, err_msg=f"{kind}_{stat}")
+                whole = of_numpy(rows.reshape(1, -1))
+                for stat, wanted in whole.items():
+                    got = found.layer(f"{kind}_{stat}")[i, node]
+                    np.testing.assert_allclose(got, wanted[0], rtol=2e-4, atol=2e-7)
+
+
+def test_movement_is_that_of_the_recorded_path(folder, replay):
+    found = open_dumps(store.open_run(folder))
+    unravel = ravel_pytree(replay.params(0))[1]
+    trees = {k: unravel(path(replay, k)) for k in range(11)}
+    for node in found.layers():
+        name = found.nodes[node].name
+        for i, k in enumerate(found.iteration.tolist()):
+            now = layer_rows(trees[k], name).astype(np.float64)
+            if k < 10:
+                step = np.linalg.norm(layer_rows(trees[k + 1], name) - now, axis=1)
+                np.testing.assert_allclose(found.filter("update_norm", node)[i], step, rtol=1e-4, atol=1e-7)
+            if i:
+                then = layer_rows(trees[int(found.iteration[i - 1])], name).astype(np.float64)
+                change = np.linalg.norm(now - then, axis=1)
+                cosine = (now * then).sum(axis=1) / (
+                    np.linalg.norm(now, axis=1) * np.linalg.norm(then, axis=1)
+                )
+                np.testing.assert_allclose(found.filter("change_norm", node)[i], change, rtol=1e-4, atol=1e-7)
+                distance = found.filter("cosine_distance", node)[i]
+                np.testing.assert_allclose(distance, 1 - cosine, rtol=1e-3, atol=1e-9)
+    assert np.isnan(found.filter("change_norm")[0]).all() and np.isnan(found.filter("update_norm")[-1]).all()
+
+
+def test_derived_statistics_follow_from_the_weights(folder, replay):
+    found = open_dumps(store.open_run(folder))
+    node = found.layers()[0]
+    rows = layer_rows(replay.params(3), found.nodes[node].name).astype(np.float64)
+    wanted = {
+        "weight_sum": rows.sum(axis=1),
+        "weight_variance": rows.var(axis=1),
+        "weight_norm": np.linalg.norm(rows, axis=1),
+    }
+    for stat, values in wanted.items():
+        np.testing.assert_allclose(found.filter(stat, node)[1], values, rtol=1e-4, atol=1e-5)
+        whole = (
+            rows.sum() if stat == "weight_sum" else rows.var() if "variance" in stat else np.linalg.norm(rows)
+        )
+        np.testing.assert_allclose(found.layer(stat)[1, node], whole, rtol=1e-4, atol=1e-4)
+    ratio = found.filter("update_norm", node)[1] / np.linalg.norm(rows, axis=1)
+    np.testing.assert_allclose(found.filter("update_ratio", node)[1], ratio, rtol=1e-4)
+
+
+def test_groups_pool_the_weights_of_their_layers():
+    tree = {
+        "stage": {"a": {"kernel": np.arange(6.0).reshape(3, 2)}, "b": {"kernel": np.ones((2, 2))}},
+        "top": {"kernel": np.full((2, 1), 7.0)},
+    }
+    nodes = [
+        {"name": "stage", "parent": -1, "first": 0, "filters": 4, "weights": 10, "kind": "group"},
+        {"name": "stage/a", "parent": 0, "first": 0, "filters": 2, "weights": 3, "kind": "dense"},
+        {"name": "stage/b", "parent": 0, "first": 2, "filters": 2, "weights": 2, "kind": "dense"},
+        {"name": "top", "parent": -1, "first": 4, "filters": 1, "weights": 2, "kind": "dense"},
+    ]
+    network = {"nodes": nodes, "edges": []}
+    assert sorted(kernels(network, tree)) == [1, 2, 3]
+    filters, layers = dumps.statistics(network, tree, tree, tree, tree)
+    assert filters.shape == (5, len(DUMP_STATISTICS)) and layers.shape == (4, len(DUMP_STATISTICS))
+    pooled = np.concatenate([np.arange(6.0), np.ones(4)])
+    for stat, wanted in of_numpy(pooled[None]).items():
+        got = layers[0, DUMP_STATISTICS.index(f"weight_{stat}")]
+        np.testing.assert_allclose(got, wanted[0], rtol=1e-6)
+    np.testing.assert_allclose(filters[2:4, DUMP_STATISTICS.index("weight_mean")], 1.0)
+
+
+def test_a_run_with_dumps_has_the_same_bits_as_one_without(folder, tmp_path):
+    record(tmp_path / "plain", *OVERRIDES, dumps=False, path=True)
+    with_dumps, plain = store.open_run(folder), store.open_run(tmp_path / "plain")
+    seconds = plain.columns("scalars").index("seconds")
+    one, other = (np.delete(np.array(run.array("scalars")), seconds, axis=1) for run in (with_dumps, plain))
+    np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(with_dumps.array("path"), plain.array("path"))
+    assert not has_dumps(plain)
+    with pytest.raises(ValueError, match="has no dumps; train it with record=dumps"):
+        open_dumps(plain)
+
+
+def test_interrupted_and_continued_gives_the_same_dumps(folder, tmp_path, monkeypatch):
+    config = composed(*OVERRIDES)
+    config["record"] |= {"dumps": 3, "path": True, "checkpoint_seconds": 1e-3}
+    chunk = experiment._Session._chunk
+    calls = []
+
+    def chunk_then_interrupt(session, count):
+        calls.append(count)
+        if len(calls) in (2, 5):
+            raise KeyboardInterrupt
+        return chunk(session, count)
+
+    monkeypatch.setattr(experiment._Session, "_chunk", chunk_then_interrupt)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            experiment.run(config, tmp_path / "stopped", progress=False)
+    experiment.run(config, tmp_path / "stopped", progress=False)
+    whole, stopped = store.open_run(folder), store.open_run(tmp_path / "stopped")
+    for name in (name for name in whole.arrays if name.startswith("dump/")):
+        np.testing.assert_array_equal(whole.array(name), stopped.array(name), err_msg=name)
+
+
+def test_readers_take_in_what_is_added(folder):
+    found = open_dumps(store.open_run(folder))
+    assert found.refresh() is found
+    assert found.right() is found.right()
+    assert found.children(-1) == found.layers()
+    assert len(found.layer_of_filter()) == found.filter("weight_mean").shape[1]
+    names = [found.nodes[i].name for i in found.layers()]
+    assert list(found.activation("mean")) == [name for name in found.activation("mean") if name]
+    assert [name for name in found.activation("zeros") if name in names] == names
+
+
+def test_what_cannot_be_dumped_is_named(tmp_path):
+    for overrides, settings, said in (
+        (("experiment=rosenbrock",), {"dumps": 5}, r"record.dumps=5: this run cannot be validated"),
+        (OVERRIDES, {"dumps": 0}, r"record.dumps=0: allowed: auto, false, an integer >= 1"),
+        (OVERRIDES, {"dump_examples": 0}, r"record.dump_examples=0: allowed: null \(all\), an integer >= 1"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            record(tmp_path / "none", *overrides, **settings)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_network_that_is_described_wrongly_is_refused(folder):
+    run = store.open_run(folder)
+    example = Replay(folder).assembly.dataset.train["x"][:1]
+    network = describe(Replay(folder).assembly.problem, Replay(folder).params(0), example)
+    assert run.identity["network"] == network
+    run._document = {**run._run_file(), "identity": {**run.identity, "network": {"nodes": [{"name": "a"}]}}}
+    with pytest.raises(ValueError, match="described wrongly"):
+        open_dumps(run)
+
+
+def test_a_run_recorded_before_there_were_dumps_is_the_same_run(tmp_path):
+    config = composed("experiment=rosenbrock")
+    older = {**config, "record": {k: v for k, v in config["record"].items() if not k.startswith("dump")}}
+    older["train"] = {k: v for k, v in config["train"].items() if k != "devices"}
+    assert store.config.differences(older, config) == []
+    changed = {**config, "record": {**config["record"], "dumps": 7}}
+    assert store.config.differences(older, changed) == [("record.dumps", False, 7)]
