@@ -20,7 +20,7 @@ from pathlib import Path
 
 from benchmarks.made_up_dumps import write
 from gdlab import store
-from gdlab.analysis import anomalies, class_curves, correlation, filters, minisets
+from gdlab.analysis import anomalies, class_curves, correlation, filters, health, minisets
 from gdlab.analysis.dumps import open_dumps
 
 SIZES = {"resnet50": 750, "resnet50_half": 375}
@@ -80,8 +80,10 @@ def measure(path):
     clock("history of one class", lambda: dumps.history(*dumps.starts[-2:]), 3)
     change = dumps.filter(filters.MEASURES["cosine"])
     tops = clock(f"the {K} most changed filters of every dump", lambda: filters.anomaly_filters(change, K))
-    clock("dead filters", lambda: filters.dead_filters(dumps.filter("gradient_std"), change))
+    gradient = dumps.filter("gradient_std")
+    clock("dead filters", lambda: filters.dead_filters(gradient, change))
     clock("filters that never settle", lambda: filters.never_settling(change))
+    clock("warnings", lambda: health.check(health.record_of(dumps)))
     _, first = filters.layer_starts(dumps.nodes)
     pairs = tops.columns["dump"], tops.columns["filter"]
     parts = clock("mini-sets of all layers, every dump", lambda: minisets.mini_sets(*pairs, first))

@@ -8,18 +8,16 @@ constant stretches before and after, so another window or threshold costs millis
 DeepTracker 2018, section 7.1.2; `propose` answers its open question of how to set the two numbers.
 """
 
-from bisect import bisect_left
 from typing import NamedTuple
 
 import numpy as np
 
+from gdlab.analysis import coincidence
 from gdlab.records import Table
 
 RULES = ("left", "right")
-WINDOWS = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20)  # what `propose` tries, up to a quarter of the record
+WINDOWS = (2, 3, 5, 8, 12, 20)  # what `propose` tries, up to a quarter of the record
 USUAL_WINDOW = 5  # proposed where no window finds anything
-STEPS = 50  # levels of a rate per factor e: chances are taken at the next level above, at most 2 % too high
-LEAST_RATE = 1e-9
 
 
 class Flips(NamedTuple):
@@ -145,22 +143,33 @@ def detect(right, starts, window: int, threshold: int, literal: bool = False) ->
     return Table(columns, dict.fromkeys(columns, ("anomaly",)), attrs)
 
 
+def members(right, starts, which: int, dump: int, window: int, rule: str = "left", literal: bool = False):
+    """The images of class `which` that show a rule's pattern at a dump, ascending, int64 [score].
+
+    Other arguments and errors as in `scores`; ValueError for a class that is not there.
+    """
+    all_flips = _flips(right)
+    starts = checked_starts(starts, all_flips.images)
+    if not 0 <= which < len(starts) - 1:
+        raise ValueError(f"class {which}: allowed: 0 to {len(starts) - 2}")
+    at, image = _chosen(all_flips, rule, window, literal)
+    inside = (at == dump) & (image >= starts[which]) & (image < starts[which + 1])
+    return image[inside].astype(np.int64)
+
+
 def propose(right, starts, *, windows=None, false_anomalies: float = 1.0, trend=None) -> Proposal:
     """A window and a threshold that tell flips of a class together from flips that merely coincide.
 
-    If images flipped independently of one another, the score of a class of n images would be a sum of n
-    independent marks with some expected value l. For T >= l + 1 such a sum reaches T at most as often as
-    a binomial one with the same n and l (Hoeffding 1956), whatever the single images' rates;
-    a cell with T < l + 1 is counted as certain. Summed over classes, scored dumps and both rules this
-    bounds the expected number of false anomalies. Per window the threshold is the smallest one >= 2 with
-    a bound of at most false_anomalies / (number of windows tried), so that it still holds after the
-    choice: the window is the one with the most anomalies (of equals the longest, which asks most of an
-    image; USUAL_WINDOW or the nearest where none finds any).
+    If images flipped independently of one another, at rates that the record itself tells, some scores
+    would still be high. Per window the threshold is the smallest one, of at least 2, for which the
+    expected number of such false anomalies, over both rules, is at most false_anomalies / (number of
+    windows tried), so that it holds after the choice as well: see `coincidence`. The window is the one
+    with the most anomalies (of equals the longest, which asks most of an image; USUAL_WINDOW or the
+    nearest where none finds any).
 
-    l varies: it is the larger of the class's marks per dump times the network's trend, and the class's
-    own moving average; trend and average reach over `trend` dumps (default: an eighth of the record, at
-    least 15). So neither restless beginnings nor slowly learned classes look sudden, but a learning rate
-    that drops does.
+    Rates follow the class and the time over `trend` dumps (default: an eighth of the record, at least 15).
+    So neither restless beginnings nor slowly learned classes look sudden, but a learning rate that drops
+    does.
 
     right: bool [D, images] or its Flips; windows: the ones to try (default WINDOWS). A record too short
     for any gives no anomalies. Raises ValueError for windows or trend below 1, false_anomalies <= 0.
@@ -179,14 +188,10 @@ def propose(right, starts, *, windows=None, false_anomalies: float = 1.0, trend=
     for window in tried:
         counted = [scores(all_flips, starts, window, rule) for rule in RULES]
         scored = (counted[0][:, window:], counted[1][:, 1 : max(1, all_flips.dumps - window + 1)])
-        cells = [_cells(_rates(part, reach), sizes) for part in scored]
-        n, p, times = (np.concatenate(column) for column in zip(*cells, strict=True))
         allowed = false_anomalies / len(tried)
-        choices = range(2, int(max(sizes.max(initial=0) + 1, 2)) + 1)
-        at = bisect_left(choices, True, key=lambda t: _expected(t, n, p, times) <= allowed)
-        threshold = choices[min(at, len(choices) - 1)]
+        threshold, expected = coincidence.threshold(scored, sizes, reach, allowed)
         found = sum(int((part >= threshold).sum()) for part in counted)
-        rows.append((window, threshold, found, _expected(threshold, n, p, times)))
+        rows.append((window, threshold, found, expected))
     most = max(row[2] for row in rows)
     best = max(rows, key=lambda row: (row[2], row[0] if most else -abs(row[0] - USUAL_WINDOW)))
     names = ("window", "threshold", "found", "expected")
@@ -234,47 +239,3 @@ def _count(dump, image, starts, dumps):
     of_image = np.repeat(np.arange(classes), np.diff(starts))
     counts = np.bincount(of_image[image] * dumps + dump, minlength=classes * dumps)
     return counts.reshape(classes, dumps).astype(np.int32)
-
-
-def _rates(scored, reach):
-    """The expected score of each cell [C, m] if the images of a class had nothing to do with one another."""
-    average = _moving(scored, reach)
-    of_class = scored.mean(axis=1, keepdims=True) if scored.size else scored
-    network = _moving(scored.sum(axis=0, keepdims=True), reach)
-    profile = network / network.mean() if network.any() else network
-    return np.maximum(of_class * profile, average)
-
-
-def _moving(values, reach):
-    """Means over `reach` columns around each, of as many columns at the ends."""
-    length = values.shape[1]
-    reach = min(reach, length)
-    if not reach:
-        return values.astype(float)
-    total = np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, axis=1, dtype=float)], axis=1)
-    first = np.clip(np.arange(length) - reach // 2, 0, length - reach)
-    return (total[:, first + reach] - total[:, first]) / reach
-
-
-def _cells(rates, sizes):
-    """Cells with a rate, gathered by number of images n and rate per image p (rounded up): n, p, how many."""
-    numbers, of_class = np.unique(sizes, return_inverse=True)
-    share = rates / np.maximum(sizes, 1)[:, None]
-    least = int(np.floor(np.log(LEAST_RATE) * STEPS))
-    known = share > 0
-    level = np.ceil(np.log(np.clip(share[known], LEAST_RATE, 1)) * STEPS).astype(np.int64) - least
-    key = np.broadcast_to(of_class[:, None], share.shape)[known] * (1 - least) + level
-    times = np.bincount(key, minlength=len(numbers) * (1 - least))
-    used = np.flatnonzero(times)
-    p = np.exp((used % (1 - least) + least) / STEPS)
-    return numbers[used // (1 - least)], np.minimum(p, 1.0), times[used]
-
-
-def _expected(threshold, n, p, times):
-    """Bound of the expected number of cells at or above the threshold."""
-    from scipy.special import betainc
-
-    possible = n >= threshold
-    n, p, times = n[possible], p[possible], times[possible]
-    chance = np.where(threshold < n * p + 1, 1.0, betainc(threshold, n - threshold + 1.0, p))
-    return float(chance @ times)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
-from gdlab.analysis import anomalies
+from gdlab.analysis import anomalies, coincidence
 
 records = hnp.arrays(bool, st.tuples(st.integers(0, 9), st.integers(1, 5)))
 
@@ -123,6 +123,65 @@ def test_planted_anomalies_are_found_and_little_else():
     assert others <= 5  # one per record is allowed
 
 
+def test_a_shaken_beginning_does_not_hide_what_comes_later(monkeypatch):
+    for seed in range(3):
+        right, starts = _independent(seed)
+        for dump in (10, 14, 18, 22):  # all classes, most of their images
+            right[dump:] ^= np.random.default_rng(seed + dump).random(600) < 0.7
+        right[100:, 150:163] ^= True  # 13 of the 30 images of class 5
+        chosen = anomalies.propose(right, starts)
+        assert anomalies.scores(right, starts, chosen.window)[5, 100] >= chosen.threshold
+        with monkeypatch.context() as patch:
+            patch.setattr(coincidence, "PASSES", 1)  # with the outliers in the rates
+            blunt = anomalies.propose(right, starts)
+        assert anomalies.scores(right, starts, blunt.window)[5, 100] < blunt.threshold
+
+
+def _rates_by_hand(scored, reach, keep):
+    """Sums of each window of columns, one by one."""
+    rates, (classes, count) = np.zeros(scored.shape), scored.shape
+    reach = min(reach, count)
+
+    def ratio(rows, columns):
+        number = keep[rows, columns].sum()
+        return (scored * keep)[rows, columns].sum() / number if number else 0.0
+
+    everything = slice(None), slice(None)
+    for i in range(count):
+        start = min(max(i - reach // 2, 0), count - reach)
+        near = slice(start, start + reach)
+        overall = ratio(*everything)
+        trend = ratio(slice(None), near) / overall if overall else 0.0
+        for c in range(classes):
+            rates[c, i] = max(ratio(slice(c, c + 1), slice(None)) * trend, ratio(slice(c, c + 1), near))
+    return rates
+
+
+@given(
+    hnp.arrays(np.int32, (3, 7), elements=st.integers(0, 5)),
+    hnp.arrays(bool, (3, 7)),
+    st.integers(1, 9),
+)
+def test_rates_are_those_of_the_kept_cells(scored, keep, reach):
+    found = coincidence._rates(scored, reach, keep)
+    np.testing.assert_allclose(found, _rates_by_hand(scored, reach, keep), rtol=1e-12, atol=1e-15)
+
+
+@given(records, st.integers(1, 4), st.sampled_from(["left", "right"]), st.booleans())
+def test_members_are_the_marked_images_of_a_class(right, window, rule, literal):
+    if rule == "left":
+        marks = anomalies.left_rule(right, window)
+    else:
+        marks = anomalies.right_rule(right, window, literal)
+    images = right.shape[1]
+    starts = [0, images // 2, images]
+    for c in range(2):
+        for dump in range(len(right)):
+            found = anomalies.members(right, starts, c, dump, window, rule, literal)
+            own = np.flatnonzero(marks[dump, starts[c] : starts[c + 1]]) + starts[c]
+            assert found.tolist() == own.tolist()
+
+
 def test_slow_learning_is_no_anomaly_but_a_sudden_one_is():
     rng = np.random.default_rng(0)
     dumps, images = 200, 40
@@ -142,7 +201,8 @@ def test_the_bound_holds_and_the_threshold_is_the_smallest_that_keeps_it():
     window, threshold = int(tried["window"][2]), int(tried["threshold"][2])
     total, least = 0.0, 0.0
     for rule, first, last in (("left", window, None), ("right", 1, 1 - window or None)):
-        rates = anomalies._rates(anomalies.scores(right, starts, window, rule)[:, first:last], 15)
+        scored = anomalies.scores(right, starts, window, rule)[:, first:last]
+        rates = coincidence._rates(scored, 15, scored < threshold)
         for t in (threshold, threshold - 1):
             tail = np.where(t < rates + 1, 1.0, stats.binom.sf(t - 1, 30, rates / 30))
             tail[rates == 0] = 0
@@ -192,6 +252,8 @@ def test_wrong_arguments_are_named():
             anomalies.scores(right, starts, 2)
     with pytest.raises(ValueError, match=r"rule='up': allowed: left, right"):
         anomalies.scores(right, [0, 4], 2, "up")
+    with pytest.raises(ValueError, match="class 1: allowed: 0 to 0"):
+        anomalies.members(right, [0, 4], 1, 0, 2)
     with pytest.raises(ValueError, match="dumps, images"):
         anomalies.flips(np.zeros(4, bool))
     for options in ({"false_anomalies": 0}, {"trend": 0}, {"windows": [0]}):
