@@ -77,6 +77,13 @@ def figure(
     return plot
 
 
+def draw(plot, source, glyph, **properties):
+    """Adds a glyph that looks the same whether selected or not: a third of the models of `plot.line` and its
+    like, which add one glyph for each of these states. Returns the renderer."""
+    states = dict.fromkeys(("selection_glyph", "nonselection_glyph", "muted_glyph"), glyph)
+    return plot.add_glyph(source, glyph, **states, **properties)
+
+
 def set_scale(plot, dimension: str, scale: str, ticks: dict[float, float] | None = None) -> None:
     """Turns an axis into "linear", "log", "count" (whole numbers), "time", or "fixed" at `ticks`.
 

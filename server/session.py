@@ -23,6 +23,7 @@ from server.worker import SessionWorker, Worker
 log = logging.getLogger(__name__)
 
 REFRESH = 2000  # ms
+HEAD_START = 80  # ms: the browser asks for its scripts first, and reads them while the page is built
 MAX_SELECTED = 50
 KEPT = ("page", "run", "theme", "pause", "colour", "filter", "sort", "hide")  # whatever runs are shown
 
@@ -66,7 +67,7 @@ class Session:
         theme.apply(self.doc, self.dark)
         self.bridge.on_change("event", lambda attr, old, new: self._receive(new))
         self.doc.add_root(self.main)
-        self.doc.add_timeout_callback(lambda: self.show(self.page), 1)
+        self.doc.add_timeout_callback(lambda: self.show(self.page), HEAD_START)
         self.doc.add_periodic_callback(self.tick, REFRESH)
         self.doc.on_session_destroyed(lambda _: self.worker.close())
 

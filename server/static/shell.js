@@ -387,7 +387,8 @@ const gdlab = (() => {
     $("gd-skeleton").hidden = true
     await_state(built, open, Infinity)
     setInterval(tend_table, 200)
-    document.fonts.ready.then(() => {
+    // What is painted before its font is there is painted again; nothing is where the font came first.
+    document.fonts.addEventListener("loadingdone", () => {
       for (const view of Bokeh.index.all_views()) view.request_paint?.()
     })
   }

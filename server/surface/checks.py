@@ -7,7 +7,7 @@ section 6.4), and points of the path, whose parameters are known.
 import math
 
 import numpy as np
-from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Legend, LegendItem, Range1d
+from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Legend, LegendItem, Line, Range1d, Scatter
 
 from gdlab.records import Table
 from server import card, figures
@@ -26,7 +26,7 @@ PLACES = ("a", "b")
 class Check:
     """A card with the true loss and the loss on one or two surfaces along a line.
 
-    x, truth, value: columns of the surface's Table. Sources: NAME_a, NAME_b.
+    x, truth, value: columns of the surface's Table. Sources: NAME_a, and NAME_b once there is a second one.
     """
 
     def __init__(self, context, name: str, title: str, caption: str, columns, x_label: str, span: int = 12):
@@ -39,8 +39,7 @@ class Check:
         legend = Legend(items=[], location="top_left", orientation="horizontal", padding=2)
         legend.label_text_font_size = "11px"
         context.paint(legend, background_fill_color=lambda p: p.card)
-        for place in PLACES:
-            self._draw(place)
+        self._draw("a")
         self.legend = legend
         self.figure.add_layout(legend, "above")
         self.root = card.card(
@@ -50,15 +49,18 @@ class Check:
     def show(self, tables: dict[str, Table], names: dict[str, str], log: bool) -> None:
         """Draws the surfaces {"a", "b": Table}, called by their names in the legend."""
         items = []
-        for place in PLACES:
+        if "b" in tables and "b" not in self.sources:
+            self._draw("b")
+        for place in self.sources:
             columns = tables[place].columns if place in tables else None
             x, true, value = self._values(columns) if columns is not None else ([], [], [])
             self.sources[place].data = {"x": x, "true": true, "value": value}
             if np.isfinite(value).any():
                 items.append((names[place], self.drawn[place]["value"]))
-        one, other = (self.sources[place].data["true"] for place in PLACES)
-        same = len(tables) < 2 or np.array_equal(one, other, equal_nan=True)
-        self.drawn["b"]["true"].visible = not same
+        one, *others = (source.data["true"] for source in self.sources.values())
+        same = len(tables) < 2 or np.array_equal(one, others[0], equal_nan=True)
+        if others:
+            self.drawn["b"]["true"].visible = not same
         if np.isfinite(np.asarray(one, float)).sum() > 1:
             items.append((TRUE, self.drawn["a"]["true"]))
         if not same:
@@ -77,9 +79,12 @@ class Check:
     def _draw(self, place: str) -> None:
         source = ColumnDataSource({"x": [], "true": [], "value": []}, name=f"{self.name}_{place}")
         plot, number = self.figure, PLACES.index(place)
-        true = plot.line("x", "true", source=source, line_width=1.75, line_dash="solid")
-        value = plot.line("x", "value", source=source, line_width=1.75)
-        dots = plot.scatter("x", "value", source=source, size=4, line_color=None)
+        glyphs = (
+            Line(x="x", y="true", line_width=1.75, line_dash="solid"),
+            Line(x="x", y="value", line_width=1.75),
+            Scatter(x="x", y="value", size=4, line_color=None),
+        )
+        true, value, dots = (figures.draw(plot, source, glyph) for glyph in glyphs)
         self.context.paint(true.glyph, line_color="segment")
         for glyph, role in ((value.glyph, "line_color"), (dots.glyph, "fill_color")):
             self.context.paint(glyph, **{role: lambda p, number=number: p.categories[number]})

@@ -79,8 +79,9 @@ class Options:
         usual = self._usual_other()
         other = context.state.get("other", usual, choices=(NONE, *METHODS))
         self.other = None if other == NONE else other
-        self.tools, self.panel = self._tools(), self._panel()
-        self._show_what_counts()
+        self._widgets: dict[str, Any] = {}
+        panel = card.box(context, classes=["gd-options"], name="surface_options", visible=False)
+        self.tools, self.panel = self._tools(), self._styled(panel)
 
     def probe(self, method: str, last: int | None = None) -> dict:
         """Keyword options of the probe for one method; last: the iteration up to which the path goes.
@@ -124,10 +125,17 @@ class Options:
             label="Reset", name="surface_reset", **self._quiet("The whole map (double click)")
         )
         more = Toggle(label="Options", name="surface_more", **self._quiet("Plane, grid, examples, drawing"))
-        more.on_change("active", lambda attribute, old, new: setattr(self.panel, "visible", new))
+        more.on_change("active", lambda attribute, old, new: self._show_panel(new))
         return [method, compare, self.reset, self.log, more]
 
-    def _panel(self):
+    def _show_panel(self, visible: bool) -> None:
+        """Shows or hides the panel, whose widgets are made when it is first opened."""
+        if visible and not self._widgets:
+            self._fill_panel()
+            self._show_what_counts()
+        self.panel.visible = visible
+
+    def _fill_panel(self) -> None:
         through = TextInput(
             title="Iterations, two or three", value=self.through, width=150, name="surface_through",
             placeholder="0, 100, 200", stylesheets=[self.context.sheet],
@@ -155,9 +163,9 @@ class Options:
             [self._checks("drawn", DRAWN)],
         )
         styled = [[self._styled(widget) for widget in row] for row in rows]
-        lines = [self._styled(card.row(self.context, *row, classes=["gd-options-row"])) for row in styled]
-        panel = card.box(self.context, *lines, classes=["gd-options"], name="surface_options", visible=False)
-        return self._styled(panel)
+        self.panel.children = [
+            self._styled(card.row(self.context, *row, classes=["gd-options-row"])) for row in styled
+        ]
 
     def _show_what_counts(self) -> None:
         """Hides what the chosen plane and methods ignore."""
@@ -168,7 +176,7 @@ class Options:
             "temperature": averaged, "behind": "sampled_pca" in methods,
             "distance": bool(methods - {"pca", None}),
         }  # fmt: skip
-        for name, shown in counts.items():
+        for name, shown in counts.items() if self._widgets else ():
             self._widgets[name].visible = shown
 
     def _compare(self, value: str) -> None:

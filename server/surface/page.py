@@ -4,7 +4,7 @@ Two maps of the same plane share their axes, and all maps of losses one colour s
 """
 
 import numpy as np
-from bokeh.models import InlineStyleSheet, LinearColorMapper
+from bokeh.models import Column, InlineStyleSheet, LinearColorMapper
 
 from gdlab.records import Table
 from gdlab.surface import fidelity
@@ -23,7 +23,7 @@ KNOWN_WORDS = "At points of the path: the surface there, and the true loss of th
 
 
 class SurfacePage:
-    """slots and maps of the places "a" and "b"; `view` is what the page takes."""
+    """slots and maps of the places "a" and, for a comparison, "b"; `view` is what the page takes."""
 
     def __init__(self, context):
         self.context = context
@@ -31,24 +31,17 @@ class SurfacePage:
         self.options = Options(context, self.ask, self.draw)
         self.mapper = LinearColorMapper(palette=list(context.palette.magnitudes), low=0, high=1)
         self.runs = {"a": context.selected[0], "b": context.selected[-1 if len(context.selected) == 1 else 1]}
-        self.slots = {
-            place: Slot(context, f"surface_{place}", run, self._probe(place), self.draw)
-            for place, run in self.runs.items()
-        }
-        self.maps = {place: Map(context, f"surface_{place}", self.mapper, self._tapped) for place in PLACES}
-        self.second = second.Second(context, self, self._tapped)
-        columns = ("fraction", "line_true", "line_value")
-        self.line = Check(
-            context, "surface_line", "On the straight line", LINE_WORDS, columns, "start to end"
-        )
-        columns = ("known", "known_true", "known_value")
-        self.known = Check(context, "surface_known", "On the path", KNOWN_WORDS, columns, "iteration")
+        self.slots: dict[str, Slot] = {}
+        self.maps: dict[str, Map] = {}
+        self.bodies: dict[str, Column] = {}
+        self.cards: dict[str, Column] = {}
+        self.checks: tuple[Check, ...] = ()  # these two until a map is on the screen
+        self.second: second.Second | None = None
+        self.coming = [card.loading_card(context, "", name=f"surface_coming_{part}") for part in PLACES]
         self.numbers = Numbers(context, "surface_numbers")
-        self.bodies = {}
-        self.cards = {place: self._card(place) for place in PLACES}
-        self.side = card.grid(context, self.line.root, self.known.root)
-        self.below = card.grid(context, self.second.root, self.numbers.root)
-        self.root = card.box(context, *self.cards.values(), classes=[], name="surface")
+        self.side = card.grid(context, self.coming[0])
+        self.below = card.grid(context, self.coming[1], self.numbers.root)
+        self.root = card.box(context, classes=[], name="surface")
         self.shades = shades.choose([])
         self._listen()
         self.view = View(self.root, self.update)
@@ -56,6 +49,9 @@ class SurfacePage:
 
     def ask(self) -> None:
         """Other surfaces are wanted: reads what there is of them."""
+        for place in self.places:
+            if place not in self.slots:
+                self._open(place)
         self._arrange()
         for place in self.places:
             self.slots[place].look()
@@ -112,15 +108,12 @@ class SurfacePage:
         for place in self.places:
             self._draw_map(place, tables.get(place))
         self._link()
-        log = self.shades.kind == "log"
-        self.line.show(tables, self.names, log)
-        self.known.show(tables, self.names, log)
         similarity = None
         if self.same_plane and all(slot.whole for slot in self.slots.values()):
             similarity = fidelity.structural_similarity(*pictures)
         self.numbers.show(tables, self.names, similarity)
         self.side.visible = self.below.visible = any(t.columns["done"].any() for t in tables.values())
-        self.second.draw()
+        self._draw_rest()
 
     def overlay(self, map_: Map, place: str) -> None:
         """Draws the path of a place on a map, and follows the drawing's options."""
@@ -151,6 +144,12 @@ class SurfacePage:
         self.overlay(map_, place)
         self._say(place, caption(table, self.shades, self.options.clip, self.slots[place].replay))
 
+    def _draw_rest(self) -> None:
+        for check in self.checks:
+            check.show(self.tables, self.names, self.shades.kind == "log")
+        if self.second:
+            self.second.draw()
+
     def _say(self, place: str, words: str) -> None:
         title = "Loss surface" if len(self.places) == 1 else f"Loss surface: {self.names[place]}"
         card.retitle(self.cards[place], title=title, caption=words)
@@ -158,21 +157,22 @@ class SurfacePage:
     def _arrange(self) -> None:
         """Gives the cards their places: two maps side by side, or one with its checks beside it."""
         two = len(self.places) == 2
-        self.cards["b"].visible = two
         spans = {self.cards["a"]: (8, 6), self.side: (4, 6), self.below: (12, 6)}
-        spans |= {self.second.root: (8, 12), self.numbers.root: (4, 12)}
+        spans |= {self.second.root if self.second else self.coming[1]: (8, 12), self.numbers.root: (4, 12)}
         for root, span in spans.items():
             kept = [name for name in root.css_classes if not name.startswith("gd-span-")]
             root.css_classes = [*kept, f"gd-span-{span[two]}"]
         # Side by side the frames stand at one height, whatever is above them.
         self.root.css_classes = ["gd-grid", "gd-span-12", "gd-even"]
         self.root.children = [
-            *self.cards.values(),
+            *(self.cards[place] for place in self.places),
             *([self.below, self.side] if two else [self.side, self.below]),
         ]
 
     def _link(self) -> None:
         """Maps of one plane move together."""
+        if "b" not in self.maps:
+            return
         shared = self.maps["a"].ranges if self.same_plane else self.maps["b"].ranges
         b = self.maps["b"].figure
         if (b.x_range, b.y_range) != shared:
@@ -180,7 +180,33 @@ class SurfacePage:
 
     # -- private ----------------------------------------------------------------------------------
 
-    def _card(self, place: str):
+    def _open(self, place: str) -> None:
+        """Makes the card of a place when it is first needed: every figure makes the page open later."""
+        name, probe = f"surface_{place}", self._probe(place)
+        self.slots[place] = Slot(self.context, name, self.runs[place], probe, self.draw)
+        self.maps[place] = Map(self.context, name, self.mapper, self._tapped)
+        self.options.reset.js_on_click(self.maps[place].whole)
+        self.cards[place] = self._card(place)
+        # The browser fits the ranges when it has drawn the map and given it its height.
+        self.maps[place].ranges[1].on_change("end", lambda attribute, old, new: self._complete())
+
+    def _complete(self) -> None:
+        """A map is on the screen: what stands beside it and below follows, once."""
+        if self.second is not None:
+            return
+        along = ("fraction", "line_true", "line_value"), ("known", "known_true", "known_value")
+        self.checks = (
+            Check(self.context, "surface_line", "On the straight line", LINE_WORDS, along[0], "start to end"),
+            Check(self.context, "surface_known", "On the path", KNOWN_WORDS, along[1], "iteration"),
+        )
+        self.second = second.Second(self.context, self, self._tapped)
+        self.side = card.grid(self.context, *(check.root for check in self.checks))
+        self.below = card.grid(self.context, self.second.root, self.numbers.root)
+        self._draw_rest()
+        self._arrange()  # one change of the document, and only then what refers to the new part
+        self.options.reset.js_on_click(self.second.map.whole)
+
+    def _card(self, place: str) -> Column:
         slot, map_ = self.slots[place], self.maps[place]
         first = place == "a"
         parts = [self.options.panel] if first else []
@@ -194,8 +220,6 @@ class SurfacePage:
         )  # fmt: skip
 
     def _listen(self) -> None:
-        for map_ in self.maps.values():
-            self.options.reset.js_on_click(map_.whole())
         self.context.on("theme", self._theme)
         self.context.on("log", lambda: self.options.set_levels(self.shades.kind == "linear"))
         self.context.on("iteration", self._chosen)
@@ -215,7 +239,7 @@ class SurfacePage:
         self.context.iteration = iteration
 
     def _chosen(self, k: int | None) -> None:
-        for map_ in (*self.maps.values(), self.second.map):
+        for map_ in (*self.maps.values(), *([self.second.map] if self.second else [])):
             map_.choose(k)
 
     def _step(self, step: int) -> None:

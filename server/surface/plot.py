@@ -5,6 +5,7 @@ the picture stands in the middle. A zoom stays while the picture is filled in.
 """
 
 import numpy as np
+from bokeh.core.properties import value
 from bokeh.events import DoubleTap, Tap
 from bokeh.models import (
     BoxZoomTool,
@@ -13,8 +14,15 @@ from bokeh.models import (
     CustomJS,
     FixedTicker,
     HoverTool,
+    Image,
+    ImageRGBA,
     LinearColorMapper,
+    MultiLine,
+    Quad,
     Range1d,
+    Scatter,
+    Segment,
+    Text,
 )
 
 from server import figures
@@ -22,6 +30,8 @@ from server.surface import picture
 
 BAR = 72  # px, room for the bar whatever its labels, so that the frames of several maps align
 LOWEST, HIGHEST = 300, 460  # px, of a frame
+IMAGE = ("image", "x", "y", "dw", "dh")
+BOX = {name: name for name in IMAGE}
 CELL_TIPS = [("loss", "@value{%.6g} ± @deviation{%.2g}"), ("at", "(@at_x{%.4g}, @at_y{%.4g})")]
 PATH_TIPS = [("iteration", "@iteration{0,0}"), ("recorded loss", "@loss{%.6g}")]
 
@@ -58,13 +68,14 @@ class Map:
     """A figure named NAME_figure and its sources NAME_image, _cells, _contours, _path, _dots, _labels.
 
     mapper: the colours, which maps may share; shared: a Map whose ranges this one can take over;
-    tips: of a cell; on_tap(iteration): a point of the path was tapped.
+    tips: of a cell; on_tap(iteration): a point of the path was tapped. whole: what shows the whole picture
+    again, in the browser.
     """
 
     def __init__(self, context, name: str, mapper: LinearColorMapper, on_tap, tips=CELL_TIPS):
         self.context, self.name, self.mapper, self.on_tap = context, name, mapper, on_tap
         sources = {
-            "image": ("image", "x", "y", "dw", "dh"), "relief": ("image", "x", "y", "dw", "dh"),
+            "image": IMAGE, "relief": IMAGE,
             "cells": ("left", "right", "bottom", "top"), "contours": ("xs", "ys"),
             "path": ("x0", "y0", "x1", "y1", "iteration"), "dots": ("x", "y", "iteration", "loss"),
             "ends": ("x", "y"), "labels": ("x", "y", "text"), "chosen": ("x", "y"),
@@ -82,7 +93,7 @@ class Map:
         )  # fmt: skip
         self.figure.ygrid.grid_line_color = None
         self.figure.min_border_right = BAR
-        self.figure.select_one(BoxZoomTool).match_aspect = True
+        next(tool for tool in self.figure.tools if isinstance(tool, BoxZoomTool)).match_aspect = True
         self._draw_map(tips)
         self._draw_path()
         self._keep_aspect()
@@ -95,8 +106,7 @@ class Map:
         the cells that are hovered.
         """
         self.sources["image"].data = picture.image(x, y, shown)
-        empty = {name: [] for name in self.sources["relief"].data}
-        self.sources["relief"].data = picture.relief(x, y, shown) if relief else empty
+        self._show_relief(picture.relief(x, y, shown) if relief else None)
         self.sources["contours"].data = picture.contours(x, y, shown, levels)
         self.sources["cells"].data = picture.cells(x, y, **values)
         self.bar.ticker = FixedTicker(ticks=sorted(shades_ticks))
@@ -141,28 +151,21 @@ class Map:
         """Shows or hides the contour lines."""
         self._contours.visible = visible
 
-    def whole(self) -> CustomJS:
-        """What shows the whole picture again, in the browser."""
-        return self._fit(anew=True)
-
     # -- private ----------------------------------------------------------------------------------
 
     def _draw_map(self, tips) -> None:
         plot, sources = self.figure, self.sources
-        box = {"x": "x", "y": "y", "dw": "dw", "dh": "dh"}
-        plot.image("image", **box, source=sources["image"], color_mapper=self.mapper)
-        plot.image_rgba("image", **box, source=sources["relief"])
+        figures.draw(plot, sources["image"], Image(**BOX, color_mapper=self.mapper))
         self.bar = ColorBar(color_mapper=self.mapper, width=8, padding=6, location=(0, 0))
         self.bar.major_label_text_font_size = "11px"
         self.bar.bar_line_color = self.bar.major_tick_line_color = self.bar.background_fill_color = None
         self.context.paint(self.bar, major_label_text_color="muted")
         plot.add_layout(self.bar, "right")
-        self._contours = plot.multi_line(
-            "xs", "ys", source=sources["contours"], line_width=0.8, line_alpha=0.45
-        )
+        lines = MultiLine(xs="xs", ys="ys", line_width=0.8, line_alpha=0.45)
+        self._contours = figures.draw(plot, sources["contours"], lines)
         self.context.paint(self._contours.glyph, line_color="ink")
         sides = {side: side for side in ("left", "right", "bottom", "top")}
-        drawn = plot.quad(**sides, source=sources["cells"], fill_color=None, line_color=None)
+        drawn = figures.draw(plot, sources["cells"], Quad(**sides, fill_color=None, line_color=None))
         fields = [part.partition("{")[0] for _, words in tips for part in words.split("@")[1:]]
         printf = {f"@{field}": "printf" for field in fields}
         plot.add_tools(
@@ -171,24 +174,23 @@ class Map:
 
     def _draw_path(self) -> None:
         plot, sources = self.figure, self.sources
-        line = {
-            "x0": "x0",
-            "y0": "y0",
-            "x1": "x1",
-            "y1": "y1",
-            "source": sources["path"],
-            "line_cap": "round",
-        }
-        halo = plot.segment(**line, line_width=4.5, line_alpha=0.85)
+        line, at = {name: name for name in ("x0", "y0", "x1", "y1")}, {"x": "x", "y": "y"}
         colour = {"field": "iteration", "transform": self.times}
-        track = plot.segment(**line, line_width=2, line_color=colour)
-        dots = plot.scatter("x", "y", source=sources["dots"], size=4, fill_color=colour, line_color=None)
-        ends = plot.scatter("x", "y", source=sources["ends"], size=9, line_width=2)
-        ring = plot.scatter("x", "y", source=sources["chosen"], size=14, line_width=2, fill_color=None)
-        words = plot.text(
-            "x", "y", "text", source=sources["labels"], x_offset=8, y_offset=-8, text_font_size="11px",
-            text_font="Inter", background_fill_alpha=0.8, border_radius=3, padding=2,
+        words = Text(
+            **at, text="text", x_offset=8, y_offset=-8, text_font_size="11px", text_font=value("Inter"),
+            background_fill_alpha=0.8, border_radius=3, padding=2,
         )  # fmt: skip
+        halo, track, dots, ends, ring, words = (
+            figures.draw(plot, sources[part], glyph)
+            for part, glyph in (
+                ("path", Segment(**line, line_cap="round", line_width=4.5, line_alpha=0.85)),
+                ("path", Segment(**line, line_cap="round", line_width=2, line_color=colour)),
+                ("dots", Scatter(**at, size=4, fill_color=colour, line_color=None)),
+                ("ends", Scatter(**at, size=9, line_width=2)),
+                ("chosen", Scatter(**at, size=14, line_width=2, fill_color=None)),
+                ("labels", words),
+            )
+        )
         self._path_renderers = [halo, track, dots, ends, words]
         paint = self.context.paint
         paint(halo.glyph, line_color="card")
@@ -203,11 +205,22 @@ class Map:
         )
         plot.on_event(Tap, self._tapped)
 
+    def _show_relief(self, columns: dict | None) -> None:
+        """Shadow and light over the colours, under everything else; None: none. Drawn once asked for."""
+        source, renderers = self.sources["relief"], self.figure.renderers
+        if columns is not None and all(renderer.data_source is not source for renderer in renderers):
+            figures.draw(self.figure, source, ImageRGBA(**BOX))
+            *others, added = self.figure.renderers
+            self.figure.renderers = [others[0], added, *others[1:]]
+        source.data = columns or {name: [] for name in IMAGE}
+
     def _keep_aspect(self) -> None:
+        fit = self._fit()
         for name in ("inner_width", "inner_height", "x_range"):
-            self.figure.js_on_change(name, self._fit())
-        self.sources["extent"].js_on_change("data", self._fit())
-        self.figure.js_on_event(DoubleTap, self.whole())
+            self.figure.js_on_change(name, fit)
+        self.sources["extent"].js_on_change("data", fit)
+        self.whole = self._fit(anew=True)
+        self.figure.js_on_event(DoubleTap, self.whole)
 
     def _fit(self, anew: bool = False) -> CustomJS:
         limits = {"lowest": LOWEST, "highest": HIGHEST}

@@ -37,12 +37,12 @@ class Second:
             palette=list(context.palette.magnitudes), low=0, high=1, name="surface_second_mapper"
         )
         self.map = Map(context, "surface_second", self.mapper, on_tap, TIPS)
+        self.map.figure.height = page.maps["a"].figure.height
         self.select = Select(
             name="surface_kind", value="uncertainty", width=220, stylesheets=[context.sheet],
             options=[("uncertainty", TITLES["uncertainty"])], html_attributes={"title": "What is mapped"},
         )  # fmt: skip
         self.select.on_change("value", lambda attribute, old, new: self._set(new))
-        page.options.reset.js_on_click(self.map.whole())
         self.words = card.text("", "gd-message", name="surface_second_words")
         self.button = Button(
             label="Compute", name="surface_second_compute", css_classes=["gd-primary"],

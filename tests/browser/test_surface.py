@@ -41,9 +41,16 @@ def cells(page, place, name="value") -> np.ndarray:
 
 
 def finished(page, place) -> None:
-    """Waits until a surface is drawn and nothing of it is missing."""
+    """Waits until a surface is drawn, nothing of it is missing, and its checks have followed."""
     becomes(page, f"model('surface_{place}_invite').tags[0]", "whole")
+    wait(page, "model('surface_line_a') != null")
     drawn(page, f"surface_{place}_figure")
+
+
+def options_opened(page) -> None:
+    """Opens the options, whose widgets are made then."""
+    page.get_by_role("button", name="Options").click()
+    wait(page, "model('surface_plane') != null")
 
 
 def kept(folder) -> dict:
@@ -117,6 +124,7 @@ def test_a_computation_is_cancelled_and_continued(visit, folder):
     options = {"resolution": 65, "samples": 1438}
     chosen = settings(run, **options)
     cache, rows = surface.cells_cache(run, chosen), 67 * 67 + surface.LINE + surface.KNOWN
+    options_opened(page)
     # The worker answers one thing at a time: when this is there, it has let go of the other.
     value(page, "model('surface_resolution').value = '5'")
     says(page, "surface_a_words", "Not computed yet")
@@ -188,7 +196,7 @@ def test_a_point_of_the_path_is_hovered_and_chosen(visit, folder):
 def test_options_are_in_the_address_and_a_wrong_one_is_answered(visit, folder):
     page = visit(folder, run="digits0", page="surface", lines=5)
     finished(page, "a")
-    page.get_by_role("button", name="Options").click()
+    options_opened(page)
     value(page, "model('surface_plane').value = 'checkpoints'")
     says(page, "surface_a_words", "allowed: two or three different iterations of the path, 0 to 12")
     value(page, "model('surface_through').value = '0, x'")
