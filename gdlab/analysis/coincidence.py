@@ -62,10 +62,14 @@ def _divided(numerator, denominator):
 def _moving(values, reach):
     """Sums over `reach` columns around each, of as many columns at the ends."""
     length = values.shape[1]
+    if not length:
+        return np.zeros(values.shape)
     reach = min(reach, length)
-    total = np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, axis=1, dtype=float)], axis=1)
-    first = np.clip(np.arange(length) - reach // 2, 0, length - reach)
-    return total[:, first + reach] - total[:, first]
+    total = np.zeros((len(values), length + 1))
+    np.cumsum(values, axis=1, out=total[:, 1:])
+    inside = total[:, reach:] - total[:, : length + 1 - reach]
+    before = reach // 2
+    return np.pad(inside, ((0, 0), (before, reach - 1 - before)), mode="edge")
 
 
 def _cells(rates, sizes):

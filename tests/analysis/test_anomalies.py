@@ -165,6 +165,7 @@ def _rates_by_hand(scored, reach, keep):
 def test_rates_are_those_of_the_kept_cells(scored, keep, reach):
     found = coincidence._rates(scored, reach, keep)
     np.testing.assert_allclose(found, _rates_by_hand(scored, reach, keep), rtol=1e-12, atol=1e-15)
+    assert coincidence._rates(scored[:, :0], reach, keep[:, :0]).shape == (3, 0)
 
 
 @given(records, st.integers(1, 4), st.sampled_from(["left", "right"]), st.booleans())
