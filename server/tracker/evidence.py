@@ -54,6 +54,10 @@ class Evidence:
         """The proposed window and threshold, as gdlab.analysis.anomalies.Proposal."""
         return self._kept(("proposal",), lambda: anomalies.propose(self.flips(), self.dumps.starts))
 
+    def knows_proposal(self) -> bool:
+        """Whether it has been computed."""
+        return ("proposal",) in self._answers
+
     def change(self, measure: str):
         """How far every filter changed since the dump before, float [D, F], by one of filters.MEASURES."""
         return self._kept(("change", measure), lambda: self.dumps.filter(filters.MEASURES[measure]))

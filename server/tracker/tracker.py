@@ -5,6 +5,8 @@ is a dump; `label` and `ticks` turn positions into iterations. A view that selec
 every view draws what "selection" tells it. All of it stands in the address.
 """
 
+from contextlib import suppress
+from threading import Thread
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -20,8 +22,9 @@ from server.tracker.evidence import evidence
 
 MODES = {"classes": "Classes", "layers": "Layers", "correlation": "Correlation", "health": "Health"}
 RULE_NAMES = {"both": "both", "left": "stable, then flips", "right": "flips, then stable"}
+USUAL_WINDOW, USUAL_SHARE = 5, 0.25  # until there is a proposal: of a class's images
+AT_ONCE = 3_000_000  # predictions for which a proposal takes a moment
 MOST = 1_000_000  # of any number in the address
-LINES = 20_000  # rectangles of the correlation at most, else the least frequent mini-sets are left out
 
 _trackers: WeakKeyDictionary = WeakKeyDictionary()
 
@@ -61,6 +64,7 @@ class Tracker:
         self.evidence = evidence(context.run(self.name))
         self.x_range = Range1d(-0.5, self.count - 0.5, bounds=None, name="tracker_x")
         self.mode = context.state.get("mode", "classes", choices=tuple(MODES))
+        self.waiting = False
         self.settings = self._settings()
         self.selection = self._selected()
         self._memo: dict = {}
@@ -185,21 +189,54 @@ class Tracker:
         return self.evidence.anomaly_filters(self.settings.top, self.settings.measure, dumps)
 
     def _grid(self):
-        most, minimum = LINES, self.settings.minimum
-        first = self.evidence.first
-        return correlation.full_grid(self.anomalies(), self.filters(), first, minimum=minimum, most=most)
+        minimum, first = self.settings.minimum, self.evidence.first
+        return correlation.full_grid(self.anomalies(), self.filters(), first, minimum=minimum)
 
     def _settings(self):
         state = self.context.state
-        proposed = self.evidence.proposal() if len(self.dumps.labels) else None
-        usual = (proposed.window, proposed.threshold) if proposed else (5, 2)
+        usual = self._usual()
         numbers = {
-            "window": usual[0], "threshold": usual[1], "top": 100, "minimum": 1,
+            "window": usual[0], "threshold": usual[1], "top": self._usual_top(), "minimum": 1,
         }  # fmt: skip
         read = {n: state.get(f"track_{n}", v, low=1, high=MOST) for n, v in numbers.items()}
         read["rule"] = state.get("track_rule", "both", choices=tuple(RULE_NAMES))
         read["measure"] = state.get("track_measure", "cosine", choices=tuple(MEASURES))
         return Settings(**read)
+
+    def _usual(self):
+        """(window, threshold): as proposed, where that takes no time, else until the proposal is there."""
+        if not len(self.dumps.labels):
+            return USUAL_WINDOW, 2
+        if self.evidence.knows_proposal() or self.count * len(self.dumps.labels) < AT_ONCE:
+            proposed = self.evidence.proposal()
+            return proposed.window, proposed.threshold
+        self.waiting = not any(self.context.state.get_all(f"track_{n}") for n in ("window", "threshold"))
+        return USUAL_WINDOW, max(
+            2, round(USUAL_SHARE * len(self.dumps.labels) / max(1, len(self.dumps.classes)))
+        )
+
+    def await_proposal(self) -> None:
+        """Asks for a proposal that was not there at once in a thread, and takes it unless the reader has
+        chosen meanwhile."""
+        if self.waiting:
+            self.waiting = False
+            settings, arrive = self.settings, self.context.doc.add_next_tick_callback
+
+            def find():
+                found = self.evidence.proposal()
+                with suppress(RuntimeError, ValueError, AttributeError):  # the session may have gone
+                    arrive(lambda: self.settings == settings and self._take(found))
+
+            Thread(target=find, daemon=True).start()
+
+    def _take(self, proposal):
+        self.settings = self.settings._replace(window=proposal.window, threshold=proposal.threshold)
+        self._memo.clear()
+        self.context.emit("settings")
+
+    def _usual_top(self):
+        """The paper's 100 filters of ResNet-50; of a small network a tenth, or all would belong."""
+        return int(min(100, max(1, self.evidence.first[-1] // 10)))
 
     def _selected(self):
         limits = {

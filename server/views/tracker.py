@@ -25,4 +25,5 @@ def build(context: Context) -> View:
             bar.update()
 
     context.on("back", shared.clear)
+    shared.await_proposal()
     return View(bar.root, update)

@@ -1,0 +1,1 @@
+"""The correlation view: which filters changed when which classes did."""

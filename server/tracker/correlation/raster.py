@@ -1,0 +1,69 @@
+"""Pictures of rows of unequal height: what a pixel of the screen falls on, as one image."""
+
+import numpy as np
+
+from server.tracker.correlation.layout import Blocks
+
+
+def nearest_lines(lines: Blocks, low: float, high: float, pixels: int) -> np.ndarray:
+    """The line under each of `pixels` steps from low to high, int [pixels]; -1 in gaps and outside."""
+    centres = low + (np.arange(pixels) + 0.5) * (high - low) / pixels
+    at = np.searchsorted(lines.low, centres, side="right") - 1
+    inside = (at >= 0) & (centres < lines.high[np.maximum(at, 0)]) if len(lines.low) else at >= 0
+    return np.where(inside, at, -1)
+
+
+def columns_of(start: float, end: float, count: int, pixels: int) -> tuple[np.ndarray, float, float]:
+    """Edges [m + 1] of at most `pixels` groups of the columns between two positions, and the first and
+    last position drawn; column i covers i - 0.5 to i + 0.5, count of them."""
+    first, last = max(0, int(np.floor(start + 0.5))), min(count, int(np.ceil(end + 0.5)))
+    last = max(last, first + 1)
+    edges = np.unique(np.linspace(first, last, min(pixels, last - first) + 1).round().astype(int))
+    return edges, first - 0.5, last - 0.5
+
+
+def raster(values, lines, edges) -> np.ndarray:
+    """values [rows, D] of each line [pixels] (-1: NaN), largest value within each group of columns."""
+    values = np.asarray(values, float)
+    if not values.size:
+        return np.full((len(lines), len(edges) - 1), np.nan)
+    grouped = values[:, edges[0] : edges[-1]]
+    if len(edges) - 1 < grouped.shape[1]:
+        known = np.where(np.isfinite(grouped), grouped, -np.inf)
+        grouped = np.maximum.reduceat(known, edges[:-1] - edges[0], axis=1)
+        grouped = np.where(np.isfinite(grouped), grouped, np.nan)
+    out = grouped[np.maximum(lines, 0)]
+    out[np.asarray(lines) < 0] = np.nan
+    return out
+
+
+def covered(left, right, top, bottom, window, pixels: int) -> np.ndarray:
+    """How many rectangles touch each pixel, int [pixels, pixels]: the first row is the smallest y.
+
+    left, right, top <= bottom [n]; window: (low x, high x, low y, high y) that the pixels divide. A rectangle
+    thinner than a pixel still counts there, so that none is lost from afar.
+    """
+    low_x, high_x, low_y, high_y = window
+
+    def cells(low, high, start, end):
+        scale = pixels / (end - start)
+        first = np.floor((np.asarray(low) - start) * scale).astype(np.int64)
+        last = np.ceil((np.asarray(high) - start) * scale).astype(np.int64)
+        inside = (last > 0) & (first < pixels)
+        return np.clip(first, 0, pixels), np.clip(np.maximum(last, first + 1), 0, pixels), inside
+
+    x0, x1, in_x = cells(left, right, low_x, high_x)
+    y0, y1, in_y = cells(top, bottom, low_y, high_y)
+    seen = in_x & in_y
+    steps = np.zeros((pixels + 1) * (pixels + 1), np.int64)
+    for y, x, sign in ((y0, x0, 1), (y0, x1, -1), (y1, x0, -1), (y1, x1, 1)):
+        at = (y * (pixels + 1) + x)[seen]
+        steps += sign * np.bincount(at, minlength=len(steps))
+    sums = steps.reshape(pixels + 1, pixels + 1).cumsum(axis=0).cumsum(axis=1)
+    return sums[:pixels, :pixels]
+
+
+def shaded(values, low: float, high: float) -> np.ndarray:
+    """values as colour numbers 1 ... 255 between low and high, 0 for NaN, uint8."""
+    share = (np.asarray(values, float) - low) / (high - low if high > low else 1.0)
+    return np.where(np.isfinite(share), 1 + np.clip(share, 0, 1) * 254, 0).astype(np.uint8)

@@ -1,0 +1,217 @@
+"""The card of the correlation view: the L of three figures, what a click selects, what is selected."""
+
+import numpy as np
+from bokeh.events import DoubleTap, RangesUpdate, Tap
+from bokeh.models import CustomJSHover, HoverTool, RadioButtonGroup
+
+from gdlab.records import Table
+from server import card
+from server.context import View
+from server.tracker.correlation.ablation import Ablation
+from server.tracker.correlation.layout import filters_of, parts_with
+from server.tracker.correlation.plot import Plot
+
+KINDS = {"full": "Mini-sets", "abstract": "Counts"}
+EMPTY = (
+    "No class has an anomaly with this window and threshold. A lower threshold, or Propose, finds some.\n"
+    "An anomaly is an iteration at which many images of one class flip together."
+)
+NAMED = 6  # classes that are named in the words about a mini-set
+
+
+class Correlation:
+    """root: the cards. update(): after new dumps."""
+
+    def __init__(self, context, tracker):
+        self.context, self.tracker = context, tracker
+        self.plot = Plot(context, tracker)
+        kind = context.state.get("grid", "full", choices=tuple(KINDS))
+        self.plot.abstract = kind == "abstract"
+        self.kind = RadioButtonGroup(
+            labels=list(KINDS.values()), active=list(KINDS).index(kind), name="correlation_kind",
+            stylesheets=[context.sheet],
+        )  # fmt: skip
+        self.kind.on_change("active", lambda a, o, new: self._set_kind(list(KINDS)[new]))
+        self.words = card.text("", "gd-caption", name="correlation_words")
+        self.ablation = Ablation(context, tracker)
+        plot = self.plot
+        upper = card.row(
+            context, plot.strips, plot.grid, classes=["gd-options-row"], sizing_mode="stretch_width"
+        )
+        corner = card.box(context, self.words, self.ablation.root, classes=["gd-body"])
+        lower = card.row(
+            context, corner, plot.stripes, classes=["gd-options-row"], sizing_mode="stretch_width"
+        )
+        self.body = card.box(context, upper, lower, classes=["gd-body"])
+        figures = [plot.strips, plot.grid, plot.stripes]
+        self.root = card.card(
+            context, "Filters and classes", "", self.body, name="correlation", figures=figures,
+            csv=self._table, controls=[self.kind],
+        )  # fmt: skip
+        self.empty = card.empty_card(context, "Filters and classes", EMPTY, name="correlation_empty")
+        self.both = card.box(context, self.root, self.empty, classes=["gd-grid", "gd-span-12"])
+        self._listen()
+        self.update()
+
+    @property
+    def view(self) -> View:
+        """What the page is given."""
+        return View(self.both, self.update)
+
+    def update(self) -> None:
+        """Everything anew."""
+        some = len(self.tracker.anomalies().columns["dump"]) > 0 and len(self.tracker.grid().layers) > 0
+        self.root.visible, self.empty.visible = some, not some
+        if not some:
+            return
+        self.plot.draw()
+        grid = self.tracker.grid()
+        caption = (
+            f"{len(grid.parts.columns['size']):,} mini-sets of {len(grid.layers):,} layers (rows, as high as "
+            f"they have filters) and {len(grid.columns.columns['dump']):,} anomaly iterations of "
+            f"{len(grid.classes):,} classes (columns). Left: how much they change; below: error rates."
+        )
+        if grid.hidden:
+            caption += (
+                f" {grid.hidden:,} mini-sets with fewer than {grid.minimum:,} appearances are left out."
+            )
+        card.retitle(self.root, caption=caption)
+        self._say()
+
+    def _listen(self):
+        plot, context = self.plot, self.context
+        context.on("settings", self._if_shown)
+        context.on("selection", self._selected)
+        context.on("theme", lambda: self.tracker.mode == "correlation" and plot.paint_images())
+        plot.grid.on_event(Tap, lambda event: self._tapped(event.x, event.y))
+        plot.strips.on_event(Tap, lambda event: self._tapped_strip(event.x, event.y))
+        plot.stripes.on_event(Tap, lambda event: self._tapped_stripe(event.x, event.y))
+        for figure in (plot.grid, plot.strips, plot.stripes):
+            figure.on_event(RangesUpdate, lambda event: plot.paint_images())
+            figure.on_event(DoubleTap, lambda event: self._whole())
+        number = CustomJSHover(code="return value.toLocaleString('en')")
+        hover = HoverTool(
+            tooltips=[("filters", "@count{custom}")], formatters={"@count": number}, attachment="above",
+            renderers=[plot.rectangles, plot.counts],
+        )  # fmt: skip
+        plot.grid.add_tools(hover)
+
+    def _if_shown(self):
+        if self.tracker.mode == "correlation":
+            self.update()
+
+    def _whole(self):
+        self.tracker.reset()
+        self.plot.draw()
+
+    def _set_kind(self, kind):
+        self.context.state.set("grid", None if kind == "full" else kind)
+        self.plot.abstract = kind == "abstract"
+        self.update()
+
+    # -- clicks -----------------------------------------------------------------------------------
+
+    def _tapped(self, x, y):
+        """A rectangle selects its filters, class and iteration; a line its mini-set; a count its filters."""
+        rows, columns = self.plot.layout
+        grid = self.tracker.grid()
+        row, column = rows.at(y), columns.at(x)
+        if row is None:
+            return self.tracker.clear()
+        if self.plot.abstract:
+            return None if column is None else self._select_count(grid, row, column)
+        found = {"filters": filters_of(grid, row), "layers": [self._layer(grid.parts.columns["layer"][row])]}
+        rectangles = grid.rectangles.columns
+        if column is not None and ((rectangles["part"] == row) & (rectangles["column"] == column)).any():
+            line = grid.columns.columns
+            found |= {"classes": [line["class"][column]], "dumps": [line["dump"][column]]}
+        else:
+            found |= {"classes": self._classes_of(grid, row), "dumps": ()}
+        self.tracker.select(**found)
+
+    def _select_count(self, grid, row, column):
+        line = grid.columns.columns["place"] == column
+        met = grid.rectangles.columns
+        parts = np.unique(met["part"][line[met["column"]]])
+        parts = parts[grid.parts.columns["place"][parts] == row]
+        filters = np.concatenate([filters_of(grid, part) for part in parts] or [np.empty(0, int)])
+        self.tracker.select(
+            filters=filters, layers=[self._layer(grid.layers[row])], classes=[grid.classes[column]], dumps=()
+        )
+
+    def _tapped_strip(self, x, y):
+        row = self.plot.layout.rows.at(y)
+        dump = round(x)
+        if row is None or not 0 <= dump < self.tracker.count:
+            return
+        grid = self.tracker.grid()
+        if self.plot.abstract:
+            self.tracker.select(layers=[self._layer(grid.layers[row])], filters=(), dumps=[dump])
+        else:
+            layer = self._layer(grid.parts.columns["layer"][row])
+            self.tracker.select(layers=[layer], filters=filters_of(grid, row), dumps=[dump])
+
+    def _tapped_stripe(self, x, y):
+        column = self.plot.layout.columns.at(x)
+        dump = round(y)
+        if column is None or not 0 <= dump < self.tracker.count:
+            return
+        grid = self.tracker.grid()
+        which = grid.classes if self.plot.abstract else grid.columns.columns["class"]
+        self.tracker.select(classes=[which[column]], dumps=[dump])
+
+    def _layer(self, number):
+        """The node of a layer that the grid counts from 0."""
+        return int(self.tracker.evidence.layers[number])
+
+    def _classes_of(self, grid, part):
+        """The classes that a mini-set appears with."""
+        met = grid.rectangles.columns
+        return np.unique(grid.columns.columns["class"][met["column"][met["part"] == part]])
+
+    # -- words ------------------------------------------------------------------------------------
+
+    def _selected(self):
+        if self.tracker.mode == "correlation" and self.root.visible:
+            self.plot.mark()
+            self._say()
+
+    def _say(self):
+        self.ablation.offer()
+        grid, chosen = self.tracker.grid(), self.tracker.selection
+        parts = parts_with(grid, chosen.filters)
+        if not len(parts):
+            self.words.text = (
+                "Click a rectangle, a row or a column: what belongs to it is selected everywhere."
+            )
+            return
+        columns, dumps = grid.parts.columns, self.tracker.dumps
+        lines = []
+        for part in parts[:NAMED]:
+            classes = [dumps.classes[i] for i in self._classes_of(grid, part)]
+            named = ", ".join(classes[:NAMED]) + (
+                f" and {len(classes) - NAMED} more" if len(classes) > NAMED else ""
+            )
+            layer = dumps.nodes[self._layer(columns["layer"][part])].name
+            lines.append(
+                f"{columns['size'][part]:,} filters of {layer}: "
+                f"{columns['appearances'][part]:,} appearances, with {named}."
+            )
+        if len(parts) > NAMED:
+            lines.append(f"And {len(parts) - NAMED:,} more mini-sets.")
+        self.words.text = "\n".join(lines)
+
+    def _table(self) -> Table:
+        """A row per rectangle: class, iteration, layer, number of filters, appearances, the filters."""
+        grid, dumps = self.tracker.grid(), self.tracker.dumps
+        met, line, part = grid.rectangles.columns, grid.columns.columns, grid.parts.columns
+        at, column = met["part"], met["column"]
+        columns = {
+            "class": np.array([dumps.classes[i] for i in line["class"][column]]),
+            "iteration": dumps.iteration[line["dump"][column]],
+            "layer": np.array([dumps.nodes[self._layer(i)].name for i in part["layer"][at]]),
+            "size": part["size"][at],
+            "appearances": part["appearances"][at],
+            "filters": np.array([" ".join(map(str, filters_of(grid, i))) for i in at]),
+        }
+        return Table(columns, dict.fromkeys(columns, ("rectangle",)), {})
