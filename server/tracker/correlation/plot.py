@@ -4,12 +4,14 @@ The grid shares its rows with the layers' strips at its left and its columns wit
 DeepTracker 2018, Figure 5.
 """
 
+from typing import Any
+
 import numpy as np
 from bokeh.models import ColumnDataSource, FixedTicker, LinearColorMapper, Quad, Range1d, Segment
 from bokeh.models.glyphs import Image
 
 from server import figures
-from server.tracker.correlation.layout import Layout, layout, parts_with, strips
+from server.tracker.correlation.layout import layout, parts_with, strips
 from server.tracker.correlation.raster import columns_of, covered, nearest_lines, raster, shaded
 
 STRIPS, GRID, STRIPES = "correlation_strips", "correlation_grid", "correlation_stripes"
@@ -35,7 +37,7 @@ class Plot:
         self.mapper = LinearColorMapper(palette=self._palette(), low=0, high=255)
         self._figures()
         self._glyphs()
-        self.layout: Layout | None = None
+        self.layout: Any = None  # Layout, once drawn
         context.on("theme", self._theme)
 
     def draw(self) -> None:
@@ -106,10 +108,9 @@ class Plot:
             if not len(row):
                 row = np.flatnonzero(layers[grid.parts.columns["place"]])
             lines = grid.columns.columns
-            column = np.isin(lines["class"], chosen.classes)
-            if chosen.dumps and (column & np.isin(lines["dump"], chosen.dumps)).any():
-                column &= np.isin(lines["dump"], chosen.dumps)
-            column = np.flatnonzero(column)
+            of_class = np.isin(lines["class"], chosen.classes)
+            at_dump = of_class & np.isin(lines["dump"], chosen.dumps)
+            column = np.flatnonzero(at_dump if at_dump.any() else of_class)
         self.row_bands.data = {"low": rows.low[row], "high": rows.high[row]}
         self.column_bands.data = {"low": columns.low[column], "high": columns.high[column]}
         self.dump_marks.data = {"dump": list(chosen.dumps)}
@@ -172,7 +173,7 @@ class Plot:
         }  # fmt: skip
 
     def _name_blocks(self, grid):
-        dumps, rows, columns = self.tracker.dumps, *self.layout
+        dumps, (rows, columns) = self.tracker.dumps, self.layout
         names = [dumps.nodes[i].name for i in self.tracker.evidence.layers[grid.layers]]
         _ticks(self.strips.yaxis[0], rows, names, HEIGHT)
         _ticks(self.stripes.xaxis[0], columns, [dumps.classes[i] for i in grid.classes], 620)

@@ -82,7 +82,7 @@ class Correlation:
         plot, context = self.plot, self.context
         context.on("settings", self._if_shown)
         context.on("selection", self._selected)
-        context.on("theme", lambda: self.tracker.mode == "correlation" and plot.paint_images())
+        context.on("theme", plot.paint_images)
         plot.grid.on_event(Tap, lambda event: self._tapped(event.x, event.y))
         plot.strips.on_event(Tap, lambda event: self._tapped_strip(event.x, event.y))
         plot.stripes.on_event(Tap, lambda event: self._tapped_stripe(event.x, event.y))
@@ -117,9 +117,12 @@ class Correlation:
         grid = self.tracker.grid()
         row, column = rows.at(y), columns.at(x)
         if row is None:
-            return self.tracker.clear()
+            self.tracker.clear()
+            return
         if self.plot.abstract:
-            return None if column is None else self._select_count(grid, row, column)
+            if column is not None:
+                self._select_count(grid, row, column)
+            return
         found = {"filters": filters_of(grid, row), "layers": [self._layer(grid.parts.columns["layer"][row])]}
         rectangles = grid.rectangles.columns
         if column is not None and ((rectangles["part"] == row) & (rectangles["column"] == column)).any():
