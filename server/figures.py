@@ -11,13 +11,13 @@ from bokeh.models import (
     BasicTickFormatter,
     BoxZoomTool,
     CrosshairTool,
+    CustomJSTicker,
     CustomJSTickFormatter,
     DatetimeTicker,
     DatetimeTickFormatter,
     FixedTicker,
     LinearScale,
     LogScale,
-    LogTicker,
     PanTool,
     Range1d,
     Span,
@@ -33,6 +33,25 @@ if (tick === 0) return "0"
 const size = Math.abs(tick)
 if (size >= 1e-3 && size < 1e5) return String(Number(tick.toPrecision(6)))
 return tick.toExponential(Math.abs(tick / 10 ** Math.floor(Math.log10(size)) % 1) < 1e-6 ? 0 : 1)
+"""
+# Decades, or multiples of them where they are few; even steps where the axis is all but linear. Bokeh's own
+# ticker turns to even steps below two decades, which crowd at the upper end.
+LOG_TICKS = """
+const {start: low, end: high} = cb_data
+if (!(0 < low && low < high)) return []
+const decades = Math.log10(high / low)
+if (decades < 0.35) {
+  const size = 10 ** Math.floor(Math.log10((high - low) / 5))
+  const step = size * [1, 2, 5, 10].find((factor) => factor * size >= (high - low) / 5 * 0.999)
+  const first = Math.ceil(low / step)
+  return Array.from({length: Math.floor(high / step) - first + 1}, (_, i) => (first + i) * step)
+}
+const digits = decades < 0.7 ? [1, 2, 3, 5, 7] : decades < 2.5 ? [1, 2, 5] : [1]
+const [first, last] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))]
+const stride = Math.max(1, Math.floor((last - first) / 6))
+const powers = Array.from({length: Math.floor((last - first) / stride) + 1}, (_, i) => first + i * stride)
+return powers.flatMap((power) => digits.map((digit) => digit * 10 ** power))
+  .filter((tick) => low <= tick && tick <= high)
 """
 COUNT = "return Number.isInteger(tick) ? tick.toLocaleString('en') : ''"
 
@@ -121,7 +140,7 @@ def _short(value: float) -> str:
 
 def _ticker(scale: str):
     if scale == "log":
-        return LogTicker(num_minor_ticks=0)
+        return CustomJSTicker(major_code=LOG_TICKS)
     if scale == "time":
         return DatetimeTicker(num_minor_ticks=0)
     return BasicTicker(num_minor_ticks=0, min_interval=1 if scale == "count" else 0)

@@ -9,15 +9,34 @@ from gdlab import store
 from server import card
 from server.context import Context, View
 
+FEW = 7  # runs that have their chips at once
+
 
 def build(context: Context) -> View:
-    """A chip per run; its colour can be set, and with several runs it can be taken off the page."""
-    chips, updates = [], []
-    for i, name in enumerate(context.selected):
-        chip, update_chip = _chip(context, name, i)
-        chips.append(chip)
-        updates.append(update_chip)
-    root = card.row(context, *chips, classes=["gd-runbar"], name="runbar")
+    """A chip per run; its colour can be set, and with several runs it can be taken off the page.
+
+    Of many runs the first `FEW` have theirs, with names alone; a button shows and hides the others.
+    """
+    root = card.row(context, classes=["gd-runbar"], name="runbar")
+    few = FEW if len(context.selected) > FEW + 1 else len(context.selected)
+    rest = len(context.selected) - few
+    more = Button(
+        name="runbar_more", margin=0, css_classes=["gd-quiet"], stylesheets=[context.sheet],
+        html_attributes={"title": "Show or hide the other runs"},
+    )  # fmt: skip
+    chips: list[card.Row] = []
+    updates: list[Callable[[], None]] = []
+
+    def show(count: int) -> None:
+        for i in range(len(chips), count):  # a chip costs models: made when it is first seen
+            chip, update_chip = _chip(context, context.selected[i], i, short=rest > 0)
+            chips.append(chip)
+            updates.append(update_chip)
+        more.label = f"and {rest} more" if count == few else f"the first {few} alone"
+        root.children = [*chips[:count], *([more] if rest else [])]
+
+    more.on_click(lambda: show(few if len(root.children) > few + 1 else few + rest))
+    show(few)
 
     def update() -> None:
         for each in updates:
@@ -43,7 +62,7 @@ def status(context: Context) -> tuple[str, bool]:
     return f"{len(states)} runs · {' and '.join(sorted(set(states)))}", False
 
 
-def _chip(context: Context, name: str, i: int) -> tuple[card.Row, Callable[[], None]]:
+def _chip(context: Context, name: str, i: int, *, short: bool) -> tuple[card.Row, Callable[[], None]]:
     picker = ColorPicker(
         color=context.colour(name),
         name=f"runbar_colour_{i}",
@@ -60,7 +79,9 @@ def _chip(context: Context, name: str, i: int) -> tuple[card.Row, Callable[[], N
         html_attributes={"title": label},
     )
     state = card.text("", "gd-caption", name=f"runbar_state_{i}")
-    parts = [picker, card.text(name, "gd-run", name=f"runbar_name_{i}"), what, state]
+    title = {"html_attributes": {"title": label}} if short else {}
+    parts = [picker, card.text(name, "gd-run", name=f"runbar_name_{i}", **title)]
+    parts += [] if short else [what, state]
     if len(context.selected) > 1:
         remove = Button(
             label="×",
@@ -86,7 +107,7 @@ def _chip(context: Context, name: str, i: int) -> tuple[card.Row, Callable[[], N
     picker.on_change("color", choose)
     context.on("theme", recolour)
     context.on("colour", recolour)
-    return card.row(context, *parts, classes=["gd-chip"]), update
+    return card.row(context, *parts, classes=["gd-chip", *(["gd-short"] if short else [])]), update
 
 
 def _remove(context: Context, name: str) -> None:

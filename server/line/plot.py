@@ -94,6 +94,7 @@ class LinePlot:
             y_range=y_range,
             x_label="a",
             y_label=label,
+            toolbar=True,
         )
         mark_ends(self.context, plot)
         return plot

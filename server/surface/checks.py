@@ -36,7 +36,7 @@ class Check:
             x_label=x_label, y_label="loss",
         )  # fmt: skip
         self.sources, self.drawn = {}, {}
-        legend = Legend(items=[], location="top_left", orientation="horizontal", padding=2)
+        legend = Legend(items=[], location="top_left", orientation="horizontal", padding=2, spacing=12)
         legend.label_text_font_size = "11px"
         context.paint(legend, background_fill_color=lambda p: p.card)
         self._draw("a")

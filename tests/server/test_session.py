@@ -6,6 +6,7 @@ import json
 import make_runs
 import pytest
 from bokeh.document import Document
+from bokeh.events import ButtonClick
 from bokeh.models import Div
 from bokeh.plotting import figure
 
@@ -204,6 +205,21 @@ def test_a_colour_that_is_set_is_heard_and_kept_in_the_address(visit, curve):
     assert heard == ["a"]
     assert "colour=123456:a" in session.bridge.address
     assert session.doc.get_model_by_name("runbar_colour_0").color == "#123456"
+
+
+def test_of_many_runs_the_first_have_chips_until_the_others_are_asked_for(visit, curve, tmp_path):
+    names = [f"run{i:02}" for i in range(12)]
+    for name in names:
+        make_runs.make(tmp_path / name)
+    doc = visit(run=names).doc
+    shown = [doc.get_model_by_name(f"runbar_name_{i}") for i in range(12)]
+    assert [each.text for each in shown[:7]] == names[:7] and shown[7:] == [None] * 5
+    more = doc.get_model_by_name("runbar_more")
+    assert more.label == "and 5 more"
+    more._trigger_event(ButtonClick(more))
+    assert [doc.get_model_by_name(f"runbar_name_{i}").text for i in range(12)] == names
+    more._trigger_event(ButtonClick(more))
+    assert doc.get_model_by_name("runbar_name_7") is None and more.label == "and 5 more"
 
 
 def test_a_listener_that_fails_does_not_silence_the_others(visit, curve, caplog):
