@@ -12,7 +12,7 @@ from functools import cached_property
 
 @dataclass(frozen=True)
 class Palette:
-    """Colours as CSS strings; `categories` six of them, `horizon` three bands, maps 256 or fewer."""
+    """Colours as CSS strings; `categories` six of them, `horizon` three bands a hue, maps 256 or fewer."""
 
     dark: bool
     page: str
@@ -37,6 +37,7 @@ class Palette:
     bad: str
     categories: tuple[str, ...]
     horizon: tuple[str, str, str]
+    horizon_below: tuple[str, str, str]  # its second hue, for values below 0
 
     @cached_property
     def magnitudes(self) -> tuple[str, ...]:
@@ -89,6 +90,7 @@ LIGHT = Palette(
     bad="#b42318",
     categories=("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"),
     horizon=("#c6dbef", "#6baed6", "#08519c"),
+    horizon_below=("#fdd5ae", "#f0954a", "#9c4a06"),
 )
 
 DARK = Palette(
@@ -115,6 +117,7 @@ DARK = Palette(
     bad="#f97066",
     categories=("#56b4e9", "#e8743b", "#2fbf93", "#e3a3c9", "#f5d061", "#7d86f0"),
     horizon=("#17324d", "#2a6aa8", "#8ac2f7"),
+    horizon_below=("#47290f", "#a85c1c", "#f7bd82"),
 )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from gdlab.records import DUMP_COLUMNS, DUMP_STATISTICS
 
 BLOCK_BYTES = 64 << 20  # of predictions compared at once
+BLOCK_ROWS = 8  # of statistics read at once, where only some filters are wanted
 DERIVED = ("sum", "variance", "norm")  # of weights and of gradients, from what is recorded
 RATIOS = {"update_ratio": "update_norm", "change_ratio": "change_norm"}  # over the norm of the weights
 
@@ -115,16 +116,19 @@ class Dumps:
         sizes = np.array([node.size for node in self.nodes], float)
         return self._statistic("layer", stat, slice(None), sizes)
 
-    def filter(self, stat, node=None) -> np.ndarray:
-        """A statistic of the filters of a node (its position; None: of all), float [D, filters].
+    def filter(self, stat, node=None, which=None) -> np.ndarray:
+        """A statistic of the filters of a node (its position; None: of all), or of the filters `which`
+        (positions in the network, in any order), float [D, filters].
 
         Also "weight_sum", "weight_variance", "weight_norm", the same of gradients, "update_ratio" and
         "change_ratio" (change_norm over the norm). UnknownName where it was not recorded.
         """
-        part = slice(None)
+        part: slice | np.ndarray = slice(None)
         if node is not None:
             chosen = self.nodes[node]
             part = slice(chosen.first, chosen.first + chosen.filters)
+        if which is not None:
+            part = np.asarray(which, np.int64)
         return self._statistic("filter", stat, part, self._weights_per_filter()[part])
 
     def activation(self, stat) -> dict[str, np.ndarray]:
@@ -156,7 +160,7 @@ class Dumps:
 
     def _statistic(self, of, stat, part, sizes):
         def read(name):
-            return np.asarray(self.run.array(f"dump/{of}/{name}", 0, self.count)[:, part])
+            return self._columns(f"dump/{of}/{name}", part)
 
         kind, _, what = stat.partition("_")
         if stat in RATIOS:
@@ -169,6 +173,15 @@ class Dumps:
                 return mean * sizes
             return deviation**2 if what == "variance" else np.sqrt(sizes * (mean**2 + deviation**2))
         return read(stat)
+
+    def _columns(self, name, part):
+        """Some columns of all rows; in small blocks of rows, since one that spans files is a copy of all."""
+        if isinstance(part, slice) and part == slice(None):
+            return np.asarray(self.run.array(name, 0, self.count))
+        starts = range(0, self.count, BLOCK_ROWS)
+        return np.concatenate(
+            [self.run.array(name, a, min(a + BLOCK_ROWS, self.count))[:, part] for a in starts]
+        )
 
     def _row(self, name, dtype):
         found = name in self.run.arrays and self.run.rows(name)
