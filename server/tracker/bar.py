@@ -23,11 +23,10 @@ class Bar:
         self.mode.on_change("active", lambda a, o, new: tracker.show(list(MODES)[new]))
         self.widgets = self._widgets()
         rows = [card.row(context, *self.widgets.values(), classes=["gd-options-row"])]
-        self.words = card.text("", "gd-caption", name="tracker_words")
         self.selected = card.text("", "gd-caption", name="tracker_selected")
         self.clear = Button(label="Clear selection", name="tracker_clear", **self._look("Esc"))
         self.clear.on_click(tracker.clear)
-        rows += [self.words, card.row(context, self.selected, self.clear, classes=["gd-options-row"])]
+        rows += [card.row(context, self.selected, self.clear, classes=["gd-options-row"])]
         body = card.box(context, *rows, classes=["gd-body"])
         title = f"Classes, layers and filters of {tracker.name}"
         self.root = card.card(context, title, "", body, name="tracker", controls=[self.mode])
@@ -50,7 +49,7 @@ class Bar:
             classes, places = (len(set(found[name].tolist())) for name in ("class", "dump"))
             words.append(f"{len(dumps.labels):,} images in {len(dumps.classes):,} classes")
             words.append(f"{len(found['class']):,} anomalies of {classes:,} classes at {places:,} iterations")
-        self.words.text = "; ".join(words) + "."
+        card.retitle(self.root, caption="; ".join(words) + ".")
         self._say_selection()
 
     def _widgets(self):

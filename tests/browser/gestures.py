@@ -99,6 +99,12 @@ def position(page, figure: str, x: float, y: float) -> tuple[float, float]:
     )
 
 
+def in_sight(page, figure: str) -> None:
+    """Scrolls until a figure stands in the middle of the screen."""
+    view = f"Bokeh.index.find_one({MODEL}('{figure}'))"
+    page.evaluate(f"{view}.el.scrollIntoView({{block: 'center', behavior: 'instant'}})")
+
+
 def middle(page, figure: str, share: float = 0.5) -> tuple[float, float]:
     """A point of a figure's frame, `share` of its width from the left, once it keeps its place."""
     still(page, figure)

@@ -15,8 +15,8 @@ from server.tracker.correlation.layout import layout, parts_with, strips
 from server.tracker.correlation.raster import columns_of, covered, nearest_lines, raster, shaded
 
 STRIPS, GRID, STRIPES = "correlation_strips", "correlation_grid", "correlation_stripes"
-HEIGHT, BELOW = 460, 260
-LABELS, CLASS_LABELS = 150, 90  # px beside and below, for names
+HEIGHT, BELOW = 380, 190
+LABELS, CLASS_LABELS = 150, 70  # px beside and below, for names
 PIXELS, MOST_COLUMNS = 700, 1000  # of an image along either axis; of dumps, at most
 DENSE = 4000  # rectangles that are drawn one by one; more are an image
 LINE_PX = 12  # a name needs so much
