@@ -15,10 +15,12 @@ import jax
 import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 
+from gdlab.models import wide
+
 ACTIVATIONS = (
     "celu", "elu", "gelu", "hard_tanh", "leaky_relu", "relu", "selu", "sigmoid", "silu", "softplus", "tanh",
 )  # fmt: skip
-METHODS = ("patches", "xla")
+METHODS = ("patches", "wide", "xla")
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 # [B, H, W, C] to [C, H, W, B] and back. On a CPU, neighbouring numbers that are treated alike are fast, and
 # images are more than channels: convolution and pooling work in this order. XLA drops the transpositions
@@ -31,7 +33,8 @@ class Conv(nn.Module):
 
     kernel_size, strides  (rows, columns)
     padding   "SAME", "VALID" or ((top, bottom), (left, right))
-    method    "patches", "xla", or None: whichever is faster on the backend in use when traced
+    method    "patches", "wide" (of `gdlab.models.wide`), "xla", or None: "patches" on a CPU, else "xla",
+              as the backend in use is when traced
 
     Parameters as in flax.linen.Conv: `kernel` [rows, columns, C, features], drawn by `kernel_init`
     (LeCun-normal), and `bias`.
@@ -72,8 +75,12 @@ def convolve(x, kernel, bias=None, *, strides=(1, 1), padding="SAME", method: st
             f"not {x.shape} and {kernel.shape}"
         )
     pads = _pads(x.shape[1:3], kernel.shape[:2], strides, padding)
-    if method == "xla":
-        out = jax.lax.conv_general_dilated(x, kernel, strides, pads, dimension_numbers=_LAYOUT)
+    if method != "patches":
+        out = (
+            wide.convolve(x, kernel, strides, pads)
+            if method == "wide"
+            else jax.lax.conv_general_dilated(x, kernel, strides, pads, dimension_numbers=_LAYOUT)
+        )
         return out if bias is None else out + bias[None, None, None, :]
     patches = _patches(x.transpose(_IMAGES_LAST), kernel.shape[:2], strides, pads, bias is not None)
     matrix = kernel.reshape(-1, kernel.shape[3])

@@ -185,6 +185,7 @@ def _convolution(filters, size, stride, name):
         (stride, stride),
         padding=_BORDER[size],
         use_bias=False,
+        method="wide" if jax.default_backend() == "cpu" else "xla",
         kernel_init=_HE_NORMAL,
         name=name,
     )
