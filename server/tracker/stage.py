@@ -6,14 +6,15 @@ from server.context import View
 
 def staged(context, tracker, mode: str, build) -> View:
     """The View of one of the tracker's modes. build() -> View is called when the mode is first chosen."""
-    root = card.box(context, classes=["gd-grid", "gd-span-12"], name=f"tracker_{mode}", visible=False)
+    root = card.grid(context, name=f"tracker_{mode}")
+    root.visible = False
     built: list[View] = []
 
     def show():
         root.visible = tracker.mode == mode
         if root.visible and not built:
             built.append(build())
-            root.children = [built[0].root]
+            root.children[0].children = [built[0].root]
 
     def update():
         if built and root.visible:

@@ -2,6 +2,8 @@
 
 from server import card
 from server.context import Context, View
+from server.tracker.layers import lists
+from server.tracker.layers.lists import DEAD, RESTLESS, Found
 from server.tracker.layers.panel import Layers
 from server.tracker.stage import staged
 from server.tracker.tracker import tracker
@@ -18,6 +20,15 @@ def build(context: Context) -> View:
             words = "This run's network has no layers with filters: there is no statistic of weights to show."
             return View(card.empty_card(context, "No layers", words, name="layers_empty"), lambda: None)
         layers = Layers(context, shared)
-        return View(layers.root, layers.update)
+        dead = Found(context, shared, "dead", "Dead filters", DEAD, lists.dead)
+        restless = Found(context, shared, "restless", "Filters that never settle", RESTLESS, lists.restless)
+        root = card.grid(context, layers.root, dead.root, restless.root, name="layers_cards")
+
+        def update() -> None:
+            layers.update()
+            dead.draw()
+            restless.draw()
+
+        return View(root, update)
 
     return staged(context, shared, "layers", build_layers)

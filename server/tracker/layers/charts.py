@@ -13,10 +13,12 @@ BOX = 0.62  # width of a box over the distance between two
 BOXES = 100  # as many as can be told apart over the width of a card
 
 
-def line(drawing: Drawing, place: Place, values, scale: Scale, colour: str, most: int) -> None:
+def line(
+    drawing: Drawing, place: Place, values, scale: Scale, colour: str, most: int, dash: str = "solid"
+) -> None:
     """A line through the values [D]."""
     x, y = envelope(values, most)
-    drawing.line(x, place.y(scale.share(y)), colour)
+    drawing.line(x, place.y(scale.share(y)), colour, dash)
 
 
 def horizon(drawing: Drawing, place: Place, values, scale: Scale, colours, most: int) -> None:
@@ -108,4 +110,4 @@ def distribution(drawing: Drawing, place: Place, five, scale: Scale, colour: str
     least, q1, median, q3, largest = (place.y(scale.share(values)) for values in pooled)
     drawing.area(x, least, largest, colour, 0.16)
     drawing.area(x, q1, q3, colour, 0.34)
-    drawing.line(x, median, colour, 1.5)
+    drawing.line(x, median, colour)

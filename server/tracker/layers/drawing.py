@@ -14,7 +14,7 @@ POINTS = 60_000  # of all lines together; beyond that each is resampled
 FEWEST = 200  # columns a line keeps however many lines there are
 
 SHAPES = {
-    "lines": ("xs", "ys", "colour", "width"),
+    "lines": ("xs", "ys", "colour", "width", "dash"),
     "areas": ("xs", "ys", "colour", "alpha"),
     "boxes": ("left", "right", "top", "bottom", "colour"),
     "strokes": ("x0", "y0", "x1", "y1", "colour", "dash"),
@@ -65,9 +65,9 @@ class Drawing:
         for column, cell in zip(self._rows[kind].values(), cells, strict=True):
             column.append(cell)
 
-    def line(self, x, y, colour: str, width: float = 1.5) -> None:
+    def line(self, x, y, colour: str, dash: str = "solid") -> None:
         """A line; gaps where y is NaN."""
-        self.add("lines", x, y, colour, width)
+        self.add("lines", x, y, colour, 1.5, dash)
 
     def area(self, x, low, high, colour: str, alpha: float = 1.0) -> None:
         """Between two curves, in pieces where either is NaN."""

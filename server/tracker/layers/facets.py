@@ -27,6 +27,7 @@ from server.tracker.layers.drawing import SHAPES, Drawing
 from server.tracker.layers.pixels import COLOURS
 
 TOP, BOTTOM = 8, 46  # px around the frame
+NAMES = 118  # px for the names of rows
 PIXELS = ("image", "value", "number", "x", "y", "dw", "dh", "label")
 CLEAR = "rgba(0, 0, 0, 0)"
 ITERATION = "return (iterations[Math.round(special_vars.x)] ?? NaN).toLocaleString('en')"
@@ -78,6 +79,13 @@ class Facets:
         """Labels at the right: {place on the figure's axis: words}."""
         self.ends.ticker.ticks, self.ends.major_label_overrides = sorted(ticks), ticks
 
+    def name_rows(self, names: dict[float, str]) -> None:
+        """Names at the left, where no structure says them: {place on the figure's axis: words}."""
+        axis = self.figure.yaxis[0]
+        axis.ticker, axis.major_label_overrides = FixedTicker(ticks=sorted(names)), names
+        axis.visible, axis.axis_line_color, axis.major_tick_line_color = True, None, None
+        self.figure.min_border_left = NAMES
+
     def mark(self, dumps, bands, filters) -> None:
         """Marks columns (dumps), bands [(top, bottom)] and rows of pixels ([y] on the axis)."""
         low, high = -0.5, self.tracker.count - 0.5
@@ -114,6 +122,7 @@ class Facets:
         plot.update(min_border_left=6, min_border_right=58, min_border_top=TOP, min_border_bottom=BOTTOM)
         figures.set_scale(plot, "x", "count")
         plot.xaxis.formatter = self.tracker.formatter
+        plot.xaxis.ticker.desired_num_ticks = 5
         plot.yaxis.visible, plot.ygrid.visible = False, False
         self.ends = LinearAxis(
             ticker=FixedTicker(ticks=[]), axis_line_color=None, major_tick_line_color=None,
@@ -130,7 +139,9 @@ class Facets:
         figures.draw(plot, self.chosen, paint(behind, fill_color="accent"), level="underlay")
         areas = Patches(xs="xs", ys="ys", fill_color="colour", fill_alpha="alpha", line_alpha=0)
         figures.draw(plot, sources["areas"], areas)
-        lines = MultiLine(xs="xs", ys="ys", line_color="colour", line_width="width", line_join="round")
+        lines = MultiLine(
+            xs="xs", ys="ys", line_color="colour", line_width="width", line_dash="dash", line_join="round"
+        )
         strokes = Segment(x0="x0", y0="y0", x1="x1", y1="y1", line_color="colour", line_dash="dash")
         boxes = Quad(
             left="left", right="right", top="top", bottom="bottom", fill_color="colour", line_alpha=0

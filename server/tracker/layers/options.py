@@ -148,7 +148,7 @@ class Options:
         widgets["statistic"].visible = not strips and chosen.chart != "boxes"
         widgets["of"].visible = not strips and chosen.chart == "boxes"
         widgets["bands"].visible = not strips and chosen.chart == "horizon"
-        widgets["chart"].visible = widgets["scale"].visible = not strips
+        widgets["chart"].visible = widgets["scale"].visible = widgets["size"].visible = not strips
         self.expand.visible = self.collapse.visible = not strips
 
 

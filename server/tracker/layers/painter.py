@@ -99,6 +99,8 @@ class Painter:
         words.append("Click ▸ to open a group or a layer's filters.")
         if any(band.pixels for band in bands):
             words.append(f"Filters: {self._colour_words()}.")
+        if not self.tracker.dumps.edges:
+            words.append("The network's data flow was not recorded.")
         return " ".join(words)
 
     def visible(self) -> tuple[int, int]:

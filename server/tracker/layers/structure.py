@@ -163,12 +163,15 @@ class Structure:
         alpha, outlined = (0.9, (node,)) if node_chosen else (0.45, ())
         self._quad(node, left, end - 3, top, bottom, "bar", alpha, outlined)
         found = self.tree.nodes[node]
-        sign = "" if not found.filters else "▾ " if band.row.open else "▸ "
+        above = {other.row.node for other in self._bands}
+        name = self.tree.short(node) if found.parent < 0 or found.parent in above else found.name
+        sign = "▾ " if band.row.open else "▸ "
         tall = (band.chart or band.pixels) >= 30
-        words = _fit(sign + self.tree.short(node), LABEL - 8, 6.4)
+        words = _fit((sign if found.filters and band.chart else "") + name, LABEL - 8, 6.4)
         self._text(end + 2, middle - (7 if tall else 0), words, "ink", "11px", "left", bold=node_chosen)
         if tall:
-            rest = count or (f"{found.filters:,} filters" if found.filters else "no filters")
+            shown = f"{len(band.filters):,} of " if not band.chart else ""
+            rest = count or (f"{shown}{found.filters:,} filters" if found.filters else "no filters")
             self._text(end + 2, middle + 8, rest, "dot" if count else "muted", "10px", "left")
 
     def _line(self, xs, ys, colour, alpha):
@@ -206,6 +209,6 @@ class Structure:
 
 
 def _fit(words: str, width: float, letter: float) -> str:
-    """Words cut to a width in px; letter: of one letter on average."""
+    """The end of words that are wider than `width` px; letter: of one letter on average."""
     most = max(3, int(width / letter))
-    return words if len(words) <= most else words[: most - 1] + "…"
+    return words if len(words) <= most else "…" + words[1 - most :]
