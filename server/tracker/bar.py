@@ -23,7 +23,7 @@ class Bar:
         self.mode.on_change("active", lambda a, o, new: tracker.show(list(MODES)[new]))
         self.widgets = self._widgets()
         rows = [card.row(context, *self.widgets.values(), classes=["gd-options-row"])]
-        self.selected = card.text("", "gd-caption", name="tracker_selected")
+        self.selected = card.text("", "gd-caption", name="tracker_selected", align="center")
         self.clear = Button(label="Clear selection", name="tracker_clear", **self._look("Esc"))
         self.clear.on_click(tracker.clear)
         rows += [card.row(context, self.selected, self.clear, classes=["gd-options-row"])]
@@ -72,7 +72,7 @@ class Bar:
             return box
 
         propose = Button(
-            label="Propose", name="tracker_propose",
+            label="Propose", name="tracker_propose", align="end",
             **self._look("Window and threshold at which about one anomaly would come by chance"),
         )  # fmt: skip
         propose.on_click(self._propose)

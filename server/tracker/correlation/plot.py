@@ -126,7 +126,8 @@ class Plot:
         if self.abstract:
             place, at = np.nonzero(grid.counts)
             counts = grid.counts[place, at]
-            shade = shaded(np.log(counts), 0.0, float(np.log(max(counts.max(initial=1), 2))))
+            most = float(np.log(max(counts.max(initial=1), 2)))
+            shade = shaded(np.log(counts), -0.35 * most, most)  # a single filter is not the card's colour
         else:
             place, at = grid.rectangles.columns["part"], grid.rectangles.columns["column"]
             counts = grid.parts.columns["size"][place]

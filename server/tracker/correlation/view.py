@@ -197,8 +197,8 @@ class Correlation:
             )
             layer = dumps.nodes[self._layer(columns["layer"][part])].name
             lines.append(
-                f"{columns['size'][part]:,} filters of {layer}: "
-                f"{columns['appearances'][part]:,} appearances, with {named}."
+                f"{_counted(columns['size'][part], 'filter')} of {layer}: "
+                f"{_counted(columns['appearances'][part], 'appearance')}, with {named}."
             )
         if len(parts) > NAMED:
             lines.append(f"And {len(parts) - NAMED:,} more mini-sets.")
@@ -218,3 +218,7 @@ class Correlation:
             "filters": np.array([" ".join(map(str, filters_of(grid, i))) for i in at]),
         }
         return Table(columns, dict.fromkeys(columns, ("rectangle",)), {})
+
+
+def _counted(count, word):
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
