@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gdlab.analysis import anomalies, class_curves
 from server import palette
-from server.tracker.classes import cells, chart, rows, scene
+from server.tracker.classes import cells, chart, history, picture, rows, scene
 from server.tracker.classes.errors import stages
 
 RANDOM = np.random.default_rng(0)
@@ -214,3 +214,57 @@ def test_stages_of_the_learning_rate():
     found = stages(rate)
     assert found == {"x0": [0.5, 2.5, 6.5], "x1": [2.5, 5.5, 7.5], "rate": [0.1, 0.01, 0.01]}
     assert stages([np.nan, 0.0]) == {"x0": [], "x1": [], "rate": []}
+
+
+def test_colours_end_where_almost_all_rates_are():
+    rates = np.full((4, 100), 0.03)
+    rates[:, :10] = 0.9  # the beginning
+    assert cells.highest(rates) == 0.05
+    rates[0, 50:] = 0.3
+    assert cells.highest(rates) == 0.5
+    assert cells.highest(np.full((3, 0), 1.0)) == 1.0 and cells.highest(np.full((3, 20), np.nan)) == 1.0
+    assert cells.highest(np.full((3, 20), 0.7)) == 1.0
+
+
+def test_a_past_is_read_piece_by_piece():
+    dumps = SimpleNamespace(count=DUMPS, predicted=lambda start, stop: PREDICTED[start:stop])
+    assert np.array_equal(cells.history(dumps, 5, 9), PREDICTED[:, 5:9])
+    none = SimpleNamespace(count=0, predicted=None)
+    assert cells.history(none, 5, 9).shape == (0, 4)
+
+
+def test_the_history_of_an_image():
+    found = history.history([4, 4, 2, 3, 3, 2, 3, 3], 3)
+    assert found.labels == (3, 2, 4) and found.place.tolist() == [2, 2, 1, 0, 0, 1, 0, 0]
+    assert (found.first_right, found.flips, found.share_right) == (3, 3, 0.5)
+    never = history.history(np.arange(1, 21, dtype=np.uint16), 0)
+    assert never.first_right == -1 and never.flips == 0 and len(never.labels) == history.MOST_LABELS
+    assert never.labels[0] == 0 and never.labels[-1] == -1
+    assert never.place.tolist() == [*range(1, 9), *[9] * 12]
+
+
+@pytest.mark.parametrize("rules", [("left",), ("right",), ("left", "right")])
+@pytest.mark.parametrize("classes", [(), (4,), (1, 6)])
+def test_images_that_flip_at_a_dump_show_the_pattern(rules, classes):
+    marks = {"left": anomalies.left_rule(RIGHT, 2), "right": anomalies.right_rule(RIGHT, 2)}
+    flips = anomalies.flips(RIGHT)
+    some = 0
+    for dump in range(DUMPS):
+        found = history.flipped(flips, STARTS, dump, classes, 2, rules)
+        shows = np.any([marks[rule][dump] for rule in rules], axis=0)
+        inside = np.isin(LABELS, classes) if classes else np.ones(len(LABELS), bool)
+        assert found.tolist() == np.flatnonzero(shows & inside).tolist()
+        some += len(found)
+    assert some > 3
+
+
+def test_pictures_keep_their_values_as_colours():
+    grey = RANDOM.random((2, 3, 5, 1))
+    colour = RANDOM.random((2, 3, 5, 3)) * 4 - 2
+    for values in (grey, colour):
+        for found, source in zip(picture.rgba(values), values, strict=True):
+            parts = found[::-1].copy().view(np.uint8).reshape(3, 5, 4)
+            scaled = (source - values.min()) / np.ptp(values) * 255
+            assert np.abs(parts[..., :3] - scaled).max() <= 0.5 + 1e-9 and (parts[..., 3] == 255).all()
+    flat = picture.rgba(np.ones((1, 2, 2, 1)))[0]
+    assert (flat == 0xFF000000).all()

@@ -48,6 +48,7 @@ class Board:
         )  # fmt: skip
         self.chart.fit(self.layout, to)
         self.chart.paint(choices.pixels, choices.pair)
+        self.chart.shade(cells.highest(rates) if choices.top == "auto" else float(choices.top))
         self.show()
 
     def show(self) -> None:
@@ -99,8 +100,8 @@ class Board:
         key = item, self.chart.columns, choices.pixels, dumps.count
         if key not in self._pixels:
             first, last = int(dumps.starts[item]), int(dumps.starts[item + 1])
-            history, wrong = dumps.history(first, last), choices.pixels == "label"
-            self._pixels[key] = cells.pixels(history, item, first, self.chart.columns, wrong_labels=wrong)
+            labels, wrong = cells.history(dumps, first, last), choices.pixels == "label"
+            self._pixels[key] = cells.pixels(labels, item, first, self.chart.columns, wrong_labels=wrong)
             while len(self._pixels) > MOST_PIXELS:
                 self._pixels.popitem(last=False)
         self._pixels.move_to_end(key)

@@ -36,7 +36,7 @@ IMAGE = {name: name for name in scene.BOX}
 
 
 class Chart:
-    """figure, with sources classes_stripes, _pixels, _triangles, _words, _marks, _dumps.
+    """figure, with sources classes_PART_source: stripes, pixels, triangles, words, marks, dumps.
 
     tapped(depth, x, several, scale): a click, `scale` px per dump; needed(): the window that was sent is
     used up.
@@ -49,7 +49,7 @@ class Chart:
             "words": scene.WORDS, "marks": ("left", "right", "top", "bottom"), "dumps": ("x",),
         }  # fmt: skip
         self.sources = {
-            part: ColumnDataSource({name: [] for name in columns}, name=f"classes_{part}")
+            part: ColumnDataSource({name: [] for name in columns}, name=f"classes_{part}_source")
             for part, columns in parts.items()
         }
         self.y_range = Range1d(start=LOWEST, end=0, name="classes_y")
@@ -63,14 +63,14 @@ class Chart:
         self.window: tuple[float, float] = (0.0, 0.0)
         self.columns = cells.Columns(0, 0, 1)
         self.figure.on_event(Tap, lambda event: tapped(event.y, event.x, _several(event), self._scale(event)))
-        for shared in (self.y_range, tracker.x_range):
-            shared.on_change("start", lambda a, o, new: self._moved())
-            shared.on_change("end", lambda a, o, new: self._moved())
+        self.y_range.on_change("end", lambda a, o, new: self._moved())
+        for end in ("start", "end"):
+            tracker.x_range.on_change(end, lambda a, o, new: self._moved())
 
     @property
     def visible(self) -> tuple[float, float]:
-        """The depths that are in the frame."""
-        return float(self.y_range.end), float(self.y_range.start)
+        """The depths that are in the frame; by one end of the axis, since the ends arrive one by one."""
+        return float(self.y_range.end), float(self.y_range.end + self.figure.height)
 
     def fit(self, layout: Layout, to: float | None = None) -> None:
         """Gives the frame the height of the list, within limits, and keeps the place, or shows `to`."""
@@ -103,6 +103,13 @@ class Chart:
         self.rates.palette = list(palette.magnitudes)
         self.codes.palette = list(colours(palette, pixels, pair))
 
+    def shade(self, top: float) -> None:
+        """The error rate that has the map's last colour, in (0, 1]."""
+        self.rates.high = top
+        self.bar.ticker.ticks = [0, top / 2, top]  # in place: the bar keeps the ticker that it began with
+        over = "" if top == 1 else "≥ "
+        self.bar.major_label_overrides = {0: "0 %", top / 2: f"{50 * top:g} %", top: f"{over}{100 * top:g} %"}
+
     def name_labels(self, names) -> None:
         """The names of predicted labels, for the tips."""
         self.named.args = {"names": list(names)}
@@ -134,10 +141,11 @@ class Chart:
         plot.toolbar.update(active_drag=drag, active_scroll=None)
         plot.extra_x_ranges = {"side": Range1d(0, 1, bounds=(0, 1), min_interval=1)}
         self.bar = ColorBar(
-            color_mapper=self.rates, ticker=FixedTicker(ticks=[0, 0.5, 1]), width=10, margin=0, padding=8,
-            major_label_overrides={0: "0 %", 0.5: "50 %", 1: "100 %"}, name="classes_bar",
+            color_mapper=self.rates, ticker=FixedTicker(minor_ticks=[]), width=10, margin=0, padding=8,
+            name="classes_bar",
         )  # fmt: skip
-        self.context.paint(self.bar, major_label_text_color="muted")
+        self.context.paint(self.bar, major_label_text_color="muted", background_fill_color="card")
+        self.shade(1.0)
         plot.add_layout(self.bar, "right")
         return plot
 

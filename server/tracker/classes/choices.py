@@ -1,4 +1,4 @@
-"""What the reader has chosen in the validation view; what is unfolded. The address holds it."""
+"""What the reader has chosen in the validation view, held by the address."""
 
 from collections.abc import Callable
 
@@ -10,12 +10,13 @@ MOST_CLUSTERS = 12
 PIXELS = {"right": "right or wrong", "label": "which wrong label"}
 PAIRS = {"safe": "blue and orange", "traffic": "green and red"}
 HEIGHTS = {"2": "2 px", "4": "4 px", "8": "8 px"}  # of one image's row
+TOPS = {"auto": "automatic", "1": "100 %", "0.5": "50 %", "0.2": "20 %", "0.1": "10 %"}
 MOST_KEPT = 200  # unfolded classes that the address remembers
 
 
 class Choices:
-    """k, sort, only, several, pixels, pair, height as in the widgets; opened: set of clusters; unfolded: set
-    of classes. changed(name) is called after every change, with "k", "sort", ..., or "fold"."""
+    """k, sort, only, several, pixels, pair, height, top as in the widgets; opened: set of clusters; unfolded:
+    set of classes. changed(name) is called after every change, with "k", "sort", ..., or "fold"."""
 
     def __init__(self, context, classes: int, changed: Callable[[str], None]):
         self.context, self.changed = context, changed
@@ -26,6 +27,7 @@ class Choices:
         self.pixels = state.get("tc_pixels", "right", choices=tuple(PIXELS))
         self.pair = state.get("tc_pair", "safe", choices=tuple(PAIRS))
         self.height = state.get("tc_height", "4", choices=tuple(HEIGHTS))
+        self.top = state.get("tc_top", "auto", choices=tuple(TOPS))
         self.several = False
         self.opened = _numbers(state.get_all("tc_open"), MOST_CLUSTERS + 1)
         self.unfolded = _numbers(state.get_all("tc_images"), classes)
@@ -82,6 +84,7 @@ class Choices:
         return {
             "k": k,
             "sort": self._select("sort", "Order of classes", {name: name for name in SORTS}, 110),
+            "top": self._select("top", "Colours up to", TOPS, 110),
             "pixels": self._select("pixels", "Images show", PIXELS, 150),
             "pair": self._select("pair", "Colours", PAIRS, 140),
             "height": self._select("height", "Image rows", HEIGHTS, 80),

@@ -28,13 +28,13 @@ MOST_LEVELS = 5  # learning rates that have a tick each; of more, round numbers 
 
 
 class Errors:
-    """figure; sources classes_errors (one row per dump) and classes_stages (one row per stage)."""
+    """figure; sources classes_errors_source (one row per dump), classes_stages_source (one row per stage)."""
 
     def __init__(self, context, tracker, tapped):
         self.context, self.tracker = context, tracker
-        self.errors = ColumnDataSource({name: [] for name in COLUMNS}, name="classes_errors")
-        self.stages = ColumnDataSource({n: [] for n in ("x0", "x1", "rate")}, name="classes_stages")
-        self.dumps = ColumnDataSource({"x": []}, name="classes_marked")
+        self.errors = ColumnDataSource({name: [] for name in COLUMNS}, name="classes_errors_source")
+        self.stages = ColumnDataSource({n: [] for n in ("x0", "x1", "rate")}, name="classes_stages_source")
+        self.dumps = ColumnDataSource({"x": []}, name="classes_marked_source")
         self.y_range = Range1d(0, 1, name="classes_errors_y")
         self.rates = Range1d(0.1, 1, name="classes_rate_y")
         self.log = False
@@ -132,7 +132,8 @@ class Errors:
         plot.add_tools(hover)
 
     def _legend(self, items):
-        legend = Legend(items=items, orientation="horizontal", location="top_right", padding=2, margin=2)
+        legend = Legend(items=items, orientation="horizontal", location="top_right", padding=2)
+        legend.update(margin=2, spacing=16)
         legend.background_fill_alpha = legend.border_line_alpha = 0
         return legend
 

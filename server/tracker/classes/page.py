@@ -8,7 +8,10 @@ from server.context import View
 from server.tracker.classes.board import Board
 from server.tracker.classes.choices import Choices
 from server.tracker.classes.errors import Errors
+from server.tracker.classes.gallery import Gallery
 from server.tracker.classes.later import later
+from server.tracker.classes.pairs import Pairs
+from server.tracker.classes.picture import Picture
 
 CAPTION = (
     "Colour: error rate, clusters from easy to hard. Click a cluster or a name to unfold it, a stripe to "
@@ -29,8 +32,12 @@ class Page:
         self.errors = Errors(context, tracker, self._column)
         self.recorded = bool(len(tracker.dumps.labels))
         self._count, self._settings, self._asked = tracker.count, tracker.settings, 0
+        self._rule: str | None = None  # of the triangle that was clicked last
         cards = [self._head()]
         if self.recorded:
+            self.picture, self.gallery = Picture(context, tracker, self._column), Gallery(context, tracker)
+            self.pairs = Pairs(context, tracker)
+            cards += [self.gallery.root, self.picture.root, self.pairs.root]
             self._regroup()
         else:
             cards.append(card.empty_card(context, "No predicted labels", NO_LABELS, name="classes_none"))
@@ -52,6 +59,7 @@ class Page:
         if self.recorded:
             self.board.forget()
             self._regroup()
+            self._detail()
 
     # -- cards ------------------------------------------------------------------------------------
 
@@ -100,7 +108,12 @@ class Page:
     def _regroup(self) -> None:
         """Groups the classes beside the event loop: the first time it loads a library."""
         self._asked += 1
-        asked, k = self._asked, self.choices.k
+        asked, k, tracker = self._asked, self.choices.k, self.tracker
+
+        def compute():
+            for rule in tracker.rules:  # what the triangles need is there too, then
+                tracker.evidence.scores(tracker.settings.window, rule)
+            return tracker.evidence.clusters(k)
 
         def arrived(clusters):
             if asked == self._asked:
@@ -112,11 +125,14 @@ class Page:
         def failed(why):
             self.words.update(text=why, visible=True)
 
-        later(self.context, lambda: self.tracker.evidence.clusters(k), arrived, failed)
+        later(self.context, compute, arrived, failed)
 
     def _clicked(self, kind: str, **what) -> None:
         if kind == "anomaly":
+            self._rule = what["rule"]
             self.tracker.select(dumps=(what["dump"],), classes=what["classes"])
+            self.gallery.show(self._rule)  # also where it was the other rule of the same dump
+            self._rule = None
         else:
             image = what["image"]
             self.tracker.select(image=None if image == self.tracker.selection.image else image)
@@ -137,6 +153,12 @@ class Page:
         self.errors.select_dumps(self.tracker.selection.dumps)
         if self.recorded:
             self.board.show()
+            self._detail()
+
+    def _detail(self) -> None:
+        self.gallery.show(self._rule)
+        self.picture.update()
+        self.pairs.update()
 
     def _set(self) -> None:
         before, now = self._settings, self.tracker.settings
@@ -144,6 +166,7 @@ class Page:
         if self.recorded and before[:3] != now[:3]:  # window, threshold, rule
             again = self.choices.only or self.choices.sort == "anomalies"
             (self.board.arrange if again else self.board.show)()
+            self.gallery.show()
 
     def _theme(self) -> None:
         if self.recorded:
