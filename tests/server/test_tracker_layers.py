@@ -27,7 +27,7 @@ NODES = (
     Node("head", -1, 9, 5, 4, "dense"),
 )
 EDGES = ((0, 3), (3, 4), (0, 4), (4, 5))
-DUMPS = 60
+DUMPS = 40
 
 
 @pytest.fixture(scope="module")

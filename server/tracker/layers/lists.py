@@ -62,7 +62,7 @@ class Found:
         self.source.data = rows
         self.rows.visible = len(at) > 0
         fit_rows(self.rows, len(at))
-        words = f"{len(which):,} filters. {CLICK}" if len(which) else "None."
+        words = f"Found: {len(which):,}. {CLICK}" if len(which) else "None was found."
         card.retitle(self.root, caption=f"{rule} {words}" if rule else words)
 
     def table(self) -> Table:
