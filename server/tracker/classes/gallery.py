@@ -13,7 +13,8 @@ from server.tracker.classes.picture import rgba, short
 from server.tracker.classes.scene import RULES
 
 PAGE = 48  # images at once
-ACROSS = 12
+ACROSS, ACROSS_LONG = 12, 8  # images in a row, where the names of the classes are short or long
+SHORT = 3  # characters
 TALL = 1.42  # height of a cell in its width: the picture, then two lines
 LONGEST = 9  # characters of a name
 BOX = {name: name for name in ("image", "x", "y", "dw", "dh")}
@@ -41,6 +42,7 @@ class Gallery:
         self.asked = Asked(context, "images", self._pictured, self._say, name="classes_gallery")
         self.pictures = ColumnDataSource({name: [] for name in BOX}, name="classes_gallery_source")
         self.cells = ColumnDataSource({name: [] for name in CELLS}, name="classes_flips_source")
+        self.across = ACROSS if max(map(len, tracker.dumps.classes)) <= SHORT else ACROSS_LONG
         self.y_range = Range1d(1, 0)
         self.figure = self._figure()
         self.images, self.page, self._rule = np.empty(0, int), 0, None
@@ -90,10 +92,10 @@ class Gallery:
         tracker, shown = self.tracker, self._shown
         self._head()
         count = len(shown)
-        lines = max(1, -(-count // ACROSS))
+        lines = max(1, -(-count // self.across))
         self.figure.visible = bool(count)
         self.y_range.update(start=lines * TALL, end=0)
-        self.figure.aspect_ratio = ACROSS / (lines * TALL)
+        self.figure.aspect_ratio = self.across / (lines * TALL)
         self.cells.data = self._cells(shown)
         self.pictures.data = {name: [] for name in BOX}
         positions = tracker.dumps.images
@@ -133,7 +135,7 @@ class Gallery:
         )
         out: dict[str, list] = {name: [] for name in CELLS}
         for at, image in enumerate(shown):
-            line, column = divmod(at, ACROSS)
+            line, column = divmod(at, self.across)
             true, before, after = int(dumps.labels[image]), int(labels[0, at]), int(labels[-1, at])
             good, top = after == true, line * TALL
             change = (
@@ -164,12 +166,12 @@ class Gallery:
 
     def _tapped(self, event) -> None:
         column, line = int(event.x // 1), int(event.y // TALL)
-        at = line * ACROSS + column
-        if 0 <= column < ACROSS and 0 <= at < len(self._shown):
+        at = line * self.across + column
+        if 0 <= column < self.across and 0 <= at < len(self._shown):
             self.tracker.select(image=int(self._shown[at]))
 
     def _figure(self):
-        plot = picture("classes_gallery_figure", Range1d(0, ACROSS), self.y_range, 4.0)
+        plot = picture("classes_gallery_figure", Range1d(0, self.across), self.y_range, 4.0)
         frame = self.context.paint(
             Quad(left="left", right="right", top="top", bottom="bottom"), fill_color="grid"
         )
