@@ -64,6 +64,19 @@ def number(value, form=".3g"):
     return f"{value:{form}}" if math.isfinite(value) else "—"
 
 
+def listed(values, form=".3g"):
+    """Numbers for a cell of the table."""
+    return ", ".join(f"{value:{form}}" for value in values)
+
+
+def verdict_of(hits):
+    """All: reproduced; some: partly; none: not reproduced; nothing measured: not decidable here."""
+    hits = list(hits)
+    if not hits:
+        return UNDECIDED
+    return REPRODUCED if all(hits) else PARTLY if any(hits) else REFUTED
+
+
 def plain(value):
     """JSON has no NaN and no NumPy."""
     if isinstance(value, dict):

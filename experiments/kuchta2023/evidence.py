@@ -75,18 +75,3 @@ def validation(run):
 def accuracy(run):
     """Accuracy on the whole test set after the last iteration."""
     return run_probe(run.path, "confusion", {}).attrs["accuracy"]
-
-
-def listed(values, form=".3g"):
-    """Numbers for a cell of the table."""
-    return ", ".join(f"{value:{form}}" for value in values)
-
-
-def verdict_of(hits):
-    """All: reproduced; some: partly; none: not reproduced; nothing measured: not decidable here."""
-    from experiments.tables import PARTLY, REFUTED, REPRODUCED, UNDECIDED
-
-    hits = list(hits)
-    if not hits:
-        return UNDECIDED
-    return REPRODUCED if all(hits) else PARTLY if any(hits) else REFUTED

@@ -8,9 +8,9 @@ correlation beyond 0.5; "constant" a change of less than a quarter from the firs
 import numpy as np
 
 from experiments.kuchta2023 import training
-from experiments.kuchta2023.evidence import change, curve, hill, listed, trend_after, validation, verdict_of
+from experiments.kuchta2023.evidence import change, curve, hill, trend_after, validation
 from experiments.kuchta2023.training import DATA, DROPOUT, SIZES
-from experiments.tables import Claim
+from experiments.tables import Claim, listed, verdict_of
 from gdlab.analysis.step_sizes import rank_correlation
 
 CLEAR = 0.5  # rank correlation

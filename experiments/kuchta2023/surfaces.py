@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from experiments.kuchta2023.evidence import listed, verdict_of
-from experiments.tables import Claim
+from experiments.tables import Claim, listed, verdict_of
 from gdlab.probing import run_probe
 from gdlab.surface.fidelity import resampled, structural_similarity
 
