@@ -1,0 +1,78 @@
+"""`python -m experiments.liu2018`: train what is missing, look at the dumps, write the table.
+
+    python -m experiments.liu2018 --mnist FOLDER --cifar10 FOLDER [--images] [--seeds 3]
+
+Without folders the data come from the user's cache, downloaded on first use. Everything trained is kept: a
+second call trains nothing again, and what was interrupted goes on.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from experiments import tables
+from experiments.liu2018 import claims, training
+from experiments.liu2018.evidence import Evidence, observe
+from gdlab.analysis import health
+
+FOLDER = Path(__file__).resolve().parent
+COMMAND = "python -m experiments.liu2018"
+
+
+def main(arguments=None):
+    """Entry point; returns the claims."""
+    options = _options(arguments)
+    place = training.Place(str(options.runs), options.mnist, options.cifar10, options.images, options.short)
+    wanted = training.quick() if options.short else training.settings(options.seeds)
+    wanted = [setting for setting in wanted if setting.data in options.data]
+    runs = {setting: training.run(place, setting) for setting in wanted}
+    records = {setting: observe(run) for setting, run in runs.items() if run.state == "finished"}
+    diverged = [setting for setting, run in runs.items() if run.state == "diverged"]
+    measured = []
+    for claim in claims.measure(Evidence(records, diverged)):
+        print(f"{claim.number:2} {claim.verdict:19} {claim.claim}: {claim.measured}", flush=True)
+        measured.append(claim)
+    _write(options, measured, runs, records)
+    return measured
+
+
+def _write(options, measured, runs, records):
+    options.out.mkdir(parents=True, exist_ok=True)
+    command = COMMAND + (" --short" if options.short else f" --seeds {options.seeds}")
+    facts = ", ".join(f"{name} {value}" for name, value in tables.machine().items())
+    header = ("setting", "seed", "iterations", "dumps", "state", "accuracy", "seconds", "warnings")
+    trainings = [_training(setting, run, records.get(setting)) for setting, run in runs.items()]
+    lines = [f"Measured by `{command}` ({facts}).", "", "### Claims", "", *tables.claims_table(measured)]
+    lines += ["", "### Trainings", "", *tables.table(header, trainings)]
+    document = {"command": command, "machine": tables.machine(), "claims": [c._asdict() for c in measured]}
+    tables.write(options.out, "\n".join(lines), document)
+    print(f"written: {options.out / 'README.md'}, results.json", file=sys.stderr)
+
+
+def _training(setting, run, record):
+    """A row of the table of trainings; accuracy on the dumped images, warnings of the health check."""
+    seconds = run.array("scalars", -1)[0, run.columns("scalars").index("seconds")]
+    row = [setting.label, setting.seed, run.rows("scalars"), run.rows("dump/scalars"), run.state]
+    if record is None:
+        return [*row, "—", f"{seconds:,.0f}", "—"]
+    warned = health.check(health.record_of(record.dumps)).columns["kind"]
+    return [*row, f"{1 - record.error[-1]:.1%}", f"{seconds:,.0f}", ", ".join(dict.fromkeys(warned))]
+
+
+def _options(arguments):
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders lie (runs)")
+    parser.add_argument("--out", type=Path, default=FOLDER, help="where to write (this experiment's folder)")
+    parser.add_argument("--mnist", help="folder of MNIST's files")
+    parser.add_argument("--cifar10", help="folder of CIFAR-10's files, or of its images with --images")
+    parser.add_argument("--images", action="store_true", help="CIFAR-10 lies there as image files, or a zip")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds of the trainings on MNIST (3)")
+    parser.add_argument(
+        "--data", nargs="+", choices=training.DATA, default=training.DATA, help="only these data (both)"
+    )
+    parser.add_argument("--short", action="store_true", help="a quick pass of every part, for tests")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main()
