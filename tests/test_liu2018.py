@@ -61,6 +61,7 @@ def made_up(tmp_path_factory):
     return observe(store.open_run(path))
 
 
+@pytest.mark.slow
 def test_a_quick_pass_measures_and_writes_every_claim(data, tmp_path):  # noqa: F811
     mnist, images = data
     arguments = ["--short", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]
