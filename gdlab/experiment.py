@@ -262,7 +262,8 @@ class _Session:
         self.writer.append(rows | collection.rows(collected, self.step, done))
         self.step += done
         self.seconds += elapsed
-        return int(infos.status[done - 1]), float(infos.loss_end[done - 1])
+        ends = infos.loss_end if self.record["loss_end"] else infos.loss
+        return int(infos.status[done - 1]), float(ends[done - 1])
 
     def _close(self, state, reason):
         try:

@@ -80,8 +80,10 @@ def make_predictions(problem):
         loss = jnp.where(weight > 0, jax.nn.logsumexp(logits, axis=1) - correct, 0).sum()
         return loss, logits.argmax(axis=1), logits.shape[1]
 
+    measured = jax.jit(problem.statistics or (lambda params, x: None))
+
     def predict(params, data, calibration=None):
-        statistics = None if calibration is None else problem.statistics(params, jnp.asarray(calibration))
+        statistics = None if calibration is None else measured(params, jnp.asarray(calibration))
         n = len(data["y"])
         size = min(BLOCK, n)
         loss, labels, classes = 0.0, np.empty(n, np.int64), 0

@@ -32,6 +32,7 @@ class Bar:
         self.root = card.card(context, title, "", body, name="tracker", controls=[self.mode])
         context.on("settings", self.update)
         context.on("selection", self._say_selection)
+        context.on("mode", lambda: self.mode.update(active=list(MODES).index(tracker.mode)))
         self.update()
 
     def update(self) -> None:

@@ -104,6 +104,20 @@ def test_inactivating_filters_shows_what_the_classes_lose(page):
     assert len(column(page, "ablation_controls", "change")) == 30
 
 
+def test_an_interval_is_looked_at_iteration_by_iteration(page):
+    page.mouse.click(*rectangle(page, 0))
+    says(page, "between_caption", "again and dumps every iteration")
+    page.get_by_role("button", name="Look closer").click()
+    says(page, "between_words", "bit for bit")
+    dump = column(page, "correlation_marked", "dump")[0]
+    start, stop = 3 * (dump - 1), min(3 * (dump + 1), 59)
+    assert column(page, "between_errors_0", "iteration") == list(range(start, stop + 1))
+    assert all(0 <= value <= 1 for value in column(page, "between_errors_0", "value"))
+    page.get_by_role("button", name="Show the images").click()
+    becomes(page, "model('tracker_mode').active", 0)
+    address(page, mode=None, sel_dumps=str(dump))
+
+
 def test_the_table_has_a_row_per_rectangle(page):
     wanted = len(column(page, "correlation_cells", "left"))
     page.locator(".gd-menu-correlation").click()

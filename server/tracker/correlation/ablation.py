@@ -17,8 +17,7 @@ class Ablation:
     def __init__(self, context, tracker):
         self.context, self.tracker = context, tracker
         self.asked = Asked(context, "ablation", self._show, self._failed, name="ablation")
-        self.button = Button(label="Inactivate", name="ablation_ask", css_classes=["gd-quiet"],
-                             stylesheets=[context.sheet])  # fmt: skip
+        self.button = Button(label="Inactivate", name="ablation_ask", **self._look())
         self.button.on_click(self._ask)
         self.words = card.text("", "gd-caption", name="ablation_words")
         self.bars = ColumnDataSource({"y": [], "change": [], "colour": []}, name="ablation_bars")
@@ -36,17 +35,42 @@ class Ablation:
         self.figure.add_layout(context.paint(zero, line_color="axis"))
         self.figure.visible = False
         self.asked.layouts = [self.figure]
-        row = card.row(context, self.button, self.words, classes=["gd-options-row"])
+        self.images = Button(label="Show the images", name="correlation_images", **self._look())
+        self.images.on_click(self._show_images)
+        self.insides = Button(label="Look inside", name="correlation_insides", **self._look())
+        self.insides.on_click(self._look_inside)
+        row = card.row(
+            context, self.button, self.images, self.insides, self.words, classes=["gd-options-row"]
+        )
         self.root = card.box(context, row, self.asked.progress.root, self.figure, classes=["gd-body"])
 
     def offer(self) -> None:
         """What the button would do."""
         count = len(self.tracker.selection.filters)
         self.button.disabled = not 0 < count <= MOST_FILTERS
+        self.images.visible = self.insides.visible = bool(count)
         words = f"{count:,} filters" if count != 1 else "1 filter"
         self.button.label = f"Inactivate {words}" if count else "Inactivate"
         if not count:
             self.words.text = "Select filters to see what the classes lose without them."
+
+    def _look(self):
+        return {"css_classes": ["gd-quiet"], "stylesheets": [self.context.sheet]}
+
+    def _show_images(self):
+        """The images of all selected classes that flip at an iteration, in the view of the classes."""
+        chosen, anomalies = self.tracker.selection, self.tracker.anomalies().columns
+        if len(chosen.dumps) != 1:
+            here = np.isin(anomalies["class"], chosen.classes) if chosen.classes else slice(None)
+            found = anomalies["dump"][here][np.argsort(-anomalies["score"][here], kind="stable")[:1]]
+            self.tracker.select(dumps=found)
+        self.tracker.show("classes")
+
+    def _look_inside(self):
+        """Filters, feature maps and activations at the selected iteration."""
+        dumps = self.tracker.selection.dumps
+        self.context.iteration = int(self.tracker.dumps.iteration[dumps[-1]]) if dumps else None
+        self.context.open_runs(self.context.selected, "insides")
 
     def _ask(self):
         run = self.context.run(self.tracker.name)
