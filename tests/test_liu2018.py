@@ -1,6 +1,7 @@
 """The experiment of Liu 2018 (DeepTracker): from nothing to its table, and its measures on known records."""
 
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -62,6 +63,7 @@ def made_up(tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("GDLAB_LONG" not in os.environ, reason="minutes of compiling; GDLAB_LONG=1 runs it")
 def test_a_quick_pass_measures_and_writes_every_claim(data, tmp_path):  # noqa: F811
     mnist, images = data
     arguments = ["--short", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]
