@@ -6,7 +6,6 @@ machine does hits both; the least time of all rounds counts. Target on a CPU: 10
 """
 
 import argparse
-import time
 
 import flax.linen as nn
 import jax
@@ -14,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from benchmarks.timing import least_seconds
 from gdlab.models.layers import Conv, max_pool
 
 WIDTHS = {"Modified-LeNet": (5, 10, 10), "16-32-64": (16, 32, 64)}
@@ -47,7 +47,7 @@ def main():
     for name, widths in WIDTHS.items():
         runs = [_training(Network(widths, ours), options.batch, options.steps) for ours in (True, False)]
         losses = [np.asarray(run()) for run in runs]
-        ours, flax = _least_seconds(runs, options.rounds)
+        ours, flax = least_seconds(runs, options.rounds)
         ratio, difference = flax / ours, np.abs(losses[0] - losses[1]).max()
         per_step = 1e3 / options.steps
         print(f"{name:16}{ours * per_step:10.2f}{flax * per_step:10.2f}{ratio:8.1f}{difference:18.1e}")
@@ -72,16 +72,6 @@ def _training(network, batch, steps):
 
     train = jax.jit(lambda carry: jax.lax.scan(step, carry, length=steps)[1])
     return lambda: jax.block_until_ready(train((params, optimizer.init(params))))
-
-
-def _least_seconds(runs, rounds):
-    least = [np.inf] * len(runs)
-    for _ in range(rounds):
-        for number, run in enumerate(runs):
-            start = time.perf_counter()
-            run()
-            least[number] = min(least[number], time.perf_counter() - start)
-    return least
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ take turns, so that whatever else the machine does hits both; the least time of 
 
 import argparse
 import resource
-import time
 
 import flax.linen as nn
 import jax
@@ -17,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from benchmarks.timing import least_seconds
 from gdlab import models, problems
 from gdlab.data import Dataset
 from gdlab.train import Steps, make_training
@@ -100,7 +100,7 @@ def main():
         iterations, rounds = ROUNDS[name]
         runs = [make(network, side, batch, iterations) for make in (_gdlab, _plain)]
         losses = [run() for run in runs]  # compiles too
-        ours, flax = _least_seconds(runs, options.rounds or rounds)
+        ours, flax = least_seconds(runs, options.rounds or rounds)
         ours, flax = ours / iterations, flax / iterations
         print(
             f"{name:12}{batch:6}{ours:10.3f}{flax:10.3f}{batch / ours:10.1f}{batch / flax:10.1f}"
@@ -175,16 +175,6 @@ def _convolution(filters, size, stride, name):
 
 def _normalisation(train):
     return lambda name: nn.BatchNorm(use_running_average=not train, momentum=0.9, name=name)
-
-
-def _least_seconds(runs, rounds):
-    least = [np.inf] * len(runs)
-    for _ in range(rounds):
-        for number, run in enumerate(runs):
-            start = time.perf_counter()
-            run()
-            least[number] = min(least[number], time.perf_counter() - start)
-    return least
 
 
 if __name__ == "__main__":
