@@ -6,13 +6,13 @@ Without folders the data come from the user's cache, downloaded on first use. Ev
 call trains and computes nothing again, and what was interrupted goes on.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 from experiments import tables
 from experiments.kuchta2023 import claims, training
 from experiments.kuchta2023.evidence import Evidence
+from experiments.options import parser
 
 FOLDER = Path(__file__).resolve().parent
 COMMAND = "python -m experiments.kuchta2023"
@@ -57,17 +57,10 @@ def _seconds(run):
 
 
 def _options(arguments):
-    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders lie (runs)")
-    parser.add_argument("--out", type=Path, default=FOLDER, help="where to write (this experiment's folder)")
-    parser.add_argument("--mnist", help="folder of MNIST's files")
-    parser.add_argument("--cifar10", help="folder of CIFAR-10's files, or of its images with --images")
-    parser.add_argument("--images", action="store_true", help="CIFAR-10 lies there as image files, or a zip")
-    parser.add_argument("--seeds", type=int, default=3, help="seeds of every training (3)")
-    parser.add_argument("--steps", type=int, help="iterations of every training (13 epochs)")
-    parser.add_argument("--networks", nargs="+", help="only these networks, as in conf/model")
-    parser.add_argument("--short", action="store_true", help="a quick pass of every part, for tests")
-    return parser.parse_args(arguments)
+    options = parser(COMMAND, __doc__, FOLDER, "every training")
+    options.add_argument("--steps", type=int, help="iterations of every training (13 epochs)")
+    options.add_argument("--networks", nargs="+", help="only these networks, as in conf/model")
+    return options.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,13 @@ Without folders the data come from the user's cache, downloaded on first use. Ev
 second call trains nothing again, and what was interrupted goes on.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 from experiments import tables
 from experiments.liu2018 import claims, training
 from experiments.liu2018.evidence import Evidence, observe
+from experiments.options import parser
 from gdlab.analysis import health
 
 FOLDER = Path(__file__).resolve().parent
@@ -60,18 +60,11 @@ def _training(setting, run, record):
 
 
 def _options(arguments):
-    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where run folders lie (runs)")
-    parser.add_argument("--out", type=Path, default=FOLDER, help="where to write (this experiment's folder)")
-    parser.add_argument("--mnist", help="folder of MNIST's files")
-    parser.add_argument("--cifar10", help="folder of CIFAR-10's files, or of its images with --images")
-    parser.add_argument("--images", action="store_true", help="CIFAR-10 lies there as image files, or a zip")
-    parser.add_argument("--seeds", type=int, default=3, help="seeds of the trainings on MNIST (3)")
-    parser.add_argument(
+    options = parser(COMMAND, __doc__, FOLDER, "the trainings on MNIST")
+    options.add_argument(
         "--data", nargs="+", choices=training.DATA, default=training.DATA, help="only these data (both)"
     )
-    parser.add_argument("--short", action="store_true", help="a quick pass of every part, for tests")
-    return parser.parse_args(arguments)
+    return options.parse_args(arguments)
 
 
 if __name__ == "__main__":
