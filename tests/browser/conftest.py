@@ -11,6 +11,8 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from tests.recording import record
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "server"))
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -131,4 +133,13 @@ def trained(tmp_path_factory) -> Path:
         command = [sys.executable, "-m", "gdlab", *options, f"hydra.run.dir={root / name}"]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
+    return root
+
+
+@pytest.fixture(scope="session")
+def dumped(tmp_path_factory) -> Path:
+    """A small real run with 21 dumps, "digits", and one without, "plain"."""
+    root = tmp_path_factory.mktemp("dumped")
+    record(root / "digits", "experiment=digits_adam", "train.steps=60", dumps=3)
+    record(root / "plain", "experiment=digits_adam", "train.steps=6")
     return root

@@ -9,7 +9,6 @@ import pytest
 
 from gdlab import store
 from gdlab.analysis.dumps import open_dumps
-from tests.browser.dumped import dumped  # noqa: F401
 from tests.browser.gestures import address, becomes, column, drawn, eventually, in_sight, position, says
 
 pytestmark = pytest.mark.browser
@@ -18,7 +17,7 @@ MODE = {"page": "tracker", "mode": "correlation", "track_window": 2, "track_thre
 
 
 @pytest.fixture
-def page(visit, dumped):  # noqa: F811
+def page(visit, dumped):
     page = visit(dumped, run="digits", **MODE)
     drawn(page, "correlation_grid", "correlation_strips", "correlation_stripes")
     return page
@@ -38,7 +37,7 @@ def selected(page, name):
     return [int(text) for text in page.evaluate(f"new URLSearchParams(location.search).getAll('sel_{name}')")]
 
 
-def test_a_rectangle_selects_its_filters_class_and_iteration_everywhere(page, dumped):  # noqa: F811
+def test_a_rectangle_selects_its_filters_class_and_iteration_everywhere(page, dumped):
     page.mouse.click(*rectangle(page, 0))
     says(page, "correlation_words", ", with")
 
@@ -128,6 +127,6 @@ def test_the_table_has_a_row_per_rectangle(page):
     assert {"class", "iteration", "layer", "size", "appearances", "filters"} <= rows[0].keys()
 
 
-def test_a_run_without_dumps_says_how_to_get_them(visit, dumped):  # noqa: F811
+def test_a_run_without_dumps_says_how_to_get_them(visit, dumped):
     page = visit(dumped, page="tracker", run="plain")
     says(page, "tracker_none_message", "record=dumps")
