@@ -1,9 +1,9 @@
 """Convolutions of many channels on a CPU, by XLA, such that their gradients are fast within a loop too.
 
 Within a loop XLA computes the gradients of a convolution far slower than outside: 12 and 30 times (images,
-kernel) for 16 channels of 32 x 32, 4 and 33 times for 64 of 8 x 8, batches of 64, two cores. Probably it brings
-only convolutions outside loops into the form it has fast code for. Here the gradient with respect to the
-images is in that form by itself, and the one with respect to the kernel is a product of matrices.
+kernel) for 16 channels of 32 x 32, 4 and 33 times for 64 of 8 x 8, batches of 64, two cores. Probably it
+brings only convolutions outside loops into the form it has fast code for. Here the gradient with respect to
+the images is in that form by itself, and the one with respect to the kernel is a product of matrices.
 """
 
 from functools import partial
