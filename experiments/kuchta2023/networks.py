@@ -38,7 +38,7 @@ def sizes(evidence):
         12,
         "Modified-LeNet has fewer parameters",
         "about 30 times",
-        f"{ratio:.1f} times ({counts})",
+        f"{ratio:.1f} times ({'; '.join(f'{name} {count:,}' for name, count in counts.items())})",
         verdict_of([25 <= ratio <= 35] if len(counts) == 2 else []),
         "32 x 32 x 1",
         counts,
