@@ -26,8 +26,7 @@ from gdlab.progress import Progress
 from gdlab.records import CONVERGED, DIVERGED, LINE_SEARCH_FAILED, STEP_COLUMNS, TRACE_COLUMNS
 from gdlab.store.folder import RUN_FILE, check_config
 from gdlab.train import has_search
-from gdlab.validation import COLUMNS as VALIDATION_COLUMNS
-from gdlab.watchers import data_facts, dumper, validation
+from gdlab.watchers import data_facts, dumper, row_watchers
 
 __all__ = ["EXPECTED_ERRORS", "run", "run_probe"]
 
@@ -82,7 +81,7 @@ class _Session:
         self.record = config["record"]
         self.size = size(assembly)
         self.kept = {"path": keeps_path(assembly, config), "layers": keeps_layers(assembly, config)}
-        self.validation, self.every = validation(assembly, config)
+        self.watchers = row_watchers(assembly, config)
         self.dumper, self.dump_every = dumper(assembly, config)
         self.training = training(assembly, config)
         self.state = self.training.init(assembly.key, assembly.data)
@@ -104,10 +103,8 @@ class _Session:
             "ls_end": store.ArraySpec(dtype="i8", row_shape=()),
         }
         arrays |= collection.specs(self.state.params, **self.kept)
-        if self.validation is not None:
-            arrays["validation"] = store.ArraySpec(
-                dtype="f8", row_shape=(len(VALIDATION_COLUMNS),), columns=VALIDATION_COLUMNS
-            )
+        for watcher, _ in self.watchers:
+            arrays |= watcher.specs()
         facts = {**identity(), "gdlab": __version__, "precision": self.config["precision"]}
         facts |= {"parameters": self.size, **data_facts(self.assembly)}
         if self.dumper is not None:
@@ -124,8 +121,9 @@ class _Session:
         if self.kept["path"] and not writer.cursors()["path"]:
             start = np.asarray(ravel_pytree(self.state.params)[0])
             writer.append({"path": start[None], "path_step": np.zeros(1, np.int64)})
-        if self.validation is not None and not writer.cursors()["validation"]:
-            writer.append({"validation": self._validated(0)})
+        for watcher, _ in self.watchers:
+            if not any(writer.cursors()[name] for name in watcher.specs()):
+                writer.append(watcher.rows(self.state.params, 0))
         if self.dumper is not None and not writer.cursors()["dump/label"]:
             writer.append(self.dumper.constants())
         writer.commit(self.record["sync"])
@@ -137,9 +135,6 @@ class _Session:
     def _dumped(self):
         """The parameters of the last dump, None before the first."""
         return None if self.dumper is None else self.dumper.previous
-
-    def _validated(self, step):
-        return np.array([[step, *self.validation.row(self.state.params)]])
 
     def _resume(self, facts):
         """Cut the record to the latest checkpoint, or to nothing where none was kept yet."""
@@ -183,7 +178,7 @@ class _Session:
                 wanted = np.clip(count * 0.25 / max(now - begun, 1e-3), count / 4 + 1, count * 4)
                 count = min(int(wanted), CHUNK)
             compiled = True
-            self._validate(status)
+            self._watch(status)
             if shown is not None:
                 shown.update(self.step, loss)
             if now - committed > self.record["commit_seconds"]:
@@ -208,8 +203,8 @@ class _Session:
         return status in ENDINGS and (status == DIVERGED or not self.assembly.several_descents)
 
     def _until_stop(self):
-        """Iterations until the end, or until the next validation or dump."""
-        intervals = [e for e in (self.every, self.dump_every) if e is not None]
+        """Iterations until the end, or until the next rows of a watcher or dump."""
+        intervals = [e for e in (*(every for _, every in self.watchers), self.dump_every) if e is not None]
         return min([self.total - self.step, *(e - self.step % e for e in intervals)])
 
     def _dump_due(self):
@@ -226,12 +221,12 @@ class _Session:
         self.writer.append(self.dumper.take(moment))
         self.dumped = iteration
 
-    def _validate(self, status):
-        """A row of validation every so often and at the end."""
-        if self.validation is None:
-            return
-        if self.step % self.every == 0 or self.step == self.total or self._ends(status):
-            self.writer.append({"validation": self._validated(self.step)})
+    def _watch(self, status):
+        """The watchers' rows, every so often and at the end."""
+        ending = self.step == self.total or self._ends(status)
+        for watcher, every in self.watchers:
+            if ending or self.step % every == 0:
+                self.writer.append(watcher.rows(self.state.params, self.step))
 
     def _ending(self, status, stop):
         if self._ends(status):

@@ -9,7 +9,8 @@ REQUIRED = {
     "train": TRAIN_OPTIONS,
     "record": (
         *("path", "layers", "trace", "loss_end", "reach", "validate", "validate_examples"),
-        *("dumps", "dump_examples", "commit_seconds", "checkpoint_seconds", "sync"),
+        *("dumps", "dump_examples", "correlations", "correlation_examples"),
+        *("correlation_relu", "correlation_dense", "commit_seconds", "checkpoint_seconds", "sync"),
     ),
 }
 
@@ -41,18 +42,18 @@ def check_values(config):
         value = config["record"][name]
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
             raise ConfigError(f"record.{name}={value!r}: allowed: seconds > 0")
-    for name in ("trace", "loss_end", "sync"):
+    for name in ("trace", "loss_end", "correlation_relu", "correlation_dense", "sync"):
         if not isinstance(config["record"][name], bool):
             raise ConfigError(f"record.{name}={config['record'][name]!r}: allowed: true, false")
     for name in ("path", "layers"):
         value = config["record"][name]
         if value != "auto" and not isinstance(value, bool):
             raise ConfigError(f"record.{name}={value!r}: allowed: auto, true, false")
-    for name in ("validate", "dumps"):
+    for name in ("validate", "dumps", "correlations"):
         every = config["record"][name]
         if every is not False and every != "auto" and not (_is_integer(every) and every >= 1):
             raise ConfigError(f"record.{name}={every!r}: allowed: auto, false, an integer >= 1")
-    for name in ("validate_examples", "dump_examples"):
+    for name in ("validate_examples", "dump_examples", "correlation_examples"):
         examples = config["record"][name]
         if examples is not None and not (_is_integer(examples) and examples >= 1):
             raise ConfigError(f"record.{name}={examples!r}: allowed: null (all), an integer >= 1")

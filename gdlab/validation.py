@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gdlab.evaluation import BLOCK, predicts_classes, sample
+from gdlab.store import ArraySpec
 
 CALIBRATION = 2000  # training examples whose statistics a network with batch normalisation is given
 COLUMNS = ("iteration", "loss", "accuracy", "train_loss", "train_accuracy")
@@ -36,6 +37,14 @@ class Validation:
         self.samples = [sample(dataset, part, examples, seed) for part in ("test", "train")]
         self.evaluate = make_evaluate(problem)
         self.calibration = calibration(problem, dataset)
+
+    def specs(self):
+        """{name: ArraySpec} of the array that a run folder needs."""
+        return {"validation": ArraySpec(dtype="f8", row_shape=(len(COLUMNS),), columns=COLUMNS)}
+
+    def rows(self, params, step):
+        """{name: rows [1, 5]} of the parameters after `step` iterations."""
+        return {"validation": np.array([[step, *self.row(params)]])}
 
     def row(self, params):
         """(loss, accuracy, train_loss, train_accuracy): mean cross-entropy in nats, share of right labels."""

@@ -1,8 +1,13 @@
-"""What watches a training between its chunks, as the config asks for it: validation and dumps."""
+"""What watches a training between its chunks, as the config asks for it: validation, correlations, dumps.
+
+Validation and correlations append rows of the parameters alone: each has `specs` and `rows(params, step)`.
+"""
 
 from gdlab.assembly import learning_rate, template
 from gdlab.config import ConfigError
 from gdlab.dumps import AUTO_COUNT, Dumper
+from gdlab.filter_correlations import AUTO_COUNT as CORRELATED
+from gdlab.filter_correlations import Correlations
 from gdlab.network import describe
 from gdlab.validation import Validation, can_validate, interval
 
@@ -23,6 +28,41 @@ def validation(assembly, config):
     examples = config["record"]["validate_examples"]
     made = Validation(assembly.problem, assembly.dataset, examples=examples, seed=config["seed"])
     return made, interval(every, config["train"]["steps"])
+
+
+def correlations(assembly, config):
+    """(Correlations, iterations between its rows), or (None, None) where the run has none.
+
+    Raises:
+      ConfigError: correlations are asked of a run without a test set, or without layers to compare.
+    """
+    record = config["record"]
+    every = record["correlations"]
+    if not every:
+        return None, None
+    if assembly.dataset is None or assembly.dataset.test is None:
+        raise ConfigError(
+            f"record.correlations={every!r}: this run has no test images to compare its filters on; use "
+            "record.correlations=false"
+        )
+    options = {"relu": record["correlation_relu"], "dense": record["correlation_dense"]}
+    try:
+        made = Correlations(
+            assembly.problem,
+            assembly.dataset,
+            template(assembly),
+            examples=record["correlation_examples"],
+            **options,
+        )
+    except ValueError as error:
+        raise ConfigError(f"record.correlations={every!r}: {error}; use record.correlations=false") from error
+    return made, interval(every, config["train"]["steps"], CORRELATED)
+
+
+def row_watchers(assembly, config):
+    """[(watcher, iterations between its rows), ...] of what appends rows of the parameters alone."""
+    found = [validation(assembly, config), correlations(assembly, config)]
+    return [(watcher, every) for watcher, every in found if watcher is not None]
 
 
 def dumper(assembly, config):

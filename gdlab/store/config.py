@@ -19,7 +19,11 @@ IGNORED_KEYS = (
 )
 # Options that came later, with the value that trainings before them had: a run recorded without one of
 # them is the same run. Section, name, value.
-LATER_KEYS = (("record", "dumps", False), ("record", "dump_examples", 2000), ("train", "devices", 1))
+LATER_KEYS = (
+    *(("record", "dumps", False), ("record", "dump_examples", 2000), ("train", "devices", 1)),
+    *(("record", "correlations", False), ("record", "correlation_examples", 200)),
+    *(("record", "correlation_relu", False), ("record", "correlation_dense", False)),
+)
 CONFIG_FILE = os.path.join(".hydra", "config.yaml")
 _MAX_BYTES, _MAX_DEPTH = 1 << 20, 64
 
