@@ -7,6 +7,7 @@ assembles again and expects the same bits.
 import math
 import os
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -76,12 +77,12 @@ def assemble(config):
     check_values(config)
     _set_up_jax(config["precision"])
     dataset = _dataset(config)
-    problem = _problem(config, dataset)
-    schedule, mesh = _schedule(config, dataset)
+    problem = make_problem(config, dataset)
+    schedule, mesh = make_schedule(config, dataset)
     data = None
     if dataset is not None:
         data = {name: _on_device(array, config["precision"], mesh) for name, array in dataset.train.items()}
-    optimizer = _optimizer(config)
+    optimizer = make_optimizer(config)
     several = schedule is not None and schedule.descents(config["train"]["steps"]) > 1
     key = jax.random.key(config["seed"])
     return Assembly(problem, optimizer, data, dataset, schedule, key, several, mesh)
@@ -149,9 +150,9 @@ def _dataset(config):
     return instantiate(node, "dataset", **live)
 
 
-def _problem(config, dataset):
-    node = config["problem"]
-    live = {}
+def make_problem(config, dataset, numbers=MappingProxyType({})):
+    """The problem with its network and data; `numbers` as of `make_optimizer`."""
+    node, live = _split(config["problem"], "problem", numbers)
     if takes(node, "model"):
         if config.get("model") is None:
             raise ConfigError("this problem needs a network: give model=NAME (e.g. model=mlp)")
@@ -167,33 +168,43 @@ def _problem(config, dataset):
     return instantiate(node, "problem", **live)
 
 
-def _rate(config):
+def _rate(config, numbers=MappingProxyType({})):
     """The learning rate that the optimizer is given: a number, a function of k, None where it has none."""
-    rate = config["optimizer"].get("learning_rate")
+    rate = numbers.get("optimizer.learning_rate", config["optimizer"].get("learning_rate"))
     if config.get("schedule") is None or rate is None:
         return rate
+    node, live = _split(config["schedule"], "schedule", numbers)
     given = {"learning_rate": rate, "steps": config["train"]["steps"]}
-    return instantiate(config["schedule"], "schedule", **_taken(config["schedule"], given))
+    return instantiate(node, "schedule", **_taken(config["schedule"], given), **live)
 
 
-def _optimizer(config):
-    """The optimizer, with the schedule of its learning rate and the weight decay that the config asks for."""
-    node = _untraced(config)
-    live = {}
+def make_optimizer(config, numbers=MappingProxyType({})):
+    """The optimizer, with the schedule of its learning rate and the weight decay that the config asks for.
+
+    numbers: {"optimizer.momentum": value, ...} in place of the config's; JAX may be tracing them.
+    """
+    node, live = _split(_untraced(config), "optimizer", numbers)
     for group in ("schedule", "weight_decay"):
-        if config.get(group) is not None and "learning_rate" not in node:
+        if config.get(group) is not None and "learning_rate" not in config["optimizer"]:
             raise ConfigError(
                 f"{group}: {node['_target_']} has no learning rate; use a method without a line search "
                 f"(e.g. optimizer=sgd), or {group}=null"
             )
     if config.get("schedule") is not None:
-        live = {"learning_rate": _rate(config)}
+        live["learning_rate"] = _rate(config, numbers)
         node = {key: value for key, value in node.items() if key != "learning_rate"}
     optimizer = instantiate(node, "optimizer", **live)
     if config.get("weight_decay") is None:
         return optimizer
     given = {"optimizer": optimizer, "learning_rate": live.get("learning_rate", node.get("learning_rate"))}
-    return instantiate(config["weight_decay"], "weight_decay", **_taken(config["weight_decay"], given))
+    node, live = _split(config["weight_decay"], "weight_decay", numbers)
+    return instantiate(node, "weight_decay", **_taken(config["weight_decay"], given), **live)
+
+
+def _split(node, section, numbers):
+    """(`node` without the options that `numbers` has of its section, those options by name)."""
+    live = {key.partition(".")[2]: value for key, value in numbers.items() if key.startswith(f"{section}.")}
+    return {key: value for key, value in node.items() if key not in live}, live
 
 
 def _taken(node, given):
@@ -210,7 +221,7 @@ def _untraced(config):
     return {**node, "line_search": {**search, "keep_trace": False}}
 
 
-def _schedule(config, dataset):
+def make_schedule(config, dataset):
     """(Schedule or None, the Mesh of devices that share its batches or None)."""
     train = config["train"]
     if dataset is not None and train["batches"] != 1 and train["batch_size"] is not None:

@@ -77,60 +77,31 @@ def make_training(
       collect: (theta_k, theta_{k+1} - theta_k, theta_{k+1}) -> pytree, gathered per iteration; None: nothing.
       mesh: of devices that share each batch, see `gdlab.devices`; the data must lie on all of them.
     """
-    optimizer = optax.with_extra_args_support(optimizer)
-    gather = collect or (lambda before, updates, after: None)
+    iterate, ready = make_iteration(
+        problem,
+        optimizer,
+        several_descents=several_descents,
+        loss_end=loss_end,
+        reach=reach,
+        collect=collect,
+        mesh=mesh,
+    )
 
     def value(params, batch, key):
         return problem.loss(params, batch, key=key)
 
     def init(key, data):
-        params = problem.init(key)
-        return TrainState(params, optimizer.init(params), jnp.int32(0), jnp.int32(OK))
+        return start(problem, optimizer, key)
 
     def chunk(state, data, key, steps, count):
-        searches = has_search(state.opt_state)
-
-        def batch_of(at):
-            return split(_batch(data, steps.index, at), mesh)
-
-        def one(state, at):
-            batch = batch_of(at)
-            fresh = steps.new_descent[at]
-            number = steps.descent[at] if searches else state.step
-            step_key = None if key is None else jax.random.fold_in(key, number)
-
-            def value_fn(params):
-                return value(params, batch, step_key)
-
-            if searches:
-                return _search_step(optimizer, value_fn, state, fresh, several_descents)
-            return _plain_step(optimizer, value_fn, state, fresh, loss_end, reach)
-
-        def active(state, at):
-            state, info, updates, before = one(state, at)
-            return state, info, gather(before, updates, state.params)
-
-        def idling(state, at):
-            still = jax.tree.map(jnp.zeros_like, state.params)
-            return *_idle(state, one, at), gather(state.params, still, state.params)
-
-        def iterate(state, at):
-            if not (searches and several_descents):
-                return active(state, at)
-            idle = (state.ended != OK) & ~steps.new_descent[at]
-            return jax.lax.cond(idle, lambda s: idling(s, at), lambda s: active(s, at), state)
-
         def body(carry):
             state, infos, collected, at, _ = carry
-            state, info, extra = iterate(state, at)
-            stop = (info.status == DIVERGED) | (~jnp.bool_(several_descents) & (info.status != OK))
-            infos, collected = _write((infos, collected), (info, extra), at)
-            return state, infos, collected, at + 1, stop
+            state, info, extra = iterate(state, data, key, steps, at)
+            infos, collected = write((infos, collected), (info, extra), at)
+            return state, infos, collected, at + 1, ends(info.status, several_descents)
 
-        if searches and not several_descents:
-            first_key = None if key is None else jax.random.fold_in(key, steps.descent[0])
-            state = _evaluated(state, lambda p: value(p, batch_of(0), first_key))
-        buffers = jax.eval_shape(iterate, state, jnp.int32(0))[1:]
+        state = ready(state, data, key, steps)
+        buffers = jax.eval_shape(iterate, state, data, key, steps, jnp.int32(0))[1:]
         infos, collected = jax.tree.map(lambda b: jnp.zeros((length, *b.shape), b.dtype), buffers)
         carry = (state, infos, collected, jnp.int32(0), jnp.bool_(False))
         state, infos, collected, done, _ = jax.lax.while_loop(lambda c: (c[3] < count) & ~c[4], body, carry)
@@ -138,6 +109,63 @@ def make_training(
 
     shared = {} if mesh is None else {"out_shardings": on_all(mesh)}
     return Training(jax.jit(init, **shared), jax.jit(chunk, **shared), jax.jit(value), length)
+
+
+def start(problem, optimizer, key):
+    """The TrainState before the first iteration."""
+    params = problem.init(key)
+    return TrainState(params, optimizer.init(params), jnp.int32(0), jnp.int32(OK))
+
+
+def ends(status, several_descents):
+    """Whether an iteration's status ends the whole training."""
+    return (status == DIVERGED) | (~jnp.bool_(several_descents) & (status != OK))
+
+
+def make_iteration(problem, optimizer, *, several_descents, loss_end, reach, collect=None, mesh=None):
+    """What a chunk consists of, arguments as of `make_training`: (iterate, ready).
+
+    iterate(state, data, key, steps, at) -> (TrainState, StepInfo (), collected): iteration `at` of `steps`,
+    idle where its descent has ended; ready(state, data, key, steps) -> the state that a chunk begins with.
+    """
+    optimizer = optax.with_extra_args_support(optimizer)
+    gather = collect or (lambda before, updates, after: None)
+
+    def value_fn_of(data, key, steps, at, number):
+        batch = split(_batch(data, steps.index, at), mesh)
+        step_key = None if key is None else jax.random.fold_in(key, number)
+        return lambda params: problem.loss(params, batch, key=step_key)
+
+    def one(state, data, key, steps, at):
+        fresh = steps.new_descent[at]
+        searches = has_search(state.opt_state)
+        number = steps.descent[at] if searches else state.step
+        value_fn = value_fn_of(data, key, steps, at, number)
+        if searches:
+            return _search_step(optimizer, value_fn, state, fresh, several_descents)
+        return _plain_step(optimizer, value_fn, state, fresh, loss_end, reach)
+
+    def active(state, *inputs):
+        state, info, updates, before = one(state, *inputs)
+        return state, info, gather(before, updates, state.params)
+
+    def idling(state, *inputs):
+        still = jax.tree.map(jnp.zeros_like, state.params)
+        return *_idle(state, one, *inputs), gather(state.params, still, state.params)
+
+    def iterate(state, data, key, steps, at):
+        inputs = (data, key, steps, at)
+        if not (has_search(state.opt_state) and several_descents):
+            return active(state, *inputs)
+        idle = (state.ended != OK) & ~steps.new_descent[at]
+        return jax.lax.cond(idle, lambda s: idling(s, *inputs), lambda s: active(s, *inputs), state)
+
+    def ready(state, data, key, steps):
+        if several_descents or not has_search(state.opt_state):
+            return state
+        return _evaluated(state, value_fn_of(data, key, steps, 0, steps.descent[0]))
+
+    return iterate, ready
 
 
 def _evaluated(state, value_fn):
@@ -212,9 +240,9 @@ def _plain_step(optimizer, value_fn, state, fresh, loss_end, reach):
     return TrainState(moved, opt_state, state.step + 1, status), info, updates, params
 
 
-def _idle(state, one, at):
+def _idle(state, one, *inputs):
     """An iteration of a descent that has ended: nothing moves, the error stays."""
-    info = jax.eval_shape(one, state, at)[1]
+    info = jax.eval_shape(one, state, *inputs)[1]
     info = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), info)
     loss = _stored_value(state.opt_state)[0]
     info = info._replace(loss=loss, loss_end=loss, status=jnp.full_like(info.status, IDLE))
@@ -233,7 +261,8 @@ def _evaluate(value_fn, state, like):
     return value.astype(like[0].dtype), grad
 
 
-def _write(buffers, row, at):
+def write(buffers, row, at):
+    """`buffers` (a pytree [T, ...]) with `row` at place `at`."""
     return jax.tree.map(lambda buffer, x: jax.lax.dynamic_update_index_in_dim(buffer, x, at, 0), buffers, row)
 
 
