@@ -1,42 +1,14 @@
-"""Which hyper-parameters tell runs apart: only those are worth a column or a place in a legend."""
+"""Hyper-parameters as text: what tells runs apart in a legend, and which colour each run has."""
 
 import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from gdlab.analysis.hyper import as_key, differing, short_names
+from gdlab.analysis.hyper import flatten as flatten
+
 _COLOUR = re.compile(r"([0-9a-fA-F]{6}):(.+)")
-_SILENT = ("_target_", "_partial_", "hydra.", "data_dir")  # parts of names that tell nothing
 METHOD = "optimizer._target_"
-_OWN = ("name", "task")  # the run's name says it already
-
-
-def flatten(config, prefix: str = "") -> dict[str, object]:
-    """{"optimizer.sigma": 0.05, ...}: the leaves of a nested config, lists as text."""
-    if isinstance(config, Mapping):
-        leaves: dict[str, object] = {}
-        for key, value in config.items():
-            leaves.update(flatten(value, f"{prefix}.{key}" if prefix else str(key)))
-        return leaves
-    if isinstance(config, (list, tuple)):
-        return {prefix: ", ".join(map(str, config))}
-    return {prefix: config}
-
-
-def differing(configs: Iterable[Mapping[str, object]]) -> list[str]:
-    """Names of the flat hyper-parameters with more than one value, in order of first appearance.
-
-    A parameter that some runs lack differs. Paths of a machine and Hydra's own keys do not count.
-    """
-    configs = list(configs)
-    names = dict.fromkeys(key for config in configs for key in config)
-    missing = object()
-    return [
-        name
-        for name in names
-        if name not in _OWN
-        and not any(part in name for part in _SILENT)
-        and len({_key(config.get(name, missing)) for config in configs}) > 1
-    ]
 
 
 def telling(configs: Iterable[Mapping[str, object]], count: int) -> list[str]:
@@ -45,19 +17,6 @@ def telling(configs: Iterable[Mapping[str, object]], count: int) -> list[str]:
     names = differing(configs)
     common = sorted(names, key=lambda name: -sum(name in config for config in configs))[:count]
     return [name for name in names if name in common]
-
-
-def short_names(names: Sequence[str]) -> dict[str, str]:
-    """{"optimizer.line_search.sigma": "sigma"}: the shortest ends of the names that are unique."""
-    short = {}
-    for name in names:
-        parts = name.split(".")
-        for count in range(1, len(parts) + 1):
-            end = ".".join(parts[-count:])
-            if sum(other == end or other.endswith("." + end) for other in names) == 1:
-                break
-        short[name] = end
-    return short
 
 
 def labels(names: Sequence[str], configuration: Callable[[str], Mapping[str, object]]) -> dict[str, str]:
@@ -114,9 +73,5 @@ def _open(key: str, configs: Mapping[str, Mapping], methods: Mapping[str, str]) 
     """Whether runs of the same optimizer differ in the option `key`."""
     found: dict[str, set] = {}
     for name, config in configs.items():
-        found.setdefault(methods[name], set()).add(_key(config[key]) if key in config else None)
+        found.setdefault(methods[name], set()).add(as_key(config[key]) if key in config else None)
     return any(len(values) > 1 for values in found.values())
-
-
-def _key(leaf) -> str:
-    return repr(leaf)

@@ -1,0 +1,208 @@
+"""Many runs as one table: what their hyper-parameters are, and how they did over time.
+
+A run that cannot be used for something is not left out: it keeps its row, and its note says why. Hamid et
+al. 2019, section 4.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from gdlab.analysis.hyper import as_key, differing, flatten, short_names
+from gdlab.store.config import LATER_KEYS, training_keys
+
+MEASURES = ("loss", "accuracy", "train_loss", "train_accuracy")  # validation columns 1 to 4
+_ENDED = ("finished", "diverged")
+_CORRELATION, _STEP = "correlation/", "correlation/step"
+
+
+class Ensemble(NamedTuple):
+    """M runs side by side.
+
+    runs, names [M]; state [M]: as `Run.state`
+    parameters: {short name: [M]} of the hyper-parameters that differ between the runs, in the order of the
+        config; float64 where all are numbers (NaN: missing), else an object array of text ("": missing)
+    step int64 [n]: iterations with a validation of any run, ascending
+    loss, accuracy, train_loss, train_accuracy [M, n]: float64, NaN where a run has none
+    holds bool [M]: the run is over for good before its last iteration, so that its last accuracy stays
+    layers: those that all comparable runs recorded the filters' correlations of; widths: {layer: F}
+    comparable bool [M]: the run has the network of most, and correlations of all `layers`
+    note [M]: "", or what the run cannot be used for and why, parts separated by "; "
+    """
+
+    runs: tuple
+    names: tuple[str, ...]
+    state: np.ndarray
+    parameters: dict[str, np.ndarray]
+    step: np.ndarray
+    loss: np.ndarray
+    accuracy: np.ndarray
+    train_loss: np.ndarray
+    train_accuracy: np.ndarray
+    holds: np.ndarray
+    layers: tuple[str, ...]
+    widths: dict[str, int]
+    comparable: np.ndarray
+    note: tuple[str, ...]
+
+
+class _Member(NamedTuple):
+    name: str
+    summary: dict
+    flat: dict[str, object]
+    rows: np.ndarray  # [k, 5] of validation
+    network: tuple
+    widths: dict[str, int]  # of the layers with correlations
+
+
+def open_ensemble(runs: Sequence) -> Ensemble:
+    """The Ensemble of gdlab.store Runs: finished or not, alike or not, one or none."""
+    members = [_member(run) for run in runs]
+    step, (loss, accuracy, *train) = _aligned([member.rows for member in members])
+    network = _most([member.network for member in members])
+    common = _common([m.widths for m in members if m.network == network and m.widths])
+    comparable = [
+        m.network == network and bool(common) and common.items() <= m.widths.items() for m in members
+    ]
+    return Ensemble(
+        tuple(runs),
+        tuple(member.name for member in members),
+        np.array([member.summary["state"] for member in members], object),
+        _parameters([member.flat for member in members]),
+        step,
+        loss,
+        accuracy,
+        train[0],
+        train[1],
+        np.array([_holds(member) for member in members], bool),
+        tuple(common),
+        common,
+        np.array(comparable, bool),
+        tuple(_notes(members, network, common)),
+    )
+
+
+def correlations(ensemble: Ensemble, member: int, layer: str):
+    """(step int64 [n], r float32 [n, F, F]) of one run: signed correlations, by memory map.
+
+    Raises gdlab.store.UnknownName for a layer that the run has no correlations of.
+    """
+    run = ensemble.runs[member]
+    r = run.array(_CORRELATION + layer)
+    return run.array(_STEP)[: len(r)], r
+
+
+def correlation_at(ensemble: Ensemble, member: int, layer: str, iteration: float):
+    """(step, r [F, F]) of one run at its latest row up to an iteration; the first row where none is.
+
+    (None, None) where the run has no row of this layer.
+    """
+    if _CORRELATION + layer not in ensemble.runs[member].arrays:
+        return None, None
+    step, r = correlations(ensemble, member, layer)
+    if not len(r):
+        return None, None
+    row = max(0, int(np.searchsorted(step, iteration, side="right")) - 1)
+    return int(step[row]), r[row]
+
+
+def _member(run):
+    summary, name = run.summary(), run.name
+    flat = _completed(flatten(summary["hyperparameters"]))
+    rows = np.asarray(run.array("validation"), float) if "validation" in run.arrays else np.empty((0, 5))
+    names = [n for n in run.arrays if n.startswith(_CORRELATION) and n != _STEP and run.rows(n)]
+    widths = {n.removeprefix(_CORRELATION): run.array(n, 0, 1).shape[1] for n in names}
+    structure = ("problem._target_", "model._target_", "dataset._target_", "problem")
+    network = (*(flat.get(part) for part in structure), run.identity.get("parameters"))
+    return _Member(name, summary, flat, rows, network, widths)
+
+
+def _completed(flat):
+    """Options that came later, with what a run without them had."""
+    for section, name, value in LATER_KEYS:
+        if any(key.startswith(f"{section}.") for key in flat):
+            flat.setdefault(f"{section}.{name}", value)
+    return flat
+
+
+def _aligned(rows):
+    """(step [n], MEASURES [4, M, n]) of the validation rows [k, 5] of each run."""
+    step = np.unique(np.concatenate([part[:, 0] for part in rows])) if rows else np.empty(0)
+    values = np.full((len(MEASURES), len(rows), len(step)), np.nan)
+    for number, part in enumerate(rows):
+        values[:, number, np.searchsorted(step, part[:, 0])] = part[:, 1:].T
+    return step.astype(np.int64), values
+
+
+def _parameters(configs):
+    # What is recorded, and how often, is no parameter of the training.
+    names = [name for name in differing(configs) if not name.startswith(("record.", "probes."))]
+    short = short_names(names)
+    return {short[name]: _column([config.get(name) for config in configs], name, configs) for name in names}
+
+
+def _column(values, name, configs):
+    missing = [name not in config for config in configs]
+    if all(gone or _is_number(value) for gone, value in zip(missing, values, strict=True)):
+        return np.array([np.nan if gone else float(v) for gone, v in zip(missing, values, strict=True)])
+    texts = ["" if gone else _text(value) for gone, value in zip(missing, values, strict=True)]
+    return np.array(texts, object)
+
+
+def _is_number(value):
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _text(value):
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
+def _holds(member):
+    state, planned = member.summary["state"], member.flat.get("train.steps")
+    early = planned is not None and member.summary["iterations"] < planned
+    return state == "diverged" or (state == "finished" and early)
+
+
+def _most(values):
+    """The commonest of the values, of equally common ones the first; None of none."""
+    return Counter(values).most_common(1)[0][0] if values else None
+
+
+def _common(widths):
+    """{layer: F} of the layers that all of these have, where they agree on F with most."""
+    if not widths:
+        return {}
+    agreed = dict(_most([tuple(of.items()) for of in widths]))
+    return {layer: f for layer, f in agreed.items() if all(layer in of for of in widths)}
+
+
+def _notes(members, network, common):
+    """What each run cannot be used for, and why."""
+    first: dict[tuple, str] = {}
+    for member in members:
+        # A config of one number more or less is another; what is kept of a training is not.
+        keys = {k: v for k, v in training_keys(member.flat).items() if not k.startswith(("record.", "name"))}
+        twin = first.setdefault(tuple(sorted((key, as_key(v)) for key, v in keys.items())), member.name)
+        reasons = [_state_note(member)]
+        if not np.isfinite(member.rows[:, 2]).any():
+            reasons.append("no accuracy recorded")
+        if member.network != network:
+            reasons.append("another network than most")
+        elif not common.items() <= member.widths.items():
+            reasons.append(
+                "no correlations of " + ", ".join(layer for layer in common if layer not in member.widths)
+            )
+        if twin != member.name:
+            reasons.append(f"the same hyper-parameters as {twin}")
+        yield "; ".join(filter(None, reasons))
+
+
+def _state_note(member):
+    state, iterations = member.summary["state"], member.summary["iterations"]
+    if state == "diverged":
+        return f"diverged after iteration {iterations - 1:,}"
+    planned = member.flat.get("train.steps")
+    of = f" of {planned:,}" if _is_number(planned) else ""
+    return "" if state in _ENDED else f"unfinished ({state}): {iterations:,}{of} iterations"

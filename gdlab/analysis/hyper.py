@@ -1,0 +1,53 @@
+"""Which hyper-parameters tell runs apart: only those are worth an axis, a column or a place in a legend."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+_SILENT = ("_target_", "_partial_", "hydra.", "data_dir")  # parts of names that tell nothing
+_OWN = ("name", "task")  # the run's name says it already
+
+
+def flatten(config, prefix: str = "") -> dict[str, object]:
+    """{"optimizer.sigma": 0.05, ...}: the leaves of a nested config, lists as text."""
+    if isinstance(config, Mapping):
+        leaves: dict[str, object] = {}
+        for key, value in config.items():
+            leaves.update(flatten(value, f"{prefix}.{key}" if prefix else str(key)))
+        return leaves
+    if isinstance(config, (list, tuple)):
+        return {prefix: ", ".join(map(str, config))}
+    return {prefix: config}
+
+
+def differing(configs: Iterable[Mapping[str, object]]) -> list[str]:
+    """Names of the flat hyper-parameters with more than one value, in order of first appearance.
+
+    A parameter that some runs lack differs. Paths of a machine and Hydra's own keys do not count.
+    """
+    configs = list(configs)
+    names = dict.fromkeys(key for config in configs for key in config)
+    missing = object()
+    return [
+        name
+        for name in names
+        if name not in _OWN
+        and not any(part in name for part in _SILENT)
+        and len({as_key(config.get(name, missing)) for config in configs}) > 1
+    ]
+
+
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """{"optimizer.line_search.sigma": "sigma"}: the shortest ends of the names that are unique."""
+    short = {}
+    for name in names:
+        parts = name.split(".")
+        for count in range(1, len(parts) + 1):
+            end = ".".join(parts[-count:])
+            if sum(other == end or other.endswith("." + end) for other in names) == 1:
+                break
+        short[name] = end
+    return short
+
+
+def as_key(leaf) -> str:
+    """A text by which equal hyper-parameters are equal: NaN equals itself, 1, 1.0 and True differ."""
+    return repr(leaf)

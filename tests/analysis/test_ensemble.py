@@ -1,0 +1,120 @@
+"""An ensemble opened: every run keeps its row, and what it cannot be used for stands in its note."""
+
+import numpy as np
+import pytest
+
+from gdlab import store
+from gdlab.analysis import ensemble as ensembles
+from gdlab.analysis.ensemble import correlation_at, correlations, open_ensemble
+from gdlab.analysis.hyper import differing, flatten, short_names
+from tests.analysis.made_ensembles import config, make, symmetric
+
+STEPS = (0, 50, 100)
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """Nine runs, of which most are good."""
+    root, random = tmp_path_factory.mktemp("mixed"), np.random.default_rng(0)
+
+    def r(*widths):
+        return {f"conv{i}": symmetric(random, 3, f) for i, f in enumerate(widths, 1)}
+
+    def run(name, config, *args, widths=(3, 4), **options):
+        step = options.pop("correlation_step", STEPS)
+        made = {layer: values[: len(step)] for layer, values in r(*widths).items()}
+        return make(root / name, config, *args, correlations=made, correlation_step=step, **options)
+
+    return open_ensemble([
+        run("a", config(0.01, 0.5), STEPS, (0.1, 0.5, 0.8)),
+        run("b", config(0.02, 0.5), STEPS, (0.1, 0.6, 0.7)),
+        run("a again", config(0.01, 0.5), STEPS, (0.1, 0.5, 0.8)),
+        run("diverged", config(5.0, 0.5), (0, 50, 63), (0.1, 0.1, 0.098), state="diverged"),
+        run("stopped", config(0.01, 0.9), (0, 50), (0.1, 0.3), iterations=57, state="interrupted",
+            correlation_step=(0, 50)),
+        run("without", config(0.02, 0.9)),
+        run("wide", config(0.03, 0.9), STEPS, (0.1, 0.4, 0.9), widths=(3, 6), parameters=120),
+        make(root / "plain", config(0.03, 0.5), STEPS, (0.1, 0.2, 0.3)),
+        run("often", config(0.02, 0.7, **{"record.validate": 25}), (0, 25, 50, 75, 100), np.arange(5) / 5),
+    ])  # fmt: skip
+
+
+def test_parameters_are_those_that_differ_by_their_short_names(mixed):
+    assert list(mixed.parameters) == ["learning_rate", "momentum"]
+    assert mixed.parameters["learning_rate"].dtype == float
+    assert mixed.parameters["momentum"].tolist() == [0.5, 0.5, 0.5, 0.5, 0.9, 0.9, 0.9, 0.5, 0.7]
+    assert mixed.names[3:6] == ("diverged", "stopped", "without")
+    assert mixed.state.tolist()[3:5] == ["diverged", "interrupted"]
+
+
+def test_times_are_joined_and_what_is_absent_is_nan(mixed):
+    assert mixed.step.tolist() == [0, 25, 50, 63, 75, 100] and mixed.step.dtype == np.int64
+    nan = np.nan
+    np.testing.assert_array_equal(mixed.accuracy[0], [0.1, nan, 0.5, nan, nan, 0.8])
+    np.testing.assert_array_equal(mixed.accuracy[3], [0.1, nan, 0.1, 0.098, nan, nan])
+    assert np.isnan(mixed.accuracy[5]).all()
+    np.testing.assert_array_equal(mixed.accuracy[8], [0, 0.2, 0.4, nan, 0.6, 0.8])
+    np.testing.assert_allclose(mixed.loss, 2 - mixed.accuracy)
+    np.testing.assert_allclose(mixed.train_loss, 1.9 - mixed.accuracy)
+    np.testing.assert_allclose(mixed.train_accuracy, mixed.accuracy + 0.01)
+
+
+def test_every_run_that_something_is_wrong_with_says_so(mixed):
+    assert mixed.note == (
+        "", "", "the same hyper-parameters as a", "diverged after iteration 62",
+        "unfinished (interrupted): 57 of 100 iterations", "no accuracy recorded",
+        "another network than most", "no correlations of conv1, conv2", "",
+    )  # fmt: skip
+    assert mixed.holds.tolist() == [False, False, False, True, False, True, False, False, False]
+
+
+def test_layers_are_those_of_the_runs_that_can_be_compared(mixed):
+    assert mixed.layers == ("conv1", "conv2") and mixed.widths == {"conv1": 3, "conv2": 4}
+    assert np.flatnonzero(~mixed.comparable).tolist() == [6, 7]
+
+
+def test_correlations_are_those_recorded(mixed):
+    step, r = correlations(mixed, 4, "conv2")
+    assert step.tolist() == [0, 50] and r.shape == (2, 4, 4) and r.dtype == np.float32
+    np.testing.assert_array_equal(r, mixed.runs[4].array("correlation/conv2"))
+    for iteration, row in ((-1, 0), (0, 0), (49, 0), (50, 1), (99, 1), (1e9, 2)):
+        step, found = correlation_at(mixed, 0, "conv1", iteration)
+        assert step == STEPS[row]
+        np.testing.assert_array_equal(found, correlations(mixed, 0, "conv1")[1][row])
+    assert correlation_at(mixed, 7, "conv1", 50) == (None, None)
+    with pytest.raises(store.UnknownName):
+        correlations(mixed, 0, "conv3")
+
+
+def test_text_missing_and_mixed_parameters(tmp_path):
+    made = open_ensemble([
+        make(tmp_path / "a", config(**{"weight_decay.factor": 0.1, "model.activation": "relu"})),
+        make(tmp_path / "b", config(momentum=None, **{"weight_decay.nesterov": True})),
+        make(tmp_path / "c", config(seed=3, **{"train.batch_size": None})),
+    ])  # fmt: skip
+    np.testing.assert_array_equal(made.parameters["factor"], [0.1, np.nan, np.nan])
+    assert made.parameters["activation"].tolist() == ["relu", "", ""]
+    assert made.parameters["momentum"].tolist() == ["0.5", "none", "0.5"]
+    assert made.parameters["nesterov"].tolist() == ["", "true", ""]
+    assert made.parameters["seed"].tolist() == [0, 0, 3]
+
+
+def test_a_run_from_before_an_option_is_the_same_run(tmp_path):
+    new = config(**{f"{section}.{name}": value for section, name, value in ensembles.LATER_KEYS})
+    made = open_ensemble([make(tmp_path / "old", config()), make(tmp_path / "new", new)])
+    assert made.parameters == {} and made.note[1].endswith("the same hyper-parameters as old")
+
+
+def test_one_run_and_none(tmp_path):
+    none = open_ensemble([])
+    assert none.accuracy.shape == (0, 0) and none.parameters == {} and none.layers == () and none.note == ()
+    one = open_ensemble([make(tmp_path / "one", config(), STEPS, (0.1, 0.2, 0.3))])
+    assert one.parameters == {} and one.note == ("",) and one.accuracy.shape == (1, 3)
+    assert one.layers == () and not one.comparable.any()
+
+
+def test_names_that_tell_runs_apart():
+    nested = {"optimizer": {"sigma": 0.05, "betas": [0.9, 0.99]}, "name": "x"}
+    assert flatten(nested) == {"optimizer.sigma": 0.05, "optimizer.betas": "0.9, 0.99", "name": "x"}
+    assert differing([{"a": 1, "name": "x"}, {"a": True, "name": "y"}]) == ["a"]
+    assert short_names(["a.b.c", "d.c", "e"]) == {"a.b.c": "b.c", "d.c": "d.c", "e": "e"}
