@@ -121,7 +121,8 @@ def measure(name, options, folder):
         session.checkpoints.__exit__()
         session.writer.close()
     least = {variant: min(values) / count * 1e6 for variant, values in seconds.items()}
-    return session.size, least, {variant: number / count for variant, number in evaluations.items()}
+    each = {variant: number / count for variant, number in evaluations.items()}
+    return assembly.size(session.assembly), least, each
 
 
 def composed(name, data_dir, overrides, steps):

@@ -6,37 +6,50 @@ one `max_evaluations`.
 
 import contextlib
 import logging
+from functools import cached_property
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from gdlab import plain_checkpoints
+
 
 class Checkpoints:
-    """Checkpoints of one run in `<run>/checkpoints/<step>/`, by orbax. Use as a context manager."""
+    """Checkpoints of one run in `<run>/checkpoints/<step>/`, by orbax. Use as a context manager.
 
-    def __init__(self, folder, *, read_only=False):
+    plain: save each as one .npz file instead, as members of a group do: a hundred small states, of which
+    orbax takes 0.1 s each. Both kinds are read.
+    """
+
+    def __init__(self, folder, *, read_only=False, plain=False):
         self.folder = folder.absolute() / "checkpoints"
+        self._read_only, self._plain = read_only, plain
+
+    @cached_property
+    def _manager(self):
         options = ocp.CheckpointManagerOptions(
             max_to_keep=None,
-            cleanup_tmp_directories=not read_only,
+            cleanup_tmp_directories=not self._read_only,
             enable_async_checkpointing=False,
-            read_only=read_only,
-            create=not read_only,
-            save_interval_steps=0 if read_only else 1,
+            read_only=self._read_only,
+            create=not self._read_only,
+            save_interval_steps=0 if self._read_only else 1,
         )
         with _quiet():
-            self._manager = ocp.CheckpointManager(self.folder, options=options)
+            return ocp.CheckpointManager(self.folder, options=options)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exception):
-        self._manager.close()
+        if "_manager" in self.__dict__:
+            self._manager.close()
 
     def steps(self):
         """Iterations that have a checkpoint, ascending."""
-        return sorted(self._manager.all_steps())
+        found = plain_checkpoints.steps(self.folder)
+        return found if self._plain else sorted({*found, *self._manager.all_steps()})
 
     def save(self, state, cursors, dumped=None):
         """Keep `state` (a TrainState) and `cursors` (rows per array); nothing if the step is kept already.
@@ -46,6 +59,9 @@ class Checkpoints:
         step = int(state.step)
         if step in self.steps():
             return
+        if self._plain:
+            plain_checkpoints.save(self.folder, step, _without_trace(state), cursors)
+            return
         items = {"state": ocp.args.StandardSave(_without_trace(state)), "cursor": ocp.args.JsonSave(cursors)}
         if dumped is not None:
             items["dumped"] = ocp.args.StandardSave(dumped)
@@ -54,6 +70,9 @@ class Checkpoints:
 
     def restore(self, step, like):
         """(state, cursors) of `step`; `like` is a TrainState of the same structure, from `init`."""
+        if step in plain_checkpoints.steps(self.folder):
+            restored, cursors = plain_checkpoints.restore(self.folder, step, _without_trace(like))
+            return _with_trace(restored, like), cursors
         template = jax.tree.map(ocp.utils.to_shape_dtype_struct, _without_trace(like))
         arguments = ocp.args.Composite(
             state=ocp.args.StandardRestore(template), cursor=ocp.args.JsonRestore()

@@ -11,32 +11,24 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from jax.flatten_util import ravel_pytree
 
-from gdlab import __version__, collection, store
-from gdlab.assembly import CHUNK, assemble, keeps_layers, keeps_path, size, training
+from gdlab import store
+from gdlab.assembly import CHUNK, assemble, training
 from gdlab.checkpoints import Checkpoints
 from gdlab.config import ConfigError
 from gdlab.dumps import Moment, last_dump
-from gdlab.identity import identity
 from gdlab.interruption import interruptible
-from gdlab.packing import scalar_rows, trace_rows
 from gdlab.probing import run_probe
 from gdlab.progress import Progress
-from gdlab.records import CONVERGED, DIVERGED, LINE_SEARCH_FAILED, STEP_COLUMNS, TRACE_COLUMNS
+from gdlab.recording import ENDINGS, arrays_of, chunk_rows, continued, facts_of, path_start
+from gdlab.records import DIVERGED
 from gdlab.store.folder import RUN_FILE, check_config
 from gdlab.train import has_search
-from gdlab.watchers import data_facts, dumper, row_watchers
+from gdlab.watchers import dumper, row_watchers
 
 __all__ = ["EXPECTED_ERRORS", "run", "run_probe"]
 
 EXPECTED_ERRORS = (ConfigError, FileNotFoundError, store.StoreError)
-
-ENDINGS = {
-    CONVERGED: ("finished", "the gradient is zero at iteration {k}"),
-    LINE_SEARCH_FAILED: ("finished", "the line search can do no more at iteration {k}"),
-    DIVERGED: ("diverged", "the error is not finite after iteration {k}"),
-}
 
 
 def run(config, folder, *, progress=True):
@@ -55,7 +47,7 @@ def run(config, folder, *, progress=True):
         be right; nothing is written unless training had begun.
     """
     folder = Path(folder)
-    finished = _already_finished(config, folder)
+    finished = already_finished(config, folder)
     if finished is not None:
         if progress:
             Progress(folder.name, 0).say(f"already {finished.state}, not trained again")
@@ -79,8 +71,6 @@ class _Session:
         self.assembly = assembly = assemble(config)
         self.total = config["train"]["steps"]
         self.record = config["record"]
-        self.size = size(assembly)
-        self.kept = {"path": keeps_path(assembly, config), "layers": keeps_layers(assembly, config)}
         self.watchers = row_watchers(assembly, config)
         self.dumper, self.dump_every = dumper(assembly, config)
         self.training = training(assembly, config)
@@ -97,16 +87,8 @@ class _Session:
             )
 
     def _open(self):
-        arrays = {
-            "scalars": store.ArraySpec(dtype="f8", row_shape=(len(STEP_COLUMNS),), columns=STEP_COLUMNS),
-            "ls_eval": store.ArraySpec(dtype="f8", row_shape=(len(TRACE_COLUMNS),), columns=TRACE_COLUMNS),
-            "ls_end": store.ArraySpec(dtype="i8", row_shape=()),
-        }
-        arrays |= collection.specs(self.state.params, **self.kept)
-        for watcher, _ in self.watchers:
-            arrays |= watcher.specs()
-        facts = {**identity(), "gdlab": __version__, "precision": self.config["precision"]}
-        facts |= {"parameters": self.size, **data_facts(self.assembly)}
+        arrays = arrays_of(self.assembly, self.config, self.state.params, self.watchers)
+        facts = facts_of(self.assembly, self.config)
         if self.dumper is not None:
             arrays |= self.dumper.specs(self.state.params)
             facts["network"] = self.dumper.network
@@ -116,11 +98,10 @@ class _Session:
             writer = store.RunWriter.create(
                 self.folder, config=self.config, identity=facts, arrays=arrays, pyramids=("scalars",)
             )
-        self.seconds, self.evaluations = _continued(self.folder)
+        self.seconds, self.evaluations = continued(self.folder)
         self.dumped = last_dump(store.open_run(self.folder))
-        if self.kept["path"] and not writer.cursors()["path"]:
-            start = np.asarray(ravel_pytree(self.state.params)[0])
-            writer.append({"path": start[None], "path_step": np.zeros(1, np.int64)})
+        if not writer.cursors().get("path", 1):
+            writer.append(path_start(self.state.params))
         for watcher, _ in self.watchers:
             if not any(writer.cursors()[name] for name in watcher.specs()):
                 writer.append(watcher.rows(self.state.params, 0))
@@ -247,14 +228,17 @@ class _Session:
         done = int(done)
         elapsed = time.monotonic() - begun
         seconds = self.seconds + elapsed * np.arange(1, done + 1) / done
-        rows = {"scalars": scalar_rows(infos, done, descent, epoch, seconds)}
-        if infos.line_search is not None:
-            rows["ls_eval"], evaluations = trace_rows(infos.line_search, done)
-            rows["ls_end"] = self.evaluations + np.cumsum(evaluations)
-            self.evaluations += len(rows["ls_eval"])
-        else:
-            rows["ls_end"] = np.full(done, self.evaluations)
-        self.writer.append(rows | collection.rows(collected, self.step, done))
+        rows, self.evaluations = chunk_rows(
+            infos,
+            collected,
+            step=self.step,
+            done=done,
+            descent=descent,
+            epoch=epoch,
+            seconds=seconds,
+            evaluations=self.evaluations,
+        )
+        self.writer.append(rows)
         self.step += done
         self.seconds += elapsed
         ends = infos.loss_end if self.record["loss_end"] else infos.loss
@@ -267,15 +251,7 @@ class _Session:
             self.writer.close()
 
 
-def _continued(folder):
-    """(seconds trained, evaluations recorded) of what the folder holds so far."""
-    run = store.open_run(folder)
-    rows = run.rows("scalars")
-    last = run.array("scalars", rows - 1)[0] if rows else np.zeros(len(STEP_COLUMNS))
-    return float(last[STEP_COLUMNS.index("seconds")]), run.rows("ls_eval")
-
-
-def _already_finished(config, folder):
+def already_finished(config, folder):
     """The run in `folder` where it needs no more training; None where there is work to do."""
     if not (folder / RUN_FILE).exists():
         return None

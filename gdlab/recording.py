@@ -1,0 +1,69 @@
+"""What a run folder is given: the arrays of a run, the rows before its first iteration and of every chunk."""
+
+import numpy as np
+from jax.flatten_util import ravel_pytree
+
+from gdlab import __version__, collection, store
+from gdlab.assembly import keeps_layers, keeps_path, size
+from gdlab.identity import identity
+from gdlab.packing import scalar_rows, trace_rows
+from gdlab.records import CONVERGED, DIVERGED, LINE_SEARCH_FAILED, STEP_COLUMNS, TRACE_COLUMNS
+from gdlab.watchers import data_facts
+
+# How an iteration's status ends a run: its state, and why.
+ENDINGS = {
+    CONVERGED: ("finished", "the gradient is zero at iteration {k}"),
+    LINE_SEARCH_FAILED: ("finished", "the line search can do no more at iteration {k}"),
+    DIVERGED: ("diverged", "the error is not finite after iteration {k}"),
+}
+
+
+def arrays_of(assembly, config, params, watchers):
+    """{name: ArraySpec} of what a run records; watchers: as of `gdlab.watchers.row_watchers`."""
+    arrays = {
+        "scalars": store.ArraySpec(dtype="f8", row_shape=(len(STEP_COLUMNS),), columns=STEP_COLUMNS),
+        "ls_eval": store.ArraySpec(dtype="f8", row_shape=(len(TRACE_COLUMNS),), columns=TRACE_COLUMNS),
+        "ls_end": store.ArraySpec(dtype="i8", row_shape=()),
+    }
+    kept = {"path": keeps_path(assembly, config), "layers": keeps_layers(assembly, config)}
+    arrays |= collection.specs(params, **kept)
+    for watcher, _ in watchers:
+        arrays |= watcher.specs()
+    return arrays
+
+
+def facts_of(assembly, config):
+    """What a run's identity says: the process, the precision, the size of the problem."""
+    facts = {**identity(), "gdlab": __version__, "precision": config["precision"]}
+    return facts | {"parameters": size(assembly), **data_facts(assembly)}
+
+
+def path_start(params):
+    """Rows of the path before the first iteration."""
+    return {"path": np.asarray(ravel_pytree(params)[0])[None], "path_step": np.zeros(1, np.int64)}
+
+
+def chunk_rows(infos, collected, *, step, done, descent, epoch, seconds, evaluations):
+    """(rows, evaluations) of a chunk that began at iteration `step`.
+
+    Args:
+      infos, collected: NumPy arrays [T, ...], the first `done` in use.
+      descent, epoch, seconds: [>= done].
+      evaluations: how many rows of line searches are recorded so far; returned with those of the chunk.
+    """
+    rows = {"scalars": scalar_rows(infos, done, descent, epoch, seconds)}
+    if infos.line_search is not None:
+        rows["ls_eval"], found = trace_rows(infos.line_search, done)
+        rows["ls_end"] = evaluations + np.cumsum(found)
+        evaluations += len(rows["ls_eval"])
+    else:
+        rows["ls_end"] = np.full(done, evaluations)
+    return rows | collection.rows(collected, step, done), evaluations
+
+
+def continued(folder):
+    """(seconds trained, evaluations recorded) of what the folder holds so far."""
+    run = store.open_run(folder)
+    rows = run.rows("scalars")
+    last = run.array("scalars", rows - 1)[0] if rows else np.zeros(len(STEP_COLUMNS))
+    return float(last[STEP_COLUMNS.index("seconds")]), run.rows("ls_eval")
