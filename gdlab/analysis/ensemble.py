@@ -10,11 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gdlab.analysis.hyper import as_key, differing, flatten, short_names
-from gdlab.store.config import LATER_KEYS, training_keys
+from gdlab.analysis.hyper import as_key, differing, flatten, short_names, varying
+from gdlab.store.config import IGNORED_KEYS, LATER_KEYS
 
 MEASURES = ("loss", "accuracy", "train_loss", "train_accuracy")  # validation columns 1 to 4
 _ENDED = ("finished", "diverged")
+# What is recorded, and how often, is no parameter of the training.
+_NOT_TRAINED = ("record", "name", *IGNORED_KEYS)
 _CORRELATION, _STEP = "correlation/", "correlation/step"
 
 
@@ -121,8 +123,9 @@ def _member(run):
 
 def _completed(flat):
     """Options that came later, with what a run without them had."""
+    sections = {key.partition(".")[0] for key in flat}
     for section, name, value in LATER_KEYS:
-        if any(key.startswith(f"{section}.") for key in flat):
+        if section in sections:
             flat.setdefault(f"{section}.{name}", value)
     return flat
 
@@ -137,8 +140,7 @@ def _aligned(rows):
 
 
 def _parameters(configs):
-    # What is recorded, and how often, is no parameter of the training.
-    names = [name for name in differing(configs) if not name.startswith(("record.", "probes."))]
+    names = [name for name in differing(configs) if not _is_below(name, _NOT_TRAINED)]
     short = short_names(names)
     return {short[name]: _column([config.get(name) for config in configs], name, configs) for name in names}
 
@@ -149,6 +151,10 @@ def _column(values, name, configs):
         return np.array([np.nan if gone else float(v) for gone, v in zip(missing, values, strict=True)])
     texts = ["" if gone else _text(value) for gone, value in zip(missing, values, strict=True)]
     return np.array(texts, object)
+
+
+def _is_below(name, places):
+    return any(name == place or name.startswith(f"{place}.") for place in places)
 
 
 def _is_number(value):
@@ -180,11 +186,12 @@ def _common(widths):
 
 def _notes(members, network, common):
     """What each run cannot be used for, and why."""
+    configs = [member.flat for member in members]
+    names = [name for name in varying(configs) if not _is_below(name, _NOT_TRAINED)]
     first: dict[tuple, str] = {}
     for member in members:
-        # A config of one number more or less is another; what is kept of a training is not.
-        keys = {k: v for k, v in training_keys(member.flat).items() if not k.startswith(("record.", "name"))}
-        twin = first.setdefault(tuple(sorted((key, as_key(v)) for key, v in keys.items())), member.name)
+        values = tuple(as_key(member.flat[name]) if name in member.flat else None for name in names)
+        twin = first.setdefault(values, member.name)
         reasons = [_state_note(member)]
         if not np.isfinite(member.rows[:, 2]).any():
             reasons.append("no accuracy recorded")

@@ -23,16 +23,17 @@ def differing(configs: Iterable[Mapping[str, object]]) -> list[str]:
 
     A parameter that some runs lack differs. Paths of a machine and Hydra's own keys do not count.
     """
+    return [
+        name for name in varying(configs) if name not in _OWN and not any(part in name for part in _SILENT)
+    ]
+
+
+def varying(configs: Iterable[Mapping[str, object]]) -> list[str]:
+    """Names of all flat keys with more than one value, in order of first appearance."""
     configs = list(configs)
     names = dict.fromkeys(key for config in configs for key in config)
     missing = object()
-    return [
-        name
-        for name in names
-        if name not in _OWN
-        and not any(part in name for part in _SILENT)
-        and len({as_key(config.get(name, missing)) for config in configs}) > 1
-    ]
+    return [name for name in names if len({as_key(config.get(name, missing)) for config in configs}) > 1]
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
