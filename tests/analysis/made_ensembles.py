@@ -69,4 +69,7 @@ def symmetric(random, count, filters):
     """`count` signed correlation matrices [count, F, F] of random activations, some of them alike."""
     shared = random.standard_normal((count, 40, 1))
     values = random.standard_normal((count, 40, filters)) + shared * random.random(filters)
-    return np.stack([np.corrcoef(part.T) for part in values])
+    r = np.stack([np.corrcoef(part.T) for part in values])
+    r = (r + r.transpose(0, 2, 1)) / 2
+    r[:, np.arange(filters), np.arange(filters)] = 1
+    return r
