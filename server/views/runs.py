@@ -26,6 +26,7 @@ from bokeh.models import (
 from gdlab.records import Table
 from server import card, hyper
 from server.context import Context, View
+from server.ensemble import source as ensembles
 from server.views import runs_columns as columns
 
 FILTER = "return gdlab.filter(source, pattern.value_input, message)"
@@ -64,6 +65,7 @@ class RunList:
         self.table = self._table()
         self.open = self._button("Open descent", "runs_open", primary=True)
         self.compare = self._button("Compare", "runs_compare")
+        self.ensemble = self._button("Ensemble", "runs_ensemble")
         self.clear = self._button("Clear", "runs_clear")
         self.choose = CheckboxGroup(
             name="runs_columns",
@@ -103,6 +105,7 @@ class RunList:
             self.choose.labels = columns.titles(parameters)
             self._hide(self.context.state.get_all("hide"))
         self.card.visible, self.empty.visible = bool(self.names), not self.names
+        self._offer_ensemble()
 
     def csv(self) -> Table:
         """The whole list with every hyper-parameter that differs."""
@@ -159,19 +162,18 @@ class RunList:
             body,
             name="runs_card",
             csv=self.csv,
-            controls=[self.clear, self.compare, self.open, toggle],
+            controls=[self.clear, self.ensemble, self.compare, self.open, toggle],
         )
 
     # -- events -----------------------------------------------------------------------------------
 
     def _listen(self) -> None:
-        self.pattern.on_change(
-            "value_input", lambda attr, old, new: self.context.state.set("filter", new or None)
-        )
+        self.pattern.on_change("value_input", lambda attr, old, new: self._filtered(new))
         self.source.selected.on_change("indices", lambda attr, old, new: self._selected(new))
         self.choose.on_change("active", lambda attr, old, new: self._chosen(new))
         self.open.on_click(lambda: self._show("descent"))
         self.compare.on_click(lambda: self._show("compare"))
+        self.ensemble.on_click(self._show_ensemble)
         self.clear.on_click(lambda: self.source.selected.update(indices=[]))
 
     def _selected(self, indices: list[int]) -> None:
@@ -179,11 +181,32 @@ class RunList:
         self.open.disabled = self.clear.disabled = count == 0
         self.compare.disabled = count < 2
         self.open.label = "Open descent" if count < 2 else f"Open {count} descents"
+        self._offer_ensemble()
 
     def _show(self, page: str) -> None:
         names = [self.names[i] for i in self.source.selected.indices if 0 <= i < len(self.names)]
         if names:
             self.context.open_runs(names, page)
+
+    def _offer_ensemble(self) -> None:
+        """Of the ticked runs; without any, of those that match the filter."""
+        count, pattern = len(self.source.selected.indices), self.context.state.get("filter", "")
+        self.ensemble.disabled = not self.names or count > ensembles.MOST_NAMES
+        self.ensemble.label = f"Ensemble of {count}" if count else f"Ensemble{' of matches' * bool(pattern)}"
+
+    def _show_ensemble(self) -> None:
+        """The page reads keys of its own, which stay short; the chosen runs stay chosen."""
+        names = [self.names[i] for i in self.source.selected.indices if 0 <= i < len(self.names)]
+        state = self.context.state
+        if names:
+            state.update(ensembles.Source(ensembles.RUNS, tuple(names)).keys())
+        elif pattern := state.get("filter", ""):
+            state.update(ensembles.Source(ensembles.MATCH, pattern).keys())
+        self.context.open_runs(state.get_all("run"), "ensemble")
+
+    def _filtered(self, pattern: str) -> None:
+        self.context.state.set("filter", pattern or None)
+        self._offer_ensemble()
 
     def _hide(self, fields) -> None:
         for column in self.table.columns:
