@@ -11,7 +11,8 @@ from bokeh.models import ColumnDataSource, FixedTicker, LinearColorMapper, Quad,
 from bokeh.models.glyphs import Image
 
 from server import figures
-from server.tracker.correlation.layout import layout, parts_with, strips
+from server.tracker.correlation.layout import layout, strips
+from server.tracker.correlation.marks import marked
 from server.tracker.correlation.raster import columns_of, covered, nearest_lines, raster, shaded
 
 STRIPS, GRID, STRIPES = "correlation_strips", "correlation_grid", "correlation_stripes"
@@ -96,28 +97,10 @@ class Plot:
         """The selection: bands over rows and columns, lines at dumps."""
         if self.layout is None:
             return
-        (rows, columns), grid, chosen = self.layout, self.tracker.grid(), self.tracker.selection
-        layers = np.isin(self.tracker.evidence.layers[grid.layers], chosen.layers)
-        if self.abstract:
-            row = np.flatnonzero(
-                layers | np.isin(np.arange(len(grid.layers)), self._layers_with(chosen.filters))
-            )
-            column = np.flatnonzero(np.isin(grid.classes, chosen.classes))
-        else:
-            row = parts_with(grid, chosen.filters)
-            if not len(row):
-                row = np.flatnonzero(layers[grid.parts.columns["place"]])
-            lines = grid.columns.columns
-            of_class = np.isin(lines["class"], chosen.classes)
-            at_dump = of_class & np.isin(lines["dump"], chosen.dumps)
-            column = np.flatnonzero(at_dump if at_dump.any() else of_class)
-        self.row_bands.data = {"low": rows.low[row], "high": rows.high[row]}
-        self.column_bands.data = {"low": columns.low[column], "high": columns.high[column]}
+        (rows, columns), chosen = self.layout, marked(self.tracker, self.abstract)
+        self.row_bands.data = {"low": rows.low[chosen.rows], "high": rows.high[chosen.rows]}
+        self.column_bands.data = {"low": columns.low[chosen.columns], "high": columns.high[chosen.columns]}
         self.dump_marks.data = {"dump": list(chosen.dumps)}
-
-    def _layers_with(self, filters):
-        grid = self.tracker.grid()
-        return np.unique(grid.parts.columns["place"][parts_with(grid, filters)])
 
     # -- what is drawn ----------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The card of the correlation view: the L of three figures, what a click selects, what is selected."""
+"""The card of the correlation view: its figures as an L or a cube, what a click selects, what is selected."""
 
 import numpy as np
 from bokeh.events import DoubleTap, RangesUpdate, Tap
@@ -8,10 +8,16 @@ from gdlab.records import Table
 from server import card
 from server.context import View
 from server.tracker.correlation.ablation import Ablation
-from server.tracker.correlation.layout import filters_of, parts_with
+from server.tracker.correlation.cube import Cube
+from server.tracker.correlation.layout import filters_of, layout, parts_with
 from server.tracker.correlation.plot import Plot
 
 KINDS = {"full": "Mini-sets", "abstract": "Counts"}
+SHAPES = {"l": "L", "cube": "Cube"}
+WHERE = {
+    "l": "Left: how much they change; below: error rates.",
+    "cube": "Front: how much they change; on top: error rates.",
+}
 EMPTY = (
     "No class has an anomaly with this window and threshold. A lower threshold, or Propose, finds some.\n"
     "An anomaly is an iteration at which many images of one class flip together."
@@ -32,21 +38,28 @@ class Correlation:
             stylesheets=[context.sheet],
         )  # fmt: skip
         self.kind.on_change("active", lambda a, o, new: self._set_kind(list(KINDS)[new]))
+        self.shape = context.state.get("shape", "l", choices=tuple(SHAPES))
+        self.shapes = RadioButtonGroup(
+            labels=list(SHAPES.values()), active=list(SHAPES).index(self.shape), name="correlation_shape",
+            stylesheets=[context.sheet],
+        )  # fmt: skip
+        self.shapes.on_change("active", lambda a, o, new: self._set_shape(list(SHAPES)[new]))
         self.words = card.text("", "gd-caption", name="correlation_words")
         self.ablation = Ablation(context, tracker)
         plot = self.plot
-        upper = card.row(
+        self.cube = Cube(context, tracker, plot, self._tapped_cube)
+        self.upper = card.row(
             context, plot.strips, plot.grid, classes=["gd-options-row"], sizing_mode="stretch_width"
         )
         corner = card.box(context, self.words, self.ablation.root, classes=["gd-body"])
         lower = card.row(
             context, corner, plot.stripes, classes=["gd-options-row"], sizing_mode="stretch_width"
         )
-        self.body = card.box(context, upper, lower, classes=["gd-body"])
-        figures = [plot.strips, plot.grid, plot.stripes]
+        self.body = card.box(context, self.upper, self.cube.root, lower, classes=["gd-body"])
+        figures = [plot.strips, plot.grid, plot.stripes, self.cube.figure]
         self.root = card.card(
             context, "Filters and classes", "", self.body, name="correlation", figures=figures,
-            csv=self._table, controls=[self.kind],
+            csv=self._table, controls=[self.shapes, self.kind],
         )  # fmt: skip
         self.empty = card.empty_card(context, "Filters and classes", EMPTY, name="correlation_empty")
         self.both = card.box(context, self.root, self.empty, classes=["gd-grid", "gd-span-12"])
@@ -64,12 +77,12 @@ class Correlation:
         self.root.visible, self.empty.visible = some, not some
         if not some:
             return
-        self.plot.draw()
+        self._draw()
         grid = self.tracker.grid()
         caption = (
             f"{len(grid.parts.columns['size']):,} mini-sets of {len(grid.layers):,} layers (rows, as high as "
             f"they have filters) and {len(grid.columns.columns['dump']):,} anomaly iterations of "
-            f"{len(grid.classes):,} classes (columns). Left: how much they change; below: error rates."
+            f"{len(grid.classes):,} classes (columns). {WHERE[self.shape]}"
         )
         if grid.hidden:
             caption += (
@@ -77,6 +90,13 @@ class Correlation:
             )
         card.retitle(self.root, caption=caption)
         self._say()
+
+    def _draw(self):
+        """The shape that is shown, and that alone."""
+        cube = self.shape == "cube"
+        self.upper.visible = self.plot.stripes.visible = not cube
+        self.cube.root.visible = cube
+        (self.cube if cube else self.plot).draw()
 
     def _listen(self):
         plot, context = self.plot, self.context
@@ -102,18 +122,23 @@ class Correlation:
 
     def _whole(self):
         self.tracker.reset()
-        self.plot.draw()
+        self._draw()
 
     def _set_kind(self, kind):
         self.context.state.set("grid", None if kind == "full" else kind)
         self.plot.abstract = kind == "abstract"
         self.update()
 
+    def _set_shape(self, shape):
+        self.context.state.set("shape", None if shape == "l" else shape)
+        self.shape = shape
+        self.update()
+
     # -- clicks -----------------------------------------------------------------------------------
 
     def _tapped(self, x, y):
         """A rectangle selects its filters, class and iteration; a line its mini-set; a count its filters."""
-        rows, columns = self.plot.layout
+        rows, columns = self._lines()
         grid = self.tracker.grid()
         row, column = rows.at(y), columns.at(x)
         if row is None:
@@ -132,6 +157,18 @@ class Correlation:
             found |= {"classes": self._classes_of(grid, row), "dumps": ()}
         self.tracker.select(**found)
 
+    def _tapped_cube(self, face, first, second):
+        """A click on a face is one on the figure that lies there."""
+        if face == "right":
+            self._tapped(first, second)
+        elif face == "front":
+            self._tapped_strip(first, second)
+        else:
+            self._tapped_stripe(second, first)
+
+    def _lines(self):
+        return layout(self.tracker.grid(), self.plot.abstract)
+
     def _select_count(self, grid, row, column):
         line = grid.columns.columns["place"] == column
         met = grid.rectangles.columns
@@ -143,7 +180,7 @@ class Correlation:
         )
 
     def _tapped_strip(self, x, y):
-        row = self.plot.layout.rows.at(y)
+        row = self._lines().rows.at(y)
         dump = round(x)
         if row is None or not 0 <= dump < self.tracker.count:
             return
@@ -155,7 +192,7 @@ class Correlation:
             self.tracker.select(layers=[layer], filters=filters_of(grid, row), dumps=[dump])
 
     def _tapped_stripe(self, x, y):
-        column = self.plot.layout.columns.at(x)
+        column = self._lines().columns.at(x)
         dump = round(y)
         if column is None or not 0 <= dump < self.tracker.count:
             return
@@ -176,7 +213,7 @@ class Correlation:
 
     def _selected(self):
         if self.tracker.mode == "correlation" and self.root.visible:
-            self.plot.mark()
+            (self.cube if self.shape == "cube" else self.plot).mark()
             self._say()
 
     def _say(self):
