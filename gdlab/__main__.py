@@ -14,17 +14,17 @@ from gdlab.app_path import conf_dir
 from gdlab.config import ConfigError, nearest
 
 MAX_FOLDER = 120
-TASKS = ("train", "probe")
+TASKS = ("train", "ensemble", "probe")
 
 
 def main():
     """Entry point of `python -m gdlab` and of the script `gdlab`."""
     import hydra
-    from omegaconf import OmegaConf
 
     _register_resolvers()
     try:
         _check_overrides(sys.argv[1:])
+        given = _take_grid(sys.argv)
     except ConfigError as error:
         sys.exit(f"gdlab: {error}")
 
@@ -38,14 +38,16 @@ def main():
             logging.getLogger(chatty).setLevel(logging.WARNING)
         output = Path(HydraConfig.get().runtime.output_dir)
         sweep = HydraConfig.get().mode == hydra.types.RunMode.MULTIRUN
-        plain: Any = OmegaConf.to_container(config, resolve=True)
-        _make_absolute(plain)
         try:
-            outcome = _perform(plain, output)
+            if given is not None:
+                _train_grid(given, output)
+                return
+            outcome = _perform(_plain(config), output)
         except experiment.EXPECTED_ERRORS as error:
             _remove_if_empty(output)
             logging.getLogger("gdlab").debug("refused", exc_info=True)
             if sweep:
+                print(f"gdlab: failed: {output.name}: {error}", file=sys.stderr, flush=True)
                 raise
             sys.exit(f"gdlab: {error}")
         if outcome is not None and outcome.state == "interrupted":
@@ -54,11 +56,48 @@ def main():
     run()
 
 
-def _make_absolute(config):
-    """A schedule's path to an earlier run must hold wherever this run is replayed from."""
-    schedule = config.get("schedule") or {}
-    if schedule.get("path"):
-        schedule["path"] = str(Path(schedule["path"]).absolute())
+def _plain(config):
+    from gdlab.sweep import plain
+
+    return plain(config)
+
+
+def _take_grid(arguments):
+    """The overrides of a task=ensemble, with which Hydra must not deal: it has but one job; else None.
+
+    What sweeps over several values is taken out of `arguments`.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    texts = [a for a in arguments[1:] if not a.startswith("-")]
+    if "task=ensemble" not in texts:
+        return None
+    if {"-m", "--multirun"} & {*arguments}:
+        raise ConfigError("task=ensemble trains the whole grid as one job: leave -m out")
+    parsed = OverridesParser.create().parse_overrides(texts)
+    several = {override.input_line for override in parsed if override.is_sweep_override()}
+    arguments[1:] = [a for a in arguments[1:] if a not in several]
+    return [override.input_line for override in parsed if not override.is_hydra_override()]
+
+
+def _train_grid(overrides, output):
+    """Train all runs of the grid that the config's sweeper and the overrides span; exits with 1 or 130."""
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    from gdlab.sweep import grid, jobs_of, train_jobs
+
+    _remove_if_empty(output)
+    settings: Any = HydraConfig.instance().cfg
+    lists = grid(settings.hydra.sweeper.get("params"), overrides)
+    jobs = jobs_of(GlobalHydra.instance().config_loader(), settings, lists)
+    width = OmegaConf.select(settings, "hydra.launcher.width", default=None)
+    states = {outcome.state for outcome in train_jobs(jobs, width)}
+    if states & {"interrupted", "not started"}:
+        sys.exit(130)
+    if "failed" in states:
+        sys.exit(1)
 
 
 def _perform(config, output):

@@ -54,6 +54,11 @@ class Assembly(NamedTuple):
         padded = [None if rows is None else _pad(rows, length) for rows in (index, new_descent, descent)]
         return Steps(*padded), descent, epoch
 
+    def reseeded(self, config):
+        """The same with the data order and the key of another seed; config: of the run that has it."""
+        schedule, _ = make_schedule(config, self.dataset)
+        return self._replace(schedule=schedule, key=jax.random.key(config["seed"]))
+
     def batch(self, iteration):
         """The batch of an iteration: dict of arrays [b, ...], or None for a problem without data."""
         steps, _, _ = self.steps(iteration, 1, 1)

@@ -29,8 +29,16 @@ def sample(dataset, on, examples, seed=0):
     n = len(next(iter(part.values())))
     if examples is None or examples >= n:
         return part
-    chosen = np.sort(np.random.default_rng((seed, PARTS.index(on))).permutation(n)[:examples])
+    chosen = chosen_rows(dataset, on, examples, seed)
     return {name: array[chosen] for name, array in part.items()}
+
+
+def chosen_rows(dataset, on, examples, seed=0):
+    """The rows of a part that `sample` takes, ascending."""
+    n = len(next(iter(getattr(dataset, on).values())))
+    if examples is None or examples >= n:
+        return np.arange(n)
+    return np.sort(np.random.default_rng((seed, PARTS.index(on))).permutation(n)[:examples])
 
 
 def at_iteration(replay, iteration):

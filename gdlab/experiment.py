@@ -20,9 +20,9 @@ from gdlab.dumps import Moment, last_dump
 from gdlab.interruption import interruptible
 from gdlab.probing import run_probe
 from gdlab.progress import Progress
-from gdlab.recording import ENDINGS, arrays_of, chunk_rows, continued, facts_of, path_start
+from gdlab.recording import ENDINGS, arrays_of, begun, chunk_rows, continued, facts_of, group_of, path_start
 from gdlab.records import DIVERGED
-from gdlab.store.folder import RUN_FILE, check_config
+from gdlab.store.folder import check_config
 from gdlab.train import has_search
 from gdlab.watchers import dumper, row_watchers
 
@@ -52,6 +52,8 @@ def run(config, folder, *, progress=True):
         if progress:
             Progress(folder.name, 0).say(f"already {finished.state}, not trained again")
         return finished
+    if group_of(folder):
+        return _as_member(config, folder, progress)
     with interruptible() as stop:
         # Also while the folder is being made: a Ctrl-C then waits until there is something to continue.
         session = _Session(config, folder)
@@ -92,7 +94,7 @@ class _Session:
         if self.dumper is not None:
             arrays |= self.dumper.specs(self.state.params)
             facts["network"] = self.dumper.network
-        if (self.folder / RUN_FILE).exists():
+        if begun(self.folder) is not None:
             writer = self._resume(facts)
         else:
             writer = store.RunWriter.create(
@@ -251,12 +253,20 @@ class _Session:
             self.writer.close()
 
 
+def _as_member(config, folder, progress):
+    """Go on with a run that was begun in a group: only the program of a group gives its bits."""
+    from gdlab.ensemble import train
+
+    (outcome,) = train([config], [folder], progress=progress)
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome.run
+
+
 def already_finished(config, folder):
     """The run in `folder` where it needs no more training; None where there is work to do."""
-    if not (folder / RUN_FILE).exists():
-        return None
-    found = store.open_run(folder)
-    if found.state not in ("finished", "diverged"):
+    found = begun(folder)
+    if found is None or found.state not in ("finished", "diverged"):
         return None
     check_config(folder, config)
     return found

@@ -75,7 +75,7 @@ def make_group(assembly, config, *, varied, width, devices=1):
             problem = _problem(assembly, config, members.numbers)
             return start(problem, _optimizer(config, members), members.key)
 
-        return jax.vmap(begin, in_axes=(own,), out_axes=_STATE)(members)
+        return jax.vmap(begin, in_axes=(own,), out_axes=_STATE, axis_size=width)(members)
 
     def chunk(state, data, members, steps, count, active):
         iterate = jax.vmap(member, (_STATE, None, own, rows, None), (_STATE, 0, 0))

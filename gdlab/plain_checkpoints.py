@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -28,7 +29,8 @@ def save(folder, step, state, cursors):
     part, whole = Path(folder) / f"{step}{_PART}", Path(folder) / str(step)
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    np.savez(part / _FILE, **{_CURSORS: np.array(json.dumps(cursors))}, **_named(state))
+    entries: Any = {_CURSORS: np.array(json.dumps(cursors)), **_named(state)}
+    np.savez(part / _FILE, **entries)
     part.rename(whole)
 
 

@@ -8,6 +8,7 @@ from gdlab.assembly import keeps_layers, keeps_path, size
 from gdlab.identity import identity
 from gdlab.packing import scalar_rows, trace_rows
 from gdlab.records import CONVERGED, DIVERGED, LINE_SEARCH_FAILED, STEP_COLUMNS, TRACE_COLUMNS
+from gdlab.store.folder import RUN_FILE
 from gdlab.watchers import data_facts
 
 # How an iteration's status ends a run: its state, and why.
@@ -67,3 +68,19 @@ def continued(folder):
     rows = run.rows("scalars")
     last = run.array("scalars", rows - 1)[0] if rows else np.zeros(len(STEP_COLUMNS))
     return float(last[STEP_COLUMNS.index("seconds")]), run.rows("ls_eval")
+
+
+def begun(folder):
+    """The Run in `folder`; None where there is none yet, or one that was never committed."""
+    if not (folder / RUN_FILE).exists():
+        return None
+    try:
+        return store.open_run(folder)
+    except store.HalfWritten:
+        return None
+
+
+def group_of(folder):
+    """What a run's identity says of its group; {} for a run alone, None for no run."""
+    run = begun(folder)
+    return None if run is None else run.identity.get("group", {})

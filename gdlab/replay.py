@@ -16,6 +16,7 @@ from jax.flatten_util import ravel_pytree
 from gdlab import store
 from gdlab.assembly import assemble, training
 from gdlab.checkpoints import Checkpoints, latest_at
+from gdlab.group import alone
 from gdlab.identity import differences
 from gdlab.records import StepInfo
 from gdlab.store.config import completed
@@ -58,7 +59,7 @@ class Replay:
         self.config = completed(self.run.config)
         self.assembly = assemble(self.config)
         self.columns = self.run.columns("scalars")
-        self._training = training(self.assembly, self.config)
+        self._training = _program(self.run, self.assembly, self.config)
         self._compared = self._different = 0
         self._largest = 0.0
         self._memo = {}
@@ -155,6 +156,14 @@ class Replay:
         if not same.all():
             gap = np.abs(recorded - replayed)[~same]
             self._largest = max(self._largest, float(np.nanmax(gap)) if np.isfinite(gap).any() else np.inf)
+
+
+def _program(run, assembly, config):
+    """The Training of a run: of a group's member that of its group, whose width decides the last bits."""
+    group = run.identity.get("group")
+    if not group:
+        return training(assembly, config)
+    return alone(assembly, config, varied=group["varied"], width=group["width"], index=group["index"])
 
 
 def _updates(before, state, info):

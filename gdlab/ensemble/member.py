@@ -1,0 +1,101 @@
+"""One run of a group as an ordinary run folder, which knows its group's width and its own place in it."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from gdlab import store
+from gdlab.checkpoints import Checkpoints
+from gdlab.recording import begun, chunk_rows, continued, path_start
+
+
+class Member:
+    """The folder of one run of a group while it is trained.
+
+    index   its place among the members; state, reason: None until it has ended
+    """
+
+    def __init__(self, config, folder, index):
+        self.config, self.folder, self.index = config, Path(folder), index
+        self.state = self.reason = self.error = None
+        self.writer: Any = None
+        self.checkpoints: Any = None
+        self.seconds, self.evaluations = 0.0, 0
+
+    @property
+    def active(self):
+        """Whether it is still being trained."""
+        return self.state is None
+
+    def kept(self):
+        """Iterations of its checkpoints, ascending; 0, the start, needs none."""
+        if not (self.folder / "checkpoints").is_dir():
+            return {0}
+        with Checkpoints(self.folder, plain=True) as checkpoints:
+            return {0, *checkpoints.steps()}
+
+    def restore(self, step, like):
+        """(TrainState of iteration `step`, rows per array then)."""
+        with Checkpoints(self.folder, plain=True) as checkpoints:
+            return checkpoints.restore(step, like)
+
+    def open(self, facts, arrays, cursors):
+        """Begin or continue the folder; cursors: rows per array to go on from, None: from the start."""
+        run = begun(self.folder)
+        if run is not None:
+            cursors = cursors or dict.fromkeys(run.arrays, 0)
+            self.writer = store.RunWriter.resume(
+                self.folder, config=self.config, cursors=cursors, identity=facts
+            )
+        else:
+            self.writer = store.RunWriter.create(
+                self.folder, config=self.config, identity=facts, arrays=arrays, pyramids=("scalars",)
+            )
+        self.seconds, self.evaluations = continued(self.folder) if cursors else (0.0, 0)
+        self.checkpoints = Checkpoints(self.folder, plain=True)
+
+    def lacks(self, array):
+        """Whether nothing is recorded in `array` yet."""
+        return self.writer.cursors().get(array) == 0
+
+    def begin(self, params):
+        """Record the start of the path, where the run keeps one."""
+        if self.lacks("path"):
+            self.writer.append(path_start(params))
+
+    def add(self, infos, collected, *, step, done, descent, epoch, elapsed):
+        """Append a chunk; infos, collected: NumPy arrays [T, W, ...]; elapsed: its share of seconds."""
+        infos, collected = jax.tree.map(lambda leaf: leaf[:done, self.index], (infos, collected))
+        rows, self.evaluations = chunk_rows(
+            infos,
+            collected,
+            step=step,
+            done=done,
+            descent=descent,
+            epoch=epoch,
+            seconds=self.seconds + elapsed * np.arange(1, done + 1) / done,
+            evaluations=self.evaluations,
+        )
+        self.seconds += elapsed
+        self.writer.append(rows)
+
+    def commit(self):
+        """Publish what was appended."""
+        self.writer.commit(self.config["record"]["sync"])
+
+    def keep(self, state):
+        """Publish and keep the TrainState that belongs to it."""
+        self.commit()
+        self.checkpoints.save(state, self.writer.cursors())
+
+    def end(self, state, reason=None):
+        """Say how it ended and let go of the folder."""
+        self.state, self.reason = state, reason
+        if self.writer is None:
+            return
+        try:
+            self.writer.set_status(state, reason)
+        finally:
+            self.writer.close()

@@ -1,0 +1,213 @@
+"""Train many runs: in groups where they differ in numbers and seeds alone, the others one after the other."""
+
+import json
+import logging
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from gdlab import experiment, store
+from gdlab.assembly import assemble, make_optimizer
+from gdlab.ensemble.grouping import bunches, structure
+from gdlab.ensemble.member import Member
+from gdlab.ensemble.session import GroupSession, make_program
+from gdlab.ensemble.width import choose_width
+from gdlab.interruption import interruptible
+from gdlab.options import check_values
+from gdlab.progress import Progress
+from gdlab.recording import group_of
+
+_log = logging.getLogger(__name__)
+
+
+class Outcome(NamedTuple):
+    """What became of one run: its folder, its Run or None, the error that ended it or None."""
+
+    folder: Path
+    run: Any
+    error: Exception | None = None
+
+    @property
+    def state(self):
+        """That of the run: "finished", "diverged", "interrupted"; else "failed" or "not started"."""
+        if self.error is not None:
+            return "failed"
+        return "not started" if self.run is None else self.run.state
+
+
+class Batch(NamedTuple):
+    """Runs that one program trains at once: their numbers, what varies, members of each device."""
+
+    jobs: tuple
+    varied: tuple
+    width: int
+
+
+def train(configs, folders, *, progress=True, width=None):
+    """Train each of `configs` and record it in its folder, as `gdlab.experiment.run` does with one.
+
+    Runs that differ in seeds and numbers alone (learning rate, momentum, weight decay, ...) share one
+    compiled program, on all devices that JAX sees; the others are trained one by one, with the reason logged.
+    What is finished is left as it is, what was interrupted goes on with the width that it was begun with.
+
+    Args:
+      configs: plain dicts as composed from conf/config.yaml.
+      folders: of the runs, as many, all different.
+      progress: show what is done on stderr.
+      width: members of a program on each device; None: as many as fit, see `gdlab.ensemble.width`.
+
+    Returns:
+      An Outcome for each config, in order. A run that fails does not end the others. After Ctrl-C the runs in
+      progress are "interrupted" and the rest "not started"; the same call continues.
+
+    Raises:
+      ValueError: folders that are not as many as the configs, or not all different; a wrong width.
+    """
+    folders = [Path(folder) for folder in folders]
+    _check(configs, folders, width)
+    outcomes: dict[int, Outcome] = {}
+    say = Progress(f"{len(configs)} runs", 0).say if progress else lambda text: None
+    with interruptible() as stop:
+        open_jobs = _unfinished(configs, folders, outcomes)
+        batches, alone = _planned(configs, folders, open_jobs, outcomes, width, say)
+        _log_reasons(folders, alone, say)
+        programs: dict = {}
+        for number, batch in enumerate(batches):
+            if not stop.is_set():
+                title = f"group {number + 1} of {len(batches)}, {len(batch.jobs)} runs" if progress else None
+                outcomes |= _train_batch(configs, folders, batch, stop, programs, title)
+        for job in alone:
+            if not stop.is_set():
+                outcomes[job] = _train_alone(configs[job], folders[job], progress, stop)
+    results = [outcomes.get(job, Outcome(folder, None)) for job, folder in enumerate(folders)]
+    counts = Counter(outcome.state for outcome in results)
+    say(", ".join(f"{count} {state}" for state, count in counts.items()))
+    for outcome in results:
+        if outcome.error is not None:
+            say(f"failed: {outcome.folder}: {outcome.error}")
+    return results
+
+
+def _check(configs, folders, width):
+    if len(configs) != len(folders):
+        raise ValueError(f"{len(configs)} configs, but {len(folders)} folders: one for each is needed")
+    twice = [str(folder) for folder, count in Counter(f.absolute() for f in folders).items() if count > 1]
+    if twice:
+        raise ValueError(
+            f"a folder of its own for each run is needed; given more than once: {', '.join(twice)}"
+        )
+    if width is not None and (isinstance(width, bool) or not isinstance(width, int) or width < 1):
+        raise ValueError(f"width={width!r}: allowed: null (as many as fit), an integer >= 1")
+
+
+def _unfinished(configs, folders, outcomes):
+    """The jobs that need training; the outcome of those that do not, or that cannot be used."""
+    jobs = []
+    for job, (config, folder) in enumerate(zip(configs, folders, strict=True)):
+        try:
+            finished = experiment.already_finished(config, folder)
+            if finished is None:
+                check_values(config)
+                make_optimizer(config)
+                jobs.append(job)
+            else:
+                outcomes[job] = Outcome(folder, finished)
+        except experiment.EXPECTED_ERRORS as error:
+            outcomes[job] = Outcome(folder, None, error)
+    return jobs
+
+
+def _planned(configs, folders, jobs, outcomes, width, say):
+    """([Batch], {job: why alone}) of what is to be trained."""
+    begun = {job: group_of(folders[job]) for job in jobs}
+    alone = {job: "it was begun as a run of its own" for job in jobs if begun[job] == {}}
+    batches = _resumed(configs, {job: group for job, group in begun.items() if group})
+    fresh = [job for job in jobs if begun[job] is None]
+    found = []
+    try:
+        found, reasons = bunches(configs, fresh)
+        alone |= reasons
+    except experiment.EXPECTED_ERRORS as error:
+        # One of them cannot be assembled: alone each says what is wrong with it.
+        alone |= dict.fromkeys(fresh, f"not all of the runs can be assembled: {error}")
+    for bunch in found:
+        chosen = width or choose_width(assemble(configs[bunch.jobs[0]]), len(bunch.jobs), _devices())
+        places = chosen * _devices()
+        count = math.ceil(len(bunch.jobs) / places)
+        say(
+            f"{len(bunch.jobs)} runs that differ in {', '.join(bunch.varied) or 'nothing'}: "
+            f"{count} group{'s' if count > 1 else ''} of {places}"
+        )
+        parts = [bunch.jobs[start : start + places] for start in range(0, len(bunch.jobs), places)]
+        batches += [Batch(part, bunch.varied, chosen) for part in parts]
+    return batches, alone
+
+
+def _resumed(configs, begun):
+    """Batches of the runs that were begun as members of a group: the same program, hence the same width."""
+    alike: dict[tuple, list] = {}
+    for job, group in begun.items():
+        varied = tuple(group["varied"])
+        alike.setdefault((varied, group["width"], _constants(configs[job], varied)), []).append(job)
+    batches = []
+    for (varied, width, _), jobs in alike.items():
+        places = width * _devices()
+        parts = [tuple(jobs[start : start + places]) for start in range(0, len(jobs), places)]
+        batches += [Batch(part, varied, width) for part in parts]
+    return batches
+
+
+def _constants(config, varied):
+    """All that alters a training but the keys that vary, as text."""
+    free = [key for key, value in json.loads(structure(config)).items() if value == "*"]
+    return structure(config, tuple(key for key in free if key not in varied))
+
+
+def _train_batch(configs, folders, batch, stop, programs, title):
+    """Train one group, by its program among `programs`; {job: Outcome} of its runs."""
+    config = configs[batch.jobs[0]]
+    members = [Member(configs[job], folders[job], index) for index, job in enumerate(batch.jobs)]
+    session, error = None, None
+    try:
+        key = (batch.varied, batch.width, _constants(config, batch.varied))
+        if key not in programs:
+            programs.clear()  # groups of one program follow one another; its data need not stay
+            programs[key] = make_program(config, varied=batch.varied, width=batch.width, devices=_devices())
+        session = GroupSession(programs[key], members)
+        with Progress(title or "", session.total * len(members), session.step * len(members)) as shown:
+            session.train(stop, shown.update if title else None)
+        if title:
+            shown.say(f"{session.step:,} iterations of each in {session.seconds:.1f} s")
+    except Exception as raised:
+        _log.debug("a group failed", exc_info=True)
+        error = raised
+    outcomes = {}
+    for job, member in zip(batch.jobs, members, strict=True):
+        failed = member.error or (error if member.state in (None, "failed") else None)
+        run = store.open_run(folders[job]) if failed is None else None
+        outcomes[job] = Outcome(folders[job], run, failed)
+    return outcomes
+
+
+def _train_alone(config, folder, progress, stop):
+    try:
+        run = experiment.run(config, folder, progress=progress)
+    except Exception as error:
+        _log.debug("a run failed", exc_info=True)
+        return Outcome(folder, None, error)
+    if run.state == "interrupted":
+        stop.set()
+    return Outcome(folder, run)
+
+
+def _log_reasons(folders, alone, say):
+    for job, reason in alone.items():
+        _log.info("%s is trained alone: %s", folders[job].name, reason)
+        say(f"{folders[job].name} is trained alone: {reason}")
+
+
+def _devices():
+    return len(jax.devices())

@@ -1,0 +1,127 @@
+"""What watches the members of a group between its chunks: the watchers of a run, for all of them at once."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gdlab.evaluation import BLOCK, PARTS, chosen_rows
+from gdlab.validation import calibration
+from gdlab.watchers import row_watchers
+
+NUMBERS = (
+    1 << 22
+)  # intermediate values of the members that are evaluated at once: they should stay in the cache
+
+
+def group_watchers(assembly, config):
+    """[(watcher, iterations between its rows), ...] of groups like the run of `config`.
+
+    choose(seeds) says the seeds of the members, one where all have the same; then
+    rows(params [W], step, wanted) -> {member: {array: rows [1, ...]}} of the members `wanted`.
+    """
+    made = []
+    for watcher, every in row_watchers(assembly, config):
+        together = hasattr(watcher, "samples")
+        options = (assembly, config["record"]["validate_examples"])
+        made.append((GroupValidation(watcher, *options) if together else EachMember(watcher), every))
+    return made
+
+
+class EachMember:
+    """A watcher of runs, asked for one member after the other."""
+
+    def __init__(self, watcher):
+        self.watcher, self.specs = watcher, watcher.specs
+
+    def choose(self, seeds):
+        """Every run is looked at with the same examples."""
+
+    def rows(self, params, step, wanted):
+        """{member: {array: rows [1, ...]}} of the members `wanted`."""
+        return {i: self.watcher.rows(member(params, i), step) for i in wanted}
+
+
+class GroupValidation:
+    """Evaluates all members in one program, each on the samples that its seed chooses.
+
+    validation  of one of them
+    """
+
+    def __init__(self, validation, assembly, examples):
+        self.specs = validation.specs
+        self.examples, self.dataset, self.index = examples, assembly.dataset, []
+        problem, dataset = assembly.problem, assembly.dataset
+        self.data = [{k: jnp.asarray(v) for k, v in dataset.test.items()}, assembly.data]
+        self.calibration = calibration(problem, dataset)
+        if self.calibration is not None:
+            self.calibration = jnp.asarray(self.calibration)
+        example = dataset.train["x"][:1]
+        self.evaluate = jax.jit(_evaluation(problem, assembly, example))
+
+    def choose(self, seeds):
+        """Take the examples that the seeds of the members choose; one seed for all: the same for all."""
+        self.index = []
+        for part in reversed(PARTS):  # test, then train: the order of the columns
+            rows = [chosen_rows(self.dataset, part, self.examples, seed) for seed in seeds]
+            self.index.append(jnp.asarray(rows[0] if len(seeds) == 1 else np.stack(rows), jnp.int32))
+
+    def rows(self, params, step, wanted):
+        """{member: {"validation": rows [1, 5]}} of the members `wanted`."""
+        parts = [
+            self.evaluate(params, data, index, self.calibration)
+            for data, index in zip(self.data, self.index, strict=True)
+        ]
+        found = [column for part in jax.device_get(parts) for column in part]
+        columns = np.stack(found, axis=1).astype(np.float64)
+        return {i: {"validation": np.array([[step, *columns[i]]])} for i in wanted}
+
+
+def member(params, index):
+    """The parameters of one member."""
+    return jax.tree.map(lambda leaf: leaf[index], params)
+
+
+def _evaluation(problem, assembly, example):
+    """(params [W], data, index [n] or [W, n], calibration) -> (mean cross-entropy [W], accuracy [W])."""
+
+    def single(params, data, index, measured_on):
+        n = index.shape[0]
+        size = min(BLOCK, n)
+        count = -(-n // size)
+        padded = jnp.resize(index, (count * size,)).reshape(count, size)
+        weights = (jnp.arange(count * size) < n).reshape(count, size)
+        statistics = () if measured_on is None else (problem.statistics(params, measured_on),)
+
+        def block(total, rows):
+            index, weight = rows
+            logits = problem.predict(params, data["x"][index], *statistics)
+            y = data["y"][index]
+            correct = jnp.take_along_axis(logits, y[:, None], axis=1)[:, 0]
+            loss = jnp.where(weight, jax.nn.logsumexp(logits, axis=1) - correct, 0).sum()
+            right = (weight & (logits.argmax(axis=1) == y)).sum()
+            return (total[0] + loss / n, total[1] + right), None
+
+        start = (jnp.zeros((), jax.tree.leaves(params)[0].dtype), jnp.int32(0))
+        (loss, right), _ = jax.lax.scan(block, start, (padded, weights))
+        return loss, right / n
+
+    def evaluate(params, data, index, calibration):
+        shared = index.ndim == 1
+        own = (params,) if shared else (params, index)
+
+        def one(own):
+            return single(own[0], data, index if shared else own[1], calibration)
+
+        width = jax.tree.leaves(params)[0].shape[0]
+        at_once = min(width, max(1, NUMBERS // _largest(problem, assembly, example)))
+        return jax.lax.map(one, own, batch_size=at_once)
+
+    return evaluate
+
+
+def _largest(problem, assembly, example):
+    """Numbers in the largest intermediate array of an evaluated block of one member."""
+    params = jax.eval_shape(problem.init, assembly.key)
+    block = jax.ShapeDtypeStruct((BLOCK, *example.shape[1:]), jnp.float32)
+    jaxpr = jax.make_jaxpr(problem.predict)(params, block)
+    return max(variable.aval.size for equation in jaxpr.eqns for variable in equation.outvars)
