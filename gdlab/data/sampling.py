@@ -21,6 +21,8 @@ class Schedule:
     seed            decides every split
     labels          [examples] classes; subsets then hold the classes in equal proportions
     balanced        whether they do; None: where labels are given and the subsets are counted by `batches`
+    shares          [classes] which part of each class's examples an epoch sees, above 0 and up to 1, others
+                    in each epoch; needs labels. None: all of them
 
     What is left when the examples do not divide is dropped, other examples in each epoch.
     Raises ValueError for a wrong number.
@@ -36,6 +38,7 @@ class Schedule:
         seed=0,
         labels=None,
         balanced=None,
+        shares=None,
     ):
         self.examples = whole_number("examples", examples, 1)
         if batches is not None and batch_size is not None:
@@ -45,14 +48,22 @@ class Schedule:
         for name, value in (("batches", batches), ("batch_size", batch_size)):
             if value is not None and whole_number(name, value, 1) > self.examples:
                 raise ValueError(f"{name} = {value} is not allowed: there are only {self.examples} examples")
-        self.batches = self.examples // batch_size if batch_size else (batches or 1)
-        self.batch_size = batch_size or self.examples // self.batches
+        self._quota = None if shares is None else _quota(labels, self.examples, shares)
+        seen = self.examples if self._quota is None else int(self._quota.sum())
+        for name, value in (("batches", batches), ("batch_size", batch_size)):
+            if value is not None and value > seen:
+                raise ValueError(
+                    f"{name} = {value} is not allowed: the shares leave {seen} examples an epoch"
+                )
+        self.batches = seen // batch_size if batch_size else (batches or 1)
+        self.batch_size = batch_size or seen // self.batches
         self.full = self.batch_size == self.examples
         if descent_length is not None:
             whole_number("descent_length", descent_length, 1)
         self.descent_length = descent_length or (None if self.full else 1)
         self.seed = whole_number("seed", seed, 0)
         self._labels = self._checked(labels, balanced, counted=batches is not None)
+        self._all_labels = None if labels is None else np.asarray(labels)
         self._epochs = {}
 
     def rows(self, start: int, stop: int):
@@ -90,6 +101,8 @@ class Schedule:
                 self._epochs.pop(next(iter(self._epochs)))
             rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((self.seed, epoch))))
             order = rng.permutation(self.examples)
+            if self._quota is not None:
+                order = order[_first(self._all_labels[order], self._quota)]
             if self._labels is not None:
                 order = _interleaved(order, self._labels, rng)
             used = order[: self.batches * self.batch_size].astype(np.int32)
@@ -105,6 +118,28 @@ class Schedule:
             shape = None if labels is None else np.shape(labels)
             raise ValueError(f"balanced subsets need one label per example, ({self.examples},), not {shape}")
         return np.asarray(labels)
+
+
+def _quota(labels, examples, shares):
+    """How many examples of each class an epoch sees, int [classes], at least one of a class that has any."""
+    if labels is None or np.shape(labels) != (examples,):
+        raise ValueError(f"shares need one label per example, ({examples},)")
+    shares = np.asarray(shares, float)
+    count = np.bincount(labels)
+    if shares.ndim != 1 or len(shares) < len(count):
+        raise ValueError(f"shares of shape {shares.shape}: there are {len(count)} classes, each needs one")
+    if not ((shares > 0) & (shares <= 1)).all():
+        raise ValueError(f"shares = {shares.tolist()}: allowed: above 0, up to 1")
+    return np.minimum(np.maximum(np.rint(count * shares[: len(count)]).astype(int), 1), count)
+
+
+def _first(labels, quota):
+    """Which of `labels` [n] are among the first quota[c] of their class c, bool [n]."""
+    by_class = np.argsort(labels, kind="stable")
+    starts = np.searchsorted(labels[by_class], np.arange(len(quota)))
+    rank = np.empty(len(labels), int)
+    rank[by_class] = np.arange(len(labels)) - starts[labels[by_class]]
+    return rank < quota[labels]
 
 
 def _interleaved(order, labels, rng):

@@ -114,3 +114,48 @@ def test_wrong_arguments_are_named(arguments, words):
     with pytest.raises(ValueError) as error:
         Schedule(10, **arguments)
     assert all(word.strip("s") in str(error.value) for word in words), error.value
+
+
+@given(st.integers(0, 5), st.integers(0, 3), st.lists(st.floats(0.05, 1.0), min_size=3, max_size=3))
+def test_shares_show_as_much_of_each_class_and_others_in_each_epoch(seed, epoch, shares):
+    labels = np.repeat([0, 1, 2], [40, 25, 60])
+    schedule = Schedule(125, batch_size=5, seed=seed, labels=labels, shares=shares)
+    wanted = [max(1, round(n * share)) for n, share in zip((40, 25, 60), shares, strict=True)]
+    assert schedule.batches == sum(wanted) // 5
+    begin = epoch * schedule.batches
+    index, _, _, epochs = schedule.rows(begin, begin + schedule.batches)
+    assert (epochs == epoch).all()
+    assert len(np.unique(index)) == index.size  # no example twice in an epoch
+    seen = np.bincount(labels[index.ravel()], minlength=3)
+    assert (seen <= wanted).all()
+    assert sum(wanted) - seen.sum() == sum(wanted) % 5
+
+
+def test_shares_reach_every_example_in_the_long_run():
+    labels = np.repeat([0, 1], [20, 20])
+    schedule = Schedule(40, batch_size=5, labels=labels, shares=[0.25, 1.0])
+    index = schedule.rows(0, schedule.batches * 40)[0]
+    counts = np.bincount(index.ravel(), minlength=40)
+    assert (counts > 0).all()
+    assert counts[20:].sum() == 4 * counts[:20].sum()
+
+
+def test_whole_shares_change_nothing():
+    labels = np.repeat([0, 1, 2], [40, 25, 60])
+    plain, whole = (Schedule(125, batch_size=10, labels=labels, shares=s) for s in (None, [1, 1, 1]))
+    np.testing.assert_array_equal(plain.rows(0, 30)[0], whole.rows(0, 30)[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"shares": [1.0, 1.0]}, "one label per example"),
+        ({"labels": [0, 1, 2, 0], "shares": [1.0, 1.0]}, "3 classes"),
+        ({"labels": [0, 1, 1, 0], "shares": [1.0, 0.0]}, "above 0, up to 1"),
+        ({"labels": [0, 1, 1, 0], "shares": [1.0, np.nan]}, "above 0, up to 1"),
+        ({"labels": [0, 1, 1, 0], "shares": [0.5, 0.5], "batch_size": 3}, "leave 2 examples"),
+    ],
+)
+def test_shares_that_cannot_be_used_are_refused(options, said):
+    with pytest.raises(ValueError, match=said):
+        Schedule(4, **options)
