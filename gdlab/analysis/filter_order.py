@@ -85,7 +85,8 @@ class _Clustering:
             self._merge(i, j)
             self.at[i] = self.count + row
         order = np.array(self.members[-1], np.int64)
-        return Order(order, self.linkage, *_brackets(self.linkage), np.array(sorted(self.ties), np.int64))
+        icoord, dcoord = _brackets(self.linkage)
+        return Order(order, self.linkage, icoord, dcoord, np.array(sorted(self.ties), np.int64))
 
     def _merge(self, i, j):
         self.total[i] += self.total[j]
