@@ -1,7 +1,7 @@
 """How much of each class a training should see, after an earlier run: the easy classes less.
 
-DeepTracker's experts wished for it after looking at their class curves (Liu et al. 2018, case studies): what a
-network learns at once need not be shown as often as what it keeps getting wrong.
+DeepTracker's experts wished for it after looking at their class curves (Liu et al. 2018, case studies): what
+a network learns at once need not be shown as often as what it keeps getting wrong.
 """
 
 import numpy as np
