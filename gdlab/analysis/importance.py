@@ -35,7 +35,7 @@ def importance(parameters: Mapping[str, np.ndarray], values, seed: int = 0) -> T
         used &= code >= 0
     names = list(codes)
     columns = [np.unique(codes[name][used], return_inverse=True)[1] for name in names]
-    x = np.array(columns, int).reshape(len(names), -1).T
+    x = np.array(columns, int).reshape(len(names), int(used.sum())).T
     levels = {name: int(x[:, i].max(initial=-1)) + 1 for i, name in enumerate(names)}
     attrs = {"runs": int(used.sum()), "left_out": int((~used).sum()), "levels": levels}
     if not names or used.sum() < _FEWEST or np.ptp(values[used]) == 0:
