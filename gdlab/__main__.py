@@ -6,14 +6,12 @@ groups here, unknown targets and values in `gdlab.experiment`.
 
 import logging
 import sys
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from gdlab.app_path import conf_dir
 from gdlab.config import ConfigError, nearest
 
-MAX_FOLDER = 120
 TASKS = ("train", "ensemble", "probe")
 
 
@@ -21,7 +19,9 @@ def main():
     """Entry point of `python -m gdlab` and of the script `gdlab`."""
     import hydra
 
-    _register_resolvers()
+    from gdlab import resolvers
+
+    resolvers.register()
     try:
         _check_overrides(sys.argv[1:])
         given = _take_grid(sys.argv)
@@ -128,28 +128,6 @@ def serve():
     from server.__main__ import main as start
 
     sys.exit(start(sys.argv[1:]))
-
-
-def _register_resolvers():
-    from hydra.core.hydra_config import HydraConfig
-    from omegaconf import OmegaConf
-
-    def name(*, _root_):
-        # A sweep's folder is asked for before Hydra's own config is set, a job's config after it is gone.
-        choices = OmegaConf.select(_root_, "hydra.runtime.choices") or HydraConfig.get().runtime.choices
-        return choices.get("experiment") or choices.get("problem") or "run"
-
-    def folder(prefix, overrides):
-        """One flat folder name per set of overrides; long ones are cut and made unique by a hash."""
-        said = f"problem={prefix}"  # the prefix says it already
-        parts = [part for part in overrides.replace("/", "_").split(",") if part not in ("", said)]
-        text = ",".join([prefix, *parts] if prefix else parts) or "run"
-        if len(text) <= MAX_FOLDER:
-            return text
-        return f"{text[: MAX_FOLDER - 13]}-{sha256(text.encode()).hexdigest()[:12]}"
-
-    OmegaConf.register_new_resolver("gdlab.name", name, replace=True)
-    OmegaConf.register_new_resolver("gdlab.folder", folder, replace=True)
 
 
 def _check_overrides(arguments):

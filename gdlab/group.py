@@ -43,12 +43,10 @@ class Group(NamedTuple):
         -> (TrainState, StepInfo [T, W], collected [T, W], done ())
         runs `count` <= T iterations, or fewer where an active member ends; steps.index [T, b], or
         [W, T, b] where the seed varies
-    value(state, data, members, steps) -> [W], the error on the batch of the first of `steps`
     """
 
     init: Any
     chunk: Any
-    value: Any
     varied: tuple
     width: int
     devices: int
@@ -66,7 +64,7 @@ def make_group(assembly, config, *, varied, width, devices=1):
     """
     varied = tuple(sorted(varied))
     length = _length(assembly, config, width)
-    member, ready, value = _member(assembly, config)
+    member, ready = _member(assembly, config)
     own = Members(0, 0 if SEED in varied else None)
     rows = Steps(0 if SEED in varied else None, None, None)
 
@@ -96,12 +94,9 @@ def make_group(assembly, config, *, varied, width, devices=1):
         state, infos, collected, done, _ = jax.lax.while_loop(lambda c: (c[3] < count) & ~c[4], body, carry)
         return state, infos, collected, done
 
-    def values(state, data, members, steps):
-        return jax.vmap(value, (_STATE, None, own, rows))(state, data, members, steps)
-
     if devices > 1:
-        init, chunk, values = _shared(init, chunk, values, SEED in varied, devices)
-    return Group(jax.jit(init), jax.jit(chunk), jax.jit(values), varied, width, devices, length)
+        init, chunk = _shared(init, chunk, SEED in varied, devices)
+    return Group(jax.jit(init), jax.jit(chunk), varied, width, devices, length)
 
 
 def members_of(configs, varied):
@@ -163,7 +158,7 @@ def alone(assembly, config, *, varied, width, index):
 
 
 def _member(assembly, config):
-    """(iterate, ready, value) of one member, as functions of its Members without W."""
+    """(iterate, ready) of one member, as functions of its Members without W."""
     options = {
         "several_descents": assembly.several_descents,
         "loss_end": config["record"]["loss_end"],
@@ -181,12 +176,7 @@ def _member(assembly, config):
     def ready(state, data, members, steps):
         return made(members)[1](state, data, members.key, steps)
 
-    def value(state, data, members, steps):
-        problem = _problem(assembly, config, members.numbers)
-        batch = data if steps.index is None else {name: rows[steps.index[0]] for name, rows in data.items()}
-        return problem.loss(state.params, batch, key=members.key)
-
-    return iterate, ready, value
+    return iterate, ready
 
 
 def _problem(assembly, config, numbers):
@@ -208,8 +198,8 @@ def _length(assembly, config, width):
     return int(np.clip(BUFFER_BYTES // (row * width), 8, LENGTH))
 
 
-def _shared(init, chunk, values, seeds, devices):
-    """The three functions, each device with its own members."""
+def _shared(init, chunk, seeds, devices):
+    """Both functions, each device with its own members."""
     mesh = mesh_of_members(devices)
     each, all_of_it, rows = PartitionSpec(_AXIS), PartitionSpec(), PartitionSpec(None, _AXIS)
     state = TrainState(each, each, all_of_it, each)
@@ -223,7 +213,6 @@ def _shared(init, chunk, values, seeds, devices):
     return (
         shared(init, (members,), state),
         shared(chunk, (*inputs, all_of_it, each), (state, rows, rows, all_of_it)),
-        shared(values, inputs, each),
     )
 
 

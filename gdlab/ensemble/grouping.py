@@ -26,11 +26,12 @@ class Bunch(NamedTuple):
     varied: tuple
 
 
-def bunches(configs, jobs):
+def bunches(configs, jobs, assembled=assemble):
     """Part `jobs`, numbers among `configs`, into what can be trained together.
 
-    Returns ([Bunch], {job: why it is to be trained alone}). Raises what `assemble` raises: a config
-    that cannot be used at all.
+    assembled: config -> Assembly, which may remember.
+    Returns ([Bunch], {job: why it is to be trained alone}). Raises what `assembled` raises: a config that
+    cannot be used at all.
     """
     together, alone = {}, {}
     for job in jobs:
@@ -41,7 +42,7 @@ def bunches(configs, jobs):
             alone[job] = reason
     found = []
     for members in together.values():
-        parted, left = _part(configs, members, {})
+        parted, left = _part(configs, members, {}, assembled)
         found += parted
         alone |= left
     return found, alone
@@ -78,13 +79,13 @@ def _masked(key, value, fixed):
     return "*" if varies and key not in fixed else value
 
 
-def _part(configs, jobs, refused):
+def _part(configs, jobs, refused, assembled):
     """([Bunch], {job: reason}) of jobs of one structure; refused: {key that may not vary: why}."""
     if len(jobs) == 1:
         reasons = [f"{key} cannot vary within a program: {why}" for key, why in refused.items()]
         return [], {jobs[0]: "; ".join(reasons) or ALONE}
     varied = differing([configs[job] for job in jobs])
-    new = untraceable(configs[jobs[0]], varied)
+    new = untraceable(assembled(configs[jobs[0]]), configs[jobs[0]], varied)
     if not new:
         return [Bunch(tuple(jobs), varied)], {}
     refused = {**refused, **new}
@@ -93,15 +94,14 @@ def _part(configs, jobs, refused):
         parts.setdefault(structure(configs[job], tuple(refused)), []).append(job)
     found, alone = [], {}
     for part in parts.values():
-        bunch, left = _part(configs, part, refused)
+        bunch, left = _part(configs, part, refused, assembled)
         found += bunch
         alone |= left
     return found, alone
 
 
-def untraceable(config, varied):
+def untraceable(assembly, config, varied):
     """{key: why} of the keys that something looks at before it is compiled; empty where all can be traced."""
-    assembly = assemble(config)
     reason = _refusal(assembly, config, varied)
     if reason is None:
         return {}

@@ -65,9 +65,9 @@ class Member:
         if self.lacks("path"):
             self.writer.append(path_start(params))
 
-    def add(self, infos, collected, *, step, done, descent, epoch, elapsed):
-        """Append a chunk; infos, collected: NumPy arrays [T, W, ...]; elapsed: its share of seconds."""
-        infos, collected = jax.tree.map(lambda leaf: leaf[:done, self.index], (infos, collected))
+    def add(self, infos, collected, descent, epoch, share, *, step, done):
+        """Append iterations from `step` on: arrays [done, W, ...]; share [done]: its share of seconds."""
+        infos, collected = jax.tree.map(lambda leaf: leaf[:, self.index], (infos, collected))
         rows, self.evaluations = chunk_rows(
             infos,
             collected,
@@ -75,10 +75,10 @@ class Member:
             done=done,
             descent=descent,
             epoch=epoch,
-            seconds=self.seconds + elapsed * np.arange(1, done + 1) / done,
+            seconds=self.seconds + np.cumsum(share),
             evaluations=self.evaluations,
         )
-        self.seconds += elapsed
+        self.seconds += share.sum()
         self.writer.append(rows)
 
     def commit(self):

@@ -19,6 +19,7 @@ from gdlab.interruption import interruptible
 from gdlab.options import check_values
 from gdlab.progress import Progress
 from gdlab.recording import group_of
+from gdlab.store.config import training_keys
 
 _log = logging.getLogger(__name__)
 
@@ -39,11 +40,26 @@ class Outcome(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Runs that one program trains at once: their numbers, what varies, members of each device."""
+    """Runs that one program trains at once: their numbers, what varies, members of each device, and the run
+    by whose config the program is made."""
 
     jobs: tuple
     varied: tuple
     width: int
+    model: int
+
+
+class _Assemblies:
+    """The last assembly made: loading data takes long, keeping the data of all takes memory."""
+
+    def __init__(self):
+        self.key = self.made = None
+
+    def __call__(self, config):
+        key = json.dumps(training_keys(config), sort_keys=True)
+        if key != self.key:
+            self.key, self.made = key, assemble(config)
+        return self.made
 
 
 def train(configs, folders, *, progress=True, width=None):
@@ -72,13 +88,14 @@ def train(configs, folders, *, progress=True, width=None):
     say = Progress(f"{len(configs)} runs", 0).say if progress else lambda text: None
     with interruptible() as stop:
         open_jobs = _unfinished(configs, folders, outcomes)
-        batches, alone = _planned(configs, folders, open_jobs, outcomes, width, say)
+        assembled = _Assemblies()
+        batches, alone = _planned(configs, folders, open_jobs, assembled, width, say)
         _log_reasons(folders, alone, say)
         programs: dict = {}
         for number, batch in enumerate(batches):
             if not stop.is_set():
                 title = f"group {number + 1} of {len(batches)}, {len(batch.jobs)} runs" if progress else None
-                outcomes |= _train_batch(configs, folders, batch, stop, programs, title)
+                outcomes |= _train_batch(configs, folders, batch, stop, assembled, programs, title)
         for job in alone:
             if not stop.is_set():
                 outcomes[job] = _train_alone(configs[job], folders[job], progress, stop)
@@ -120,7 +137,7 @@ def _unfinished(configs, folders, outcomes):
     return jobs
 
 
-def _planned(configs, folders, jobs, outcomes, width, say):
+def _planned(configs, folders, jobs, assembled, width, say):
     """([Batch], {job: why alone}) of what is to be trained."""
     begun = {job: group_of(folders[job]) for job in jobs}
     alone = {job: "it was begun as a run of its own" for job in jobs if begun[job] == {}}
@@ -128,13 +145,13 @@ def _planned(configs, folders, jobs, outcomes, width, say):
     fresh = [job for job in jobs if begun[job] is None]
     found = []
     try:
-        found, reasons = bunches(configs, fresh)
+        found, reasons = bunches(configs, fresh, assembled)
         alone |= reasons
     except experiment.EXPECTED_ERRORS as error:
         # One of them cannot be assembled: alone each says what is wrong with it.
         alone |= dict.fromkeys(fresh, f"not all of the runs can be assembled: {error}")
     for bunch in found:
-        chosen = width or choose_width(assemble(configs[bunch.jobs[0]]), len(bunch.jobs), _devices())
+        chosen = width or choose_width(assembled(configs[bunch.jobs[0]]), len(bunch.jobs), _devices())
         places = chosen * _devices()
         count = math.ceil(len(bunch.jobs) / places)
         say(
@@ -142,7 +159,7 @@ def _planned(configs, folders, jobs, outcomes, width, say):
             f"{count} group{'s' if count > 1 else ''} of {places}"
         )
         parts = [bunch.jobs[start : start + places] for start in range(0, len(bunch.jobs), places)]
-        batches += [Batch(part, bunch.varied, chosen) for part in parts]
+        batches += [Batch(part, bunch.varied, chosen, bunch.jobs[0]) for part in parts]
     return batches, alone
 
 
@@ -156,7 +173,7 @@ def _resumed(configs, begun):
     for (varied, width, _), jobs in alike.items():
         places = width * _devices()
         parts = [tuple(jobs[start : start + places]) for start in range(0, len(jobs), places)]
-        batches += [Batch(part, varied, width) for part in parts]
+        batches += [Batch(part, varied, width, jobs[0]) for part in parts]
     return batches
 
 
@@ -166,16 +183,18 @@ def _constants(config, varied):
     return structure(config, tuple(key for key in free if key not in varied))
 
 
-def _train_batch(configs, folders, batch, stop, programs, title):
+def _train_batch(configs, folders, batch, stop, assembled, programs, title):
     """Train one group, by its program among `programs`; {job: Outcome} of its runs."""
-    config = configs[batch.jobs[0]]
+    config = configs[batch.model]
     members = [Member(configs[job], folders[job], index) for index, job in enumerate(batch.jobs)]
     session, error = None, None
     try:
-        key = (batch.varied, batch.width, _constants(config, batch.varied))
+        key = (batch.model, batch.varied, batch.width)
         if key not in programs:
             programs.clear()  # groups of one program follow one another; its data need not stay
-            programs[key] = make_program(config, varied=batch.varied, width=batch.width, devices=_devices())
+            programs[key] = make_program(
+                assembled(config), config, varied=batch.varied, width=batch.width, devices=_devices()
+            )
         session = GroupSession(programs[key], members)
         with Progress(title or "", session.total * len(members), session.step * len(members)) as shown:
             session.train(stop, shown.update if title else None)

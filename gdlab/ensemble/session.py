@@ -12,14 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from gdlab import store
-from gdlab.assembly import assemble
 from gdlab.config import ConfigError
 from gdlab.ensemble.watching import group_watchers
 from gdlab.group import SEED, everywhere, make_group, members_of, one_of, stacked
 from gdlab.recording import ENDINGS, arrays_of, facts_of
 from gdlab.records import DIVERGED
 
-LOOK_SECONDS = 0.25  # aim of the length of a chunk
+LOOK_SECONDS = 0.5  # aim of the length of a chunk
+WAITING_BYTES = 64 << 20  # rows that may wait to be appended
 SHARE = 0.05  # of the time that publishing and keeping a hundred folders may take
 
 
@@ -32,9 +32,8 @@ class Program(NamedTuple):
     data: Any
 
 
-def make_program(config, *, varied, width, devices=1):
+def make_program(assembly, config, *, varied, width, devices=1):
     """The Program of runs like that of `config`; varied, width, devices as of `gdlab.group.make_group`."""
-    assembly = assemble(config)
     group = make_group(assembly, config, varied=varied, width=width, devices=devices)
     return Program(assembly, group, group_watchers(assembly, config), everywhere(assembly.data, devices))
 
@@ -62,6 +61,7 @@ class GroupSession:
         self.state = self.group.init(self.inputs)
         self.step = 0
         self.seconds = 0.0
+        self.waiting = []
         self._refuse_starts()
         self._open()
 
@@ -70,7 +70,11 @@ class GroupSession:
         return self.configs if SEED in self.group.varied else self.configs[:1]
 
     def _refuse_starts(self):
-        values = np.asarray(self.group.value(self.state, self.data, self.inputs, self._steps(1)[0]))
+        """A step that is not kept says the error at the start, by the program that is compiled anyway."""
+        nobody = jnp.zeros(len(self.configs), bool)
+        steps = self._steps(1)[0]
+        infos = self.group.chunk(self.state, self.data, self.inputs, steps, 1, nobody)[1]
+        values = np.asarray(infos.loss)[0]
         for member in self.members:
             value = float(values[member.index])
             if not np.isfinite(value):
@@ -141,7 +145,7 @@ class GroupSession:
             if shown is not None:
                 shown(self.step * len(self.members), loss)
             if now - committed > max(record["commit_seconds"], cost["commit"] / SHARE):
-                cost["commit"] = self._each(lambda member: member.commit())
+                cost["commit"] = self._commit()
                 committed = time.monotonic()
             if now - kept > max(record["checkpoint_seconds"], cost["keep"] / SHARE):
                 cost["keep"] = self._keep(self.active())
@@ -157,7 +161,7 @@ class GroupSession:
                 member.end(*(("finished", None) if ended else ("interrupted", text)))
 
     def _chunk(self, count):
-        """Run up to `count` iterations, append their rows, end who ended; returns the lowest newest error."""
+        """Run up to `count` iterations and end who ended; returns the lowest newest error."""
         begun = time.monotonic()
         steps, descent, epoch = self._steps(count)
         active = np.zeros(len(self.configs), bool)
@@ -168,13 +172,15 @@ class GroupSession:
         infos, collected, done = jax.device_get((infos, collected, done))
         done = int(done)
         elapsed = time.monotonic() - begun
-        rows = {"step": self.step, "done": done, "descent": descent, "epoch": epoch}
-        rows["elapsed"] = elapsed / len(self.active())
-        self._each(lambda member: member.add(infos, collected, **rows))
+        share = np.full(done, elapsed / done / len(self.active()))
+        infos, collected = jax.tree.map(lambda leaf: leaf[:done], (infos, collected))
+        self.waiting.append((infos, collected, descent[:done], epoch[:done], share))
         self.step += done
+        if sum(leaf.nbytes for leaf in jax.tree.leaves(self.waiting)) > WAITING_BYTES:
+            self._settle()
         self.seconds += elapsed
-        ends = (infos.loss_end if self.config["record"]["loss_end"] else infos.loss)[done - 1]
-        status = infos.status[done - 1]
+        ends = (infos.loss_end if self.config["record"]["loss_end"] else infos.loss)[-1]
+        status = infos.status[-1]
         loss = float(np.nanmin(np.where(active, ends, np.inf)))
         self._end_some([m for m in self.active() if self._ends(status[m.index])], status)
         return loss
@@ -219,8 +225,23 @@ class GroupSession:
             with _Guarded(member):
                 member.writer.append(rows[member.index])
 
+    def _settle(self):
+        """Append the rows of the chunks that wait, to a hundred folders once and not once per chunk."""
+        if self.waiting:
+            chunks = jax.tree.map(lambda *parts: np.concatenate(parts), *self.waiting)
+            self.waiting = []
+            done = len(chunks[-1])
+            self._each(lambda member: member.add(*chunks, step=self.step - done, done=done))
+
+    def _commit(self):
+        begun = time.monotonic()
+        self._settle()
+        self._each(lambda member: member.commit())
+        return time.monotonic() - begun
+
     def _keep(self, members):
         begun = time.monotonic()
+        self._settle()
         host = jax.device_get(self.state)
         for member in members:
             with _Guarded(member):
@@ -228,12 +249,10 @@ class GroupSession:
         return time.monotonic() - begun
 
     def _each(self, act):
-        """`act(member)` for all that are active; returns the seconds it took."""
-        begun = time.monotonic()
+        """`act(member)` for all that are active."""
         for member in self.active():
             with _Guarded(member):
                 act(member)
-        return time.monotonic() - begun
 
 
 class _Guarded:
