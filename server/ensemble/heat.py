@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from gdlab.analysis import performance
+from gdlab.analysis import colours, performance
 from server.ensemble import axes
 from server.ensemble.shared import Shared
 
@@ -91,6 +91,14 @@ class Heat:
     def values(self) -> np.ndarray:
         """float64 [M] in [0, 1], NaN for runs that lack one of the measures."""
         return np.mean([self.shared.axis(name).rescaled() for name in self.measures], axis=0)
+
+    def plane(self, pair) -> tuple[np.ndarray, np.ndarray]:
+        """Places [M] of the runs in [0, 1] along both sides of the square of colours, NaN where missing."""
+        count = self.shared.count
+        if pair is None:
+            return np.full(count, 0.5), np.full(count, 0.5)
+        a, b = (colours.positions(levels(self.shared.axis(name)).place) for name in pair)
+        return a, b
 
     def grid(self, x: str, y: str) -> Grid:
         """The cells of a pair."""

@@ -53,7 +53,8 @@ def script(shared: Shared, code: str, **args) -> CustomJS:
 def staged(context, make: Callable[[Shared], Panel], *, span: int = 12) -> View:
     """The View of a panel that `make` builds when there are runs for it."""
     ensemble = shared(context)
-    root = card.box(context, classes=[f"gd-span-{span}"], visible=False)
+    root = card.box(context, classes=[f"gd-span-{span}", "gd-stretch"], visible=False)
+    sheets.wear(sheets.sheet("ensemble"), root)
     built: list[Panel] = []
 
     def draw() -> None:

@@ -58,6 +58,7 @@ class Shared:
         self.measures: dict[str, np.ndarray] = {}
         self.times = Times(0, 0, 0)
         self.filters = filters.read(context.state)
+        self.matrices: Any = None  # the filters' correlations, once it is known when they were recorded
         self.selections = selection.read(context.state)
         self.chosen = np.zeros((0, 0), bool)
         self.keys: list[str] = []
@@ -259,6 +260,19 @@ class Shared:
         self._quiet = False
 
     # -- the filters ------------------------------------------------------------------------------
+
+    @property
+    def layer(self) -> str:
+        """The layer that is looked at: as chosen, else the last one; "" without any."""
+        layers = self.ensemble.layers
+        return self.filters.layer if self.filters.layer in layers else layers[-1] if layers else ""
+
+    @property
+    def time(self) -> int:
+        """The iteration at which the filters are looked at: the recorded one nearest to what was chosen."""
+        steps = self.matrices.steps()
+        wanted = self.filters.time
+        return int(steps[-1] if wanted is None else steps[np.argmin(np.abs(steps - wanted))])
 
     def set_filters(self, **changes) -> None:
         """Changes the layer, time, threshold, count or projection."""
