@@ -201,15 +201,6 @@ class Shared:
         self._adopt(selections)
         self._tell()
 
-    def first(self) -> np.ndarray:
-        """int [M]: the selection that colours a run, the active one before the others; -1: none."""
-        out = np.full(self.count, -1)
-        for i in reversed(range(len(self.chosen))):
-            out[self.chosen[i]] = i
-        if len(self.chosen):
-            out[self.chosen[self.selections.active]] = self.selections.active
-        return out
-
     def focus(self) -> list[int]:
         """Positions of the runs looked at one by one, the newest first."""
         place = {key: i for i, key in enumerate(self.keys)}
