@@ -47,9 +47,13 @@ def main():
             _remove_if_empty(output)
             logging.getLogger("gdlab").debug("refused", exc_info=True)
             if sweep:
-                print(f"gdlab: failed: {output.name}: {error}", file=sys.stderr, flush=True)
+                _name_failure(output, error)
                 raise
             sys.exit(f"gdlab: {error}")
+        except Exception as error:
+            if sweep:
+                _name_failure(output, error)
+            raise
         if outcome is not None and outcome.state == "interrupted":
             sys.exit(130)
 
@@ -186,6 +190,11 @@ def _check_key(key, composed, groups):
             raise ConfigError(f"{key}: no option '{part}' in {place}; allowed: {', '.join(allowed)}.{hint}")
         node = node[part]
         seen.append(part)
+
+
+def _name_failure(output, error):
+    """Hydra shows the first job of a sweep that fails, when all have been run; this names each at once."""
+    print(f"gdlab: failed: {output.name}: {error}", file=sys.stderr, flush=True)
 
 
 def _remove_if_empty(folder):
