@@ -232,6 +232,7 @@ def make_schedule(config, dataset):
     if dataset is not None and train["batches"] != 1 and train["batch_size"] is not None:
         raise ConfigError("train.batches and train.batch_size exclude each other: give one of them")
     try:
+        shares = _class_shares(config, dataset)
         schedule = dataset and Schedule(
             len(next(iter(dataset.train.values()))),
             labels=dataset.train.get("y"),
@@ -239,10 +240,29 @@ def make_schedule(config, dataset):
             batch_size=train["batch_size"],
             descent_length=train["descent_length"],
             seed=config["seed"],
+            shares=shares,
         )
         return schedule, mesh_of(train.get("devices", 1), schedule and schedule.batch_size)
     except ValueError as error:
         raise ConfigError(f"train: {error}") from error
+
+
+def _class_shares(config, dataset):
+    """Which part of each class's examples an epoch shows, [C]; None: all of them."""
+    node = config.get("class_shares")
+    if node is None:
+        return None
+    if dataset is None or "y" not in dataset.train:
+        raise ConfigError(
+            "class_shares: there are no classes; give a dataset with labels, or class_shares=null"
+        )
+    classes, shares = instantiate(node, "class_shares")
+    if classes != tuple(dataset.classes or ()):
+        raise ConfigError(
+            f"class_shares: the earlier run has the classes {', '.join(classes)}, this dataset "
+            f"{', '.join(dataset.classes or ()) or 'none'}; both must be of the same data"
+        )
+    return shares
 
 
 def _on_device(array, precision, mesh):

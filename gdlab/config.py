@@ -19,6 +19,7 @@ TARGETS = (
     "gdlab.linesearch",
     "gdlab.optim",
     "gdlab.schedules",
+    "gdlab.analysis.class_shares",
     "gdlab.probes",
     "optax",
 )

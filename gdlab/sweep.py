@@ -70,10 +70,11 @@ def plain(config):
 
 
 def with_absolute_paths(config):
-    """A schedule's path to an earlier run must hold wherever this run is replayed from."""
-    schedule = config.get("schedule") or {}
-    if schedule.get("path"):
-        schedule["path"] = str(Path(schedule["path"]).absolute())
+    """A path to an earlier run must hold wherever this run is replayed from."""
+    for section in ("schedule", "class_shares"):
+        node = config.get(section) or {}
+        if node.get("path"):
+            node["path"] = str(Path(node["path"]).absolute())
     return config
 
 

@@ -11,7 +11,8 @@ from gdlab.app_path import conf_dir
 from tests.composing import composed
 
 GROUPS = (
-    *("problem", "dataset", "model", "optimizer", "schedule", "weight_decay", "linesearch", "beta", "probe"),
+    *("problem", "dataset", "model", "optimizer", "schedule", "weight_decay", "class_shares", "linesearch"),
+    *("beta", "probe"),
 )
 EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
 TARGETS = sorted((path for group in GROUPS for path in (conf_dir() / group).glob("*.yaml")), key=str)

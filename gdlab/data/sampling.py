@@ -48,6 +48,7 @@ class Schedule:
         for name, value in (("batches", batches), ("batch_size", batch_size)):
             if value is not None and whole_number(name, value, 1) > self.examples:
                 raise ValueError(f"{name} = {value} is not allowed: there are only {self.examples} examples")
+        self._all_labels = np.asarray(0 if labels is None else labels)
         self._quota = None if shares is None else _quota(labels, self.examples, shares)
         seen = self.examples if self._quota is None else int(self._quota.sum())
         for name, value in (("batches", batches), ("batch_size", batch_size)):
@@ -63,7 +64,6 @@ class Schedule:
         self.descent_length = descent_length or (None if self.full else 1)
         self.seed = whole_number("seed", seed, 0)
         self._labels = self._checked(labels, balanced, counted=batches is not None)
-        self._all_labels = None if labels is None else np.asarray(labels)
         self._epochs = {}
 
     def rows(self, start: int, stop: int):

@@ -1,0 +1,51 @@
+"""Training on a part of each class, after an earlier run: from the command's options to a replay."""
+
+import numpy as np
+import pytest
+
+from gdlab.analysis.class_shares import from_run
+from gdlab.assembly import assemble
+from gdlab.config import ConfigError
+from gdlab.replay import Replay
+from tests.composing import composed
+from tests.recording import precision_restored, record  # noqa: F401
+
+
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("earlier") / "digits"
+    record(folder, "experiment=digits_adam", "train.steps=20", dumps=5)
+    return folder
+
+
+def options(earlier):
+    return ["class_shares=from_run", f"class_shares.path={earlier}", "class_shares.floor=0.1"]
+
+
+def test_an_epoch_shows_the_shares_of_the_earlier_run(earlier):
+    assembly = assemble(composed("experiment=digits_adam", *options(earlier)))
+    _, shares = from_run(path=earlier, floor=0.1)
+    labels = assembly.dataset.train["y"]
+    length = assembly.schedule.descent_length
+    index = assembly.schedule.rows(0, assembly.schedule.batches * length)[0][::length]
+    seen = np.bincount(labels[index.ravel()], minlength=10)
+    wanted = np.bincount(labels) * shares
+    assert (seen <= np.rint(wanted)).all()
+    assert np.rint(wanted).sum() - seen.sum() < assembly.schedule.batch_size
+    assert shares.min() < 0.5 < shares.max()
+
+
+def test_such_a_run_replays_bit_for_bit(earlier, tmp_path):
+    record(tmp_path / "hard", "experiment=digits_adam", "train.steps=12", *options(earlier))
+    replay = Replay(tmp_path / "hard")
+    assert len(list(replay.steps(0, 12))) == 12
+    assert replay.report()[:2] == (12, 0)
+
+
+def test_other_classes_are_refused(earlier):
+    with pytest.raises(ConfigError, match="both must be of the same data"):
+        assemble(composed("experiment=galaxy_minibatch", *options(earlier)))
+    with pytest.raises(ConfigError, match="there are no classes"):
+        assemble(composed("experiment=rosenbrock", *options(earlier)))
+    with pytest.raises((ConfigError, ValueError), match=r"class_shares\.path=None"):
+        assemble(composed("experiment=digits_adam", "class_shares=from_run"))
