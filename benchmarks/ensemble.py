@@ -6,8 +6,8 @@ Each way trains the same grid of a small network on handwritten digits in a proc
 with an empty compilation cache. Wall time is that of the whole command; of it, apart: composing configs,
 compiling, training, writing (of joblib, whose jobs run in processes of their own, the whole alone). With
 --data-dir also the network of `hamid_mnist`: time per run and step in groups of several widths over that of
-the single run, measured in turns. Aims: the vmap launcher 3 and task=ensemble 20 times faster than basic; the network of
-MNIST, which keeps a CPU busy alone, no slower than alone. Nothing here is asserted.
+the single run, measured in turns. Aims: the vmap launcher 3 and task=ensemble 20 times faster than basic; the
+network of MNIST, which keeps a CPU busy alone, no slower than alone. Nothing here is asserted.
 """
 
 import argparse

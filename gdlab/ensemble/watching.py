@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gdlab.evaluation import BLOCK, PARTS, chosen_rows
-from gdlab.validation import calibration
+from gdlab.validation import Validation, calibration
 from gdlab.watchers import row_watchers
 
 NUMBERS = (
@@ -21,7 +21,7 @@ def group_watchers(assembly, config):
     """
     made = []
     for watcher, every in row_watchers(assembly, config):
-        together = hasattr(watcher, "samples")
+        together = isinstance(watcher, Validation)
         options = (assembly, config["record"]["validate_examples"])
         made.append((GroupValidation(watcher, *options) if together else EachMember(watcher), every))
     return made
