@@ -31,8 +31,10 @@ class CIFAR10Quick(nn.Module):
 
     @nn.compact
     def __call__(self, x, train=False):
+        # With so many channels XLA's own convolution is faster than patches on a CPU, alone and under vmap.
+        method = "wide" if jax.default_backend() == "cpu" else "xla"
         for number, filters in enumerate(self.filters, 1):
-            x = self.activation(Conv(filters, (5, 5), name=f"conv{number}")(x))
+            x = self.activation(Conv(filters, (5, 5), method=method, name=f"conv{number}")(x))
             x = overlapping_pool(x, mean=number > 1)
         x = x.reshape(x.shape[0], -1)
         x = nn.Dropout(self.dropout, deterministic=not self.has_rng("dropout"))(x)
