@@ -189,6 +189,26 @@ def test_seeds_and_validation_of_members_are_those_of_single_runs(tmp_path):
     assert starts[0] != starts[1]
 
 
+def test_line_searches_are_grouped_too_each_member_with_its_own_evaluations(tmp_path):
+    overrides = ("experiment=digits_cg", "train.steps=5", "train.batches=1", "train.descent_length=null")
+    configs = [composed(*overrides, "model.features=[8,10]", f"seed={seed}") for seed in (0, 1)]
+    outcomes = train(configs, folders_in(tmp_path, 2), progress=False)
+    single = experiment.run(configs[1], tmp_path / "single", progress=False)
+    run = outcomes[1].run
+    np.testing.assert_allclose(run.array("scalars")[:2, :3], single.array("scalars")[:2, :3], rtol=1e-4)
+    evaluations = run.array("scalars")[:, run.columns("scalars").index("evaluations")]
+    assert run.rows("ls_eval") == run.array("ls_end")[-1] > 5
+    assert (np.diff(run.array("ls_end"), prepend=0) <= evaluations).all()
+    replay = Replay(run.path)
+    assert len(list(replay.steps(0, 5))) == 5 and replay.report()[:3] == (5, 0, 0.0)
+
+
+def test_the_weight_decay_of_the_problem_may_vary():
+    configs = [composed("experiment=digits_sgd", f"problem.weight_decay={w}") for w in (0.0, 0.01)]
+    found, alone = bunches(configs, range(2))
+    assert [bunch.varied for bunch in found] == [("problem.weight_decay",)] and not alone
+
+
 def test_only_numbers_and_seeds_may_differ_within_a_group():
     configs = [
         *(descent(rate) for rate in (1e-4, 2e-4)),

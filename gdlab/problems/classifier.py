@@ -1,5 +1,6 @@
 """Classification: a network's outputs are logits, the error is the mean cross-entropy."""
 
+import numbers
 from collections.abc import Mapping
 
 import jax
@@ -30,7 +31,9 @@ def classification(*, model, data, weight_decay: float = 0.0, augment: Mapping |
     `predict`, `activations` and `loss` then take.
     Raises ValueError where the model's outputs are not as many as the classes, or for a wrong option.
     """
-    if not weight_decay >= 0:
+    # As one of the numbers in which the members of an ensemble differ, JAX traces it.
+    traced = not isinstance(weight_decay, numbers.Real)
+    if not traced and not weight_decay >= 0:
         raise ValueError(f"classification: weight_decay = {weight_decay!r} is not allowed; it must be >= 0")
     example = data.train["x"][:1]
     draw = initial_parameters(model, example)
@@ -51,7 +54,7 @@ def classification(*, model, data, weight_decay: float = 0.0, augment: Mapping |
         logits = outputs(model, params, x, key=key, statistics=statistics)
         correct = jnp.take_along_axis(logits, batch["y"][:, None], axis=1)[:, 0]
         error = jnp.mean(jax.nn.logsumexp(logits, axis=1) - correct)
-        if weight_decay:
+        if traced or weight_decay:
             error += weight_decay / 2 * sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(params))
         return error
 
