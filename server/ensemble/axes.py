@@ -14,7 +14,7 @@ import numpy as np
 from gdlab.analysis import performance
 from server import figures, hyper
 
-MEASURES = {"P1": "accuracy at {t:,}", "P2": "best in {t0:,} – {t1:,}", "P3": "stability in {t0:,} – {t1:,}"}
+MEASURES = {"P1": "accuracy at {t:,}", "P2": "best {t0:,} – {t1:,}", "P3": "stable {t0:,} – {t1:,}"}
 SPREAD = 50  # largest over smallest value from which an axis of positive numbers is logarithmic at first
 FEW = 12  # different values up to which each of them has its tick
 NEAR = 0.055  # of the axis, below which the labels of two ticks would touch

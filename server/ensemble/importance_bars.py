@@ -12,6 +12,7 @@ from server.ensemble.heat import heat
 from server.ensemble.panel import Panel
 
 MOST, ROW = 12, 22  # bars; px
+MOST_LACKING = 0.5  # of the runs, for a hyper-parameter to be looked at
 AXES = 60  # px below the bars
 
 
@@ -22,6 +23,7 @@ class Importance(Panel):
         super().__init__(shared, "ensemble_importance")
         self.heat = heat(shared)
         self.table: Table | None = None
+        self.lacking: list[str] = []
         self.single, self.pairs = (self.source(part, "y", "share", "name") for part in ("single", "pairs"))
         self.figure = self._figure()
         self.question = Question(
@@ -37,7 +39,11 @@ class Importance(Panel):
 
     def update(self) -> None:
         """Asks for the shares: a forest takes a while."""
-        parameters = dict(self.shared.ensemble.parameters)
+        every = self.shared.ensemble.parameters
+        # One that most runs lack would leave next to none of them.
+        lacking = {axis.name for axis in self.shared.axes if np.isnan(axis.values).mean() > MOST_LACKING}
+        parameters = {name: values for name, values in every.items() if name not in lacking}
+        self.lacking = [name for name in every if name in lacking]
         self.root.visible = bool(parameters) and self.shared.count > 1
         if not self.root.visible:
             return
@@ -83,6 +89,8 @@ class Importance(Panel):
             words += f" The {count} largest of {every:,}."
         if attrs["left_out"]:
             words += f" {attrs['left_out']:,} runs left out, which lack the measure or a hyper-parameter."
+        if self.lacking:
+            words += f" Not looked at, since most runs lack it: {', '.join(self.lacking)}."
         card.retitle(self.root, caption=words)
 
     def _figure(self):

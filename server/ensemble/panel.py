@@ -50,33 +50,43 @@ def script(shared: Shared, code: str, **args) -> CustomJS:
     return CustomJS(args={**shared.kit, **args}, code=opening + code)
 
 
-def staged(context, make: Callable[[Shared], Panel], *, span: int = 12) -> View:
-    """The View of a panel that `make` builds when there are runs for it."""
+def staged(context, make: Callable[[Shared], Panel], *, span: int = 12, later: bool = True) -> View:
+    """The View of a panel that `make` builds when there are runs for it; later: only when it is in sight."""
     ensemble = shared(context)
     root = card.box(context, classes=[f"gd-span-{span}", "gd-stretch"], visible=False)
     sheets.wear(sheets.sheet("ensemble"), root)
     built: list[Panel] = []
 
+    def build() -> None:
+        if built or ensemble.ensemble is None:
+            return
+        panel = make(ensemble)
+        sheets.wear(sheets.sheet("curve", "network", "ensemble"), *_layouts(panel.root))
+        panel.root.tags = [panel.ready]  # no glyph holds it, and it must be in the document
+        built.append(panel)
+        root.children = [panel.root]
+        panel.root.on_change("visible", lambda attr, old, new: root.update(visible=new))
+        panel.update()
+
     def draw() -> None:
         root.visible = ensemble.ensemble is not None
-        if ensemble.ensemble is None:
-            return
-        if not built:
-            panel = make(ensemble)
-            sheets.wear(sheets.sheet("curve", "network", "ensemble"), *_layouts(panel.root))
-            panel.root.tags = [panel.ready]  # no glyph holds it, and it must be in the document
-            built.append(panel)
-            root.children = [panel.root]
-        built[0].update()
+        if built and ensemble.ensemble is not None:
+            built[0].update()
+        elif later and not root.children:
+            root.children = [card.loading_card(context, "")]
+            root.tags = ["ensemble later"]  # the browser's script says when it is in sight
+        elif not later:
+            build()
 
-    def later() -> None:
+    def soon() -> None:
         # One card after the other, so that the first shows at once.
         with suppress(RuntimeError, ValueError):
             context.doc.add_next_tick_callback(draw)
 
-    context.on("ensemble", later)
+    root.on_change("tags", lambda attr, old, new: build() if new == ["ensemble seen"] else None)
+    context.on("ensemble", soon)
     if ensemble.ensemble is not None:
-        later()
+        soon()
     return View(root, lambda: None)
 
 

@@ -17,7 +17,7 @@ from server.ensemble import axes, selection
 from server.ensemble.axis_options import AxisOptions
 from server.ensemble.panel import Panel
 
-HEIGHT, PER_AXIS = 380, 104  # px
+HEIGHT, PER_AXIS = 380, 112  # px
 LOW, HIGH, TITLE, CAPTION = -0.14, 1.2, 1.1, 1.045  # of the vertical axis
 MISSING = -0.1  # where lines pass an axis on which they have no value
 LETTERS = 17  # of a title that do not touch the next one
@@ -128,7 +128,7 @@ class Parallel(Panel):
 
     def _sources(self) -> None:
         self.all = self.source("all", "xs", "ys", "name")
-        self.chosen = self.source("chosen", "xs", "ys", "colour", "name")
+        self.chosen = self.source("chosen", "xs", "ys", "colour", "alpha", "name")
         self.brushes = self.source("brushes", "left", "right", "top", "bottom", "colour", "alpha")
         self.lines = self.source("axes", "x")
         self.titles = self.source("titles", "x", "home", "text", "caption")
@@ -148,7 +148,7 @@ class Parallel(Panel):
         behind = MultiLine(xs="xs", ys="ys", line_width=0.8, line_alpha=0.55)
         every = figures.draw(plot, self.all, context.paint(behind, line_color="context"))
         every.hover_glyph = context.paint(MultiLine(xs="xs", ys="ys", line_width=2.5), line_color="ink")
-        front = MultiLine(xs="xs", ys="ys", line_color="colour", line_width=1.5, line_alpha=0.8)
+        front = MultiLine(xs="xs", ys="ys", line_color="colour", line_width=1.5, line_alpha="alpha")
         chosen = figures.draw(plot, self.chosen, front)
         chosen.hover_glyph = MultiLine(xs="xs", ys="ys", line_color="colour", line_width=3.5)
         lines = Segment(x0="x", x1="x", y0=0, y1=1, line_width=1.25)

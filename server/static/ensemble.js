@@ -10,8 +10,10 @@ gdlab.ensemble = (() => {
   const NEAR = 9 // px within which a click means a line or a point
   const MOST = 6, MOST_FOCUS = 4
   const SPAN = 1.34 // of the parallel coordinates' vertical range, the axes themselves being 1
+  const BRUSHED = "ensemble_parallel", REST = 60 // ms
   const painters = new Map() // hub's id -> Map(name -> paint(kit, scene))
   const live = new Map() // hub's id -> text, while the pointer is down
+  const waiting = new Map() // hub's id -> timer of the views that follow
   const kept = new Map() // hub's id -> {text, data, axes, hues, scene}
 
   // -- state --------------------------------------------------------------------------------------
@@ -76,9 +78,18 @@ gdlab.ensemble = (() => {
     return inside
   }
 
+  // The view that is brushed answers at once; the others follow, one a frame, when the pointer rests.
   const paint = (kit) => {
-    const now = scene(kit)
-    for (const one of painters.get(kit.hub.id)?.values() ?? []) one(kit, now)
+    const mine = painters.get(kit.hub.id)
+    if (mine == null) return
+    mine.get(BRUSHED)?.(kit, scene(kit))
+    clearTimeout(waiting.get(kit.hub.id))
+    waiting.set(kit.hub.id, setTimeout(() => follow(kit, [...mine.keys()].filter((name) => name !== BRUSHED)), REST))
+  }
+
+  const follow = (kit, [name, ...rest]) => {
+    painters.get(kit.hub.id).get(name)?.(kit, scene(kit))
+    if (rest.length > 0) requestAnimationFrame(() => follow(kit, rest))
   }
 
   // Registers what draws a view, and draws it; called whenever the view's own data are others.
@@ -172,7 +183,8 @@ gdlab.ensemble = (() => {
         made = {runs: kit.runs.data, axes: kit.axes.data, ...polylines(kit, now)}
         draw(all, {xs: made.ys.map(() => made.xs), ys: made.ys, name: Array.from(names)})
       }
-      const data = {xs: [], ys: [], colour: [], name: []}
+      const data = {xs: [], ys: [], colour: [], alpha: [], name: []}
+      const many = now.first.reduce((count, s) => count + (s >= 0), 0)
       // The active selection lies on top of the others.
       for (const top of [false, true]) {
         for (let i = 0; i < now.count; i++) {
@@ -180,6 +192,7 @@ gdlab.ensemble = (() => {
           data.xs.push(made.xs)
           data.ys.push(made.ys[i])
           data.colour.push(now.colour(now.first[i]))
+          data.alpha.push(Math.min(0.8, Math.max(0.2, 60 / many)))
           data.name.push(names[i])
         }
       }
@@ -400,6 +413,23 @@ gdlab.ensemble = (() => {
     }
   }
   document.addEventListener("DOMContentLoaded", waken)
+
+  // Cards are built when they come into sight, and, one by one, when there is nothing else to do.
+  const AHEAD = 200, IDLE = 1500 // px, ms
+  let woken = 0
+  const build_next = () => {
+    const doc = globalThis.Bokeh?.documents?.[0]
+    if (doc == null || !doc.is_idle) return
+    const views = [...doc._all_models.values()].filter((model) => model.tags?.[0] === "ensemble later")
+      .map((model) => Bokeh.index.find_one(model)).filter((one) => one?.el.offsetParent != null)
+      .sort((a, b) => a.el.getBoundingClientRect().top - b.el.getBoundingClientRect().top)
+    const seen = views.find((one) => one.el.getBoundingClientRect().top < innerHeight + AHEAD)
+    const next = seen ?? (performance.now() - woken > IDLE ? views[0] : null)
+    if (next == null) return
+    next.model.tags = ["ensemble seen"]
+    woken = performance.now()
+  }
+  setInterval(build_next, 150)
 
   return {view, told, hold, unbrush, tap_line, parallel, dots, tap_cell, curves, points, tap_point, take_box, tap_curve, scene}
 })()

@@ -7,4 +7,4 @@ from server.ensemble.panel import staged
 
 def build(context: Context) -> View:
     """Beside the performance heat map."""
-    return staged(context, LossAccuracy, span=7)
+    return staged(context, LossAccuracy, span=7, later=False)

@@ -7,4 +7,4 @@ from server.ensemble.panel import staged
 
 def build(context: Context) -> View:
     """Beside the loss-accuracy graph."""
-    return staged(context, HeatMap, span=5)
+    return staged(context, HeatMap, span=5, later=False)

@@ -7,4 +7,4 @@ from server.ensemble.parallel import Parallel
 
 def build(context: Context) -> View:
     """The widest card: its selections colour all others."""
-    return staged(context, Parallel)
+    return staged(context, Parallel, later=False)
