@@ -9,6 +9,7 @@ import pytest
 
 from gdlab import store
 from gdlab.analysis.dumps import open_dumps
+from gdlab.probing import run_probe
 from tests.browser.gestures import address, becomes, column, drawn, eventually, in_sight, position, says
 
 pytestmark = pytest.mark.browser
@@ -101,6 +102,31 @@ def test_inactivating_filters_shows_what_the_classes_lose(page):
     change = np.array(column(page, "ablation_bars", "change"), float)
     assert len(change) == 10 and (np.abs(change) <= 1).all()
     assert len(column(page, "ablation_controls", "change")) == 30
+
+
+def test_the_strongest_images_of_the_selected_filters(page, dumped):
+    page.mouse.click(*rectangle(page, 0))
+    says(page, "correlation_words", ", with")
+    page.get_by_role("button", name="Strongest images").click()
+    says(page, "strongest_words", "with the largest response of each filter")
+    dump, filters = selected(page, "dumps")[0], selected(page, "filters")[:8]
+    iteration = open_dumps(store.open_run(dumped / "digits")).iteration
+    iterations = [int(iteration[i]) for i in sorted({max(dump - 1, 0), dump})]
+    options = {"filters": filters, "iterations": iterations, "count": 6}
+    table = run_probe(dumped / "digits", "strongest_images", options)
+    position, label = (table.columns[name] for name in ("picture", "label"))
+    names = [table.attrs["classes"][label[at]] for at in position.ravel()]
+
+    @eventually(page)
+    def before_and_after():
+        texts = column(page, "strongest_texts", "text")
+        aligned = column(page, "strongest_texts", "align")
+        assert [t for t, a in zip(texts, aligned, strict=True) if a == "center"] == names
+        assert f"iteration {iterations[0]:,}" in texts
+        assert len(column(page, "strongest_images", "image")) == position.size
+
+    page.get_by_role("button", name="Clear selection").click()
+    becomes(page, "model('strongest_figure').visible", False)
 
 
 def test_an_interval_is_looked_at_iteration_by_iteration(page):

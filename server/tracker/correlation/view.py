@@ -11,6 +11,7 @@ from server.tracker.correlation.ablation import Ablation
 from server.tracker.correlation.cube import Cube
 from server.tracker.correlation.layout import filters_of, layout, parts_with
 from server.tracker.correlation.plot import Plot
+from server.tracker.correlation.strongest import Strongest
 
 KINDS = {"full": "Mini-sets", "abstract": "Counts"}
 SHAPES = {"l": "L", "cube": "Cube"}
@@ -46,17 +47,18 @@ class Correlation:
         self.shapes.on_change("active", lambda a, o, new: self._set_shape(list(SHAPES)[new]))
         self.words = card.text("", "gd-caption", name="correlation_words")
         self.ablation = Ablation(context, tracker)
+        self.strongest = Strongest(context, tracker)
         plot = self.plot
         self.cube = Cube(context, tracker, plot, self._tapped_cube)
         self.upper = card.row(
             context, plot.strips, plot.grid, classes=["gd-options-row"], sizing_mode="stretch_width"
         )
-        corner = card.box(context, self.words, self.ablation.root, classes=["gd-body"])
+        corner = card.box(context, self.words, self.ablation.root, self.strongest.root, classes=["gd-body"])
         lower = card.row(
             context, corner, plot.stripes, classes=["gd-options-row"], sizing_mode="stretch_width"
         )
         self.body = card.box(context, self.upper, self.cube.root, lower, classes=["gd-body"])
-        figures = [plot.strips, plot.grid, plot.stripes, self.cube.figure]
+        figures = [plot.strips, plot.grid, plot.stripes, self.cube.figure, self.strongest.figure]
         self.root = card.card(
             context, "Filters and classes", "", self.body, name="correlation", figures=figures,
             csv=self._table, controls=[self.shapes, self.kind],
@@ -218,6 +220,7 @@ class Correlation:
 
     def _say(self):
         self.ablation.offer()
+        self.strongest.offer()
         grid, chosen = self.tracker.grid(), self.tracker.selection
         parts = parts_with(grid, chosen.filters)
         if not len(parts):
