@@ -12,6 +12,7 @@ import numpy as np
 
 from gdlab.analysis.hyper import as_key, differing, flatten, short_names, varying
 from gdlab.store.config import IGNORED_KEYS, LATER_KEYS
+from gdlab.store.errors import StoreError
 
 MEASURES = ("loss", "accuracy", "train_loss", "train_accuracy")  # validation columns 1 to 4
 _ENDED = ("finished", "diverged")
@@ -57,6 +58,7 @@ class _Member(NamedTuple):
     rows: np.ndarray  # [k, 5] of validation
     network: tuple
     widths: dict[str, int]  # of the layers with correlations
+    damage: str  # why its rows cannot be read, or ""
 
 
 def open_ensemble(runs: Sequence) -> Ensemble:
@@ -113,12 +115,18 @@ def correlation_at(ensemble: Ensemble, member: int, layer: str, iteration: float
 def _member(run):
     summary, name = run.summary(), run.name
     flat = _completed(flatten(summary["hyperparameters"]))
-    rows = np.asarray(run.array("validation"), float) if "validation" in run.arrays else np.empty((0, 5))
-    names = [n for n in run.arrays if n.startswith(_CORRELATION) and n != _STEP and run.rows(n)]
-    widths = {n.removeprefix(_CORRELATION): run.array(n, 0, 1).shape[1] for n in names}
+    rows, widths, size, damage = np.empty((0, 1 + len(MEASURES))), {}, None, ""
+    try:
+        size = run.identity.get("parameters")
+        names = [n for n in run.arrays if n.startswith(_CORRELATION) and n != _STEP and run.rows(n)]
+        widths = {n.removeprefix(_CORRELATION): run.array(n, 0, 1).shape[1] for n in names}
+        if "validation" in run.arrays:
+            rows = np.asarray(run.array("validation"), float)
+    except StoreError as error:
+        damage = f"cannot be read: {error}"
     structure = ("problem._target_", "model._target_", "dataset._target_", "problem")
-    network = (*(flat.get(part) for part in structure), run.identity.get("parameters"))
-    return _Member(name, summary, flat, rows, network, widths)
+    network = (*(flat.get(part) for part in structure), size)
+    return _Member(name, summary, flat, rows, network, widths, damage)
 
 
 def _completed(flat):
@@ -192,12 +200,12 @@ def _notes(members, network, common):
     for member in members:
         values = tuple(as_key(member.flat[name]) if name in member.flat else None for name in names)
         twin = first.setdefault(values, member.name)
-        reasons = [_state_note(member)]
+        reasons = [_state_note(member), member.damage]
         if not np.isfinite(member.rows[:, 2]).any():
             reasons.append("no accuracy recorded")
-        if member.network != network:
+        if member.network != network and not member.damage:
             reasons.append("another network than most")
-        elif not common.items() <= member.widths.items():
+        elif not member.damage and not common.items() <= member.widths.items():
             reasons.append(
                 "no correlations of " + ", ".join(layer for layer in common if layer not in member.widths)
             )

@@ -105,6 +105,16 @@ def test_a_run_from_before_an_option_is_the_same_run(tmp_path):
     assert made.parameters == {} and made.note[1].endswith("the same hyper-parameters as old")
 
 
+def test_a_damaged_run_keeps_its_row_and_says_so(tmp_path):
+    for seed, name in enumerate("abc"):
+        make(tmp_path / name, config(seed=seed), STEPS, (0.1, 0.2, 0.3))
+    (tmp_path / "b" / "run.json").write_text("{")
+    made = open_ensemble([store.open_run(tmp_path / name) for name in "abc"])
+    assert made.note[1].startswith("cannot be read: ") and "run.json" in made.note[1]
+    assert made.note[0] == made.note[2] == "" and np.isnan(made.accuracy[1]).all()
+    assert made.parameters["seed"].tolist() == [0, 1, 2]
+
+
 def test_one_run_and_none(tmp_path):
     none = open_ensemble([])
     assert none.accuracy.shape == (0, 0) and none.parameters == {} and none.layers == () and none.note == ()
