@@ -22,7 +22,7 @@ from gdlab.store.config import flatten
 from gdlab.train import Steps, Training, TrainState, ends, make_iteration, start, write
 
 LENGTH = 128  # largest number of iterations of one call, fewer where their rows would take more than
-BUFFER_BYTES = 64 << 20
+BUFFER_BYTES = 32 << 20
 SEED = "seed"
 _AXIS = "member"
 _STATE = TrainState(0, 0, None, 0)  # all members are at the same iteration

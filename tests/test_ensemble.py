@@ -178,20 +178,18 @@ def test_seeds_and_validation_of_members_are_those_of_single_runs(tmp_path):
     overrides += ("record.validate_examples=100", "model.features=[8,10]")
     configs = [composed(*overrides, f"seed={seed}", f"optimizer.momentum=0.{8 - seed}") for seed in (0, 1)]
     outcomes = train(configs, folders_in(tmp_path, 2), progress=False)
-    for config, outcome in zip(configs, outcomes, strict=True):
-        assert outcome.run.identity["group"]["varied"] == ["optimizer.momentum", "seed"]
-        single = recorded(experiment.run(config, tmp_path / f"s{config['seed']}", progress=False).path)
-        member = recorded(outcome.folder)
-        assert single.keys() == member.keys() and member["validation"][:, 0].tolist() == [0, 3, 6]
-        for name in single:
-            np.testing.assert_allclose(member[name], single[name], rtol=1e-3, atol=1e-5, err_msg=name)
+    assert outcomes[1].run.identity["group"]["varied"] == ["optimizer.momentum", "seed"]
+    single = recorded(experiment.run(configs[1], tmp_path / "single", progress=False).path)
+    member = recorded(outcomes[1].folder)
+    assert single.keys() == member.keys() and member["validation"][:, 0].tolist() == [0, 3, 6]
+    for name in single:
+        np.testing.assert_allclose(member[name], single[name], rtol=1e-3, atol=1e-5, err_msg=name)
     starts = [recorded(outcome.folder)["validation"][0, 1] for outcome in outcomes]
     assert starts[0] != starts[1]
 
 
 def test_line_searches_are_grouped_too_each_member_with_its_own_evaluations(tmp_path):
-    overrides = ("experiment=digits_cg", "train.steps=5", "train.batches=1", "train.descent_length=null")
-    configs = [composed(*overrides, "model.features=[8,10]", f"seed={seed}") for seed in (0, 1)]
+    configs = [composed("problem=rosenbrock", "train.steps=5", f"seed={seed}") for seed in (0, 1)]
     outcomes = train(configs, folders_in(tmp_path, 2), progress=False)
     single = experiment.run(configs[1], tmp_path / "single", progress=False)
     run = outcomes[1].run

@@ -173,7 +173,8 @@ class GroupSession:
         done = int(done)
         elapsed = time.monotonic() - begun
         share = np.full(done, elapsed / done / len(self.active()))
-        infos, collected = jax.tree.map(lambda leaf: leaf[:done], (infos, collected))
+        # Copies: a view would keep the whole of the program's buffers.
+        infos, collected = jax.tree.map(lambda leaf: np.array(leaf[:done]), (infos, collected))
         self.waiting.append((infos, collected, descent[:done], epoch[:done], share))
         self.step += done
         if sum(leaf.nbytes for leaf in jax.tree.leaves(self.waiting)) > WAITING_BYTES:
