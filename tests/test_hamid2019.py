@@ -10,6 +10,7 @@ from experiments import tables
 from experiments.hamid2019 import filters, performance, training
 from experiments.hamid2019.__main__ import main
 from experiments.hamid2019.evidence import Evidence, observe, rank_correlation
+from gdlab import store
 from gdlab.analysis.ensemble import open_ensemble
 from tests.analysis.made_ensembles import config, make, symmetric
 from tests.recording import precision_restored  # noqa: F401
@@ -157,6 +158,12 @@ def test_a_quick_pass_measures_and_writes_every_claim(data, tmp_path):  # noqa: 
     assert "| mnist | 9 | 20 |" in text and "9 finished" in text
     assert len(json.loads((tmp_path / "out" / "results.json").read_text())["claims"]) == 12
     assert len(list((tmp_path / "runs" / "hamid_cifar10_short").iterdir())) == 9
+    # Members of one program have the same start, and each its own course.
+    folders = sorted((tmp_path / "runs" / "hamid_mnist_short").iterdir())
+    filters_of = np.stack([store.open_run(folder).array("correlation/conv2") for folder in folders])
+    assert filters_of.shape == (9, 11, 6, 6) and np.isfinite(filters_of).all()
+    np.testing.assert_allclose(filters_of[:, 0], filters_of[[0] * 9, 0], atol=1e-5)
+    assert min(np.abs(filters_of[i, -1] - filters_of[j, -1]).max() for i in range(9) for j in range(i)) > 1e-4
 
 
 def test_the_readme_has_its_markers():
