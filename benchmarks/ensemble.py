@@ -28,7 +28,7 @@ WAYS = {
     "basic": ("-m", "hydra/launcher=basic"),
 }
 PARTS = ("composing", "compiling", "training", "writing")
-WIDTHS = (1, 2, 4, 8)
+WIDTHS = (1, 2, 4)
 _spent = dict.fromkeys(PARTS, 0.0)
 _stack = []
 

@@ -73,11 +73,11 @@ def make_group(assembly, config, *, varied, width, devices=1):
             problem = _problem(assembly, config, members.numbers)
             return start(problem, _optimizer(config, members), members.key)
 
-        return jax.vmap(begin, in_axes=(own,), out_axes=_STATE, axis_size=width)(members)
+        return _over(begin, (own,), _STATE, width)(members)
 
     def chunk(state, data, members, steps, count, active):
-        iterate = jax.vmap(member, (_STATE, None, own, rows, None), (_STATE, 0, 0))
-        state = jax.vmap(ready, (_STATE, None, own, rows), _STATE)(state, data, members, steps)
+        iterate = _over(member, (_STATE, None, own, rows, None), (_STATE, 0, 0), width)
+        state = _over(ready, (_STATE, None, own, rows), _STATE, width)(state, data, members, steps)
 
         def body(carry):
             state, infos, collected, at, _ = carry
@@ -155,6 +155,27 @@ def alone(assembly, config, *, varied, width, index):
         return assembly.problem.loss(params, batch, key=key)
 
     return Training(init, chunk, jax.jit(value), group.length)
+
+
+def _over(function, given, returned, width):
+    """`function` of one member as a function of all of them; given, returned: axes as of `jax.vmap`.
+
+    A single one is not vectorised: on a CPU a product of one pair of matrices is faster than a batch of one.
+    """
+    if width > 1:
+        return jax.vmap(function, given, returned, axis_size=width)
+
+    def mapped(change, axes, trees):
+        def each(axis, tree):
+            return tree if axis is None else jax.tree.map(change, tree)
+
+        return jax.tree.map(each, axes, trees, is_leaf=lambda axis: axis is None)
+
+    def one(*arguments):
+        result = function(*mapped(lambda leaf: leaf[0], given, arguments))
+        return mapped(lambda leaf: leaf[None], returned, result)
+
+    return one
 
 
 def _member(assembly, config):

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from gdlab import experiment, store
+from gdlab.assembly import assemble
 from gdlab.ensemble import session as sessions
-from gdlab.ensemble import train
+from gdlab.ensemble import train, width
 from gdlab.ensemble.grouping import ALONE, bunches, differing
 from gdlab.replay import Replay
 from tests.composing import composed
@@ -186,6 +187,33 @@ def test_seeds_and_validation_of_members_are_those_of_single_runs(tmp_path):
         np.testing.assert_allclose(member[name], single[name], rtol=1e-3, atol=1e-5, err_msg=name)
     starts = [recorded(outcome.folder)["validation"][0, 1] for outcome in outcomes]
     assert starts[0] != starts[1]
+
+
+def test_groups_of_one_are_trained_one_after_the_other_by_one_program(tmp_path):
+    outcomes = train(grid()[:2], folders_in(tmp_path, 2), width=1, progress=False)
+    for outcome in outcomes:
+        assert outcome.state == "finished" and outcome.run.identity["group"]["width"] == 1
+        assert outcome.run.identity["group"]["index"] == 0
+    single = experiment.run(grid()[1], tmp_path / "single", progress=False)
+    np.testing.assert_allclose(outcomes[1].run.array("path"), single.array("path"), rtol=1e-6)
+    replay = Replay(outcomes[1].folder)
+    assert len(list(replay.steps(0, 40))) == 40 and replay.report()[:3] == (40, 0, 0.0)
+
+
+def test_a_group_is_as_wide_as_memory_and_cache_allow(monkeypatch):
+    assembly = assemble(composed("experiment=digits_momentum", "model.features=[16,10]"))
+    largest, total = width.footprint(assembly)
+    # 64 images of 64 pixels; the gradient holds it, the weights and the activations.
+    assert 4 * 64 * 64 <= largest < total
+    monkeypatch.setattr(width, "free_memory", lambda: 1 << 40)
+    monkeypatch.setattr(width, "CPU_BYTES", 200 * largest)
+    assert width.choose_width(assembly, 121) == 121
+    assert width.choose_width(assembly, 300) == 150  # two groups of equal size, not 200 and 100
+    assert width.choose_width(assembly, 121, devices=8) == 16
+    monkeypatch.setattr(width, "free_memory", lambda: 100 * total)
+    assert width.choose_width(assembly, 121) == 41  # three groups within half of what is free
+    monkeypatch.setattr(width, "CPU_BYTES", 7 * largest)
+    assert width.choose_width(assembly, 121) == 1
 
 
 def test_line_searches_are_grouped_too_each_member_with_its_own_evaluations(tmp_path):

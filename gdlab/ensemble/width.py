@@ -1,7 +1,8 @@
 """How many members one program trains at once: as many as fit the memory, and on a CPU its caches.
 
-Members that are cheap alone, a small network's, cost little more than one when trained together. Members
-that already keep a CPU busy gain nothing from company and lose the cache to one another.
+Members that are cheap alone, a small network's, cost little more than one when trained together. Members that
+already keep a CPU busy lose by it, the cache to one another and fast products of matrices to batches of
+them: they are trained one after the other, by a program that is compiled once for all.
 """
 
 import math
@@ -9,17 +10,19 @@ from pathlib import Path
 
 import jax
 
-CPU_BYTES = 16 << 20  # of the largest intermediate arrays of all members of a group, on a CPU
+CPU_BYTES = 8 << 20  # of the largest intermediate arrays of all members of a group, on a CPU
+CPU_LEAST = 8  # members of a group there; fewer gain nothing
 SHARE = 0.5  # of the free memory that a group may take
 UNKNOWN = 4 << 30  # free memory where nobody says
 
 
 def choose_width(assembly, count, devices=1):
-    """(members of each device, members of all of them at once) for `count` runs, balanced over the groups."""
+    """Members of each device for `count` runs, such that all groups are about as large."""
     largest, total = footprint(assembly)
     most = SHARE * free_memory() / max(total, 1)
     if jax.default_backend() == "cpu":
-        most = min(most, CPU_BYTES / max(largest, 1))
+        at_once = CPU_BYTES / max(largest, 1)
+        most = min(most, at_once if at_once >= CPU_LEAST else 1)
     most = max(1, int(most))
     groups = math.ceil(count / (most * devices))
     return math.ceil(count / (groups * devices))
