@@ -141,6 +141,15 @@ class Head:
         for changed in (self.shared.hub, self.shared.runs):
             changed.js_on_change("data", script(self.shared, "my.told(kit)"))
         self.context.on("ensemble", self.update)
+        self.context.on("step", self._step)
+
+    def _step(self, step: int) -> None:
+        """An arrow key: P1 at the next or the previous recorded iteration."""
+        if self.times.visible:
+            steps = list(self.shared.ensemble.step)
+            place = min(max(steps.index(self.shared.times.t) + step, 0), len(steps) - 1)
+            self.t.value = place
+            self._set(t=place)
 
     def _set(self, **places: float) -> None:
         step = self.shared.ensemble.step

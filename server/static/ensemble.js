@@ -394,8 +394,8 @@ gdlab.ensemble = (() => {
       for (let k = 0; k < xs.length; k++) {
         for (let j = 0; j + 1 < xs[k].length; j++) {
           const [a, b] = [frame.x_scale.compute(xs[k][j]), frame.x_scale.compute(xs[k][j + 1])]
-          if (event.sx < a || event.sx > b || b === a) continue
-          const share = (event.sx - a) / (b - a)
+          if (event.sx < a - NEAR || event.sx > b + NEAR || b === a) continue
+          const share = within((event.sx - a) / (b - a))
           const off = Math.abs(scale.compute(ys[k][j]) * (1 - share) + scale.compute(ys[k][j + 1]) * share - event.sy)
           if (off < distance) [best, distance] = [name[k], off]
         }

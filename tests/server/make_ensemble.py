@@ -37,7 +37,7 @@ def grid(root: Path, *, size: int = 4, steps: int = 100, times: int = 6, layers=
     names = []
     step = np.linspace(0, steps, times).astype(int)
     for i, rate in enumerate(0.01 * 1.3 ** np.arange(size)):
-        for j, momentum in enumerate(np.linspace(0.3, 0.9, size)):
+        for j, momentum in enumerate(np.linspace(0.3, 0.9, size).round(6)):
             name = f"sweep/learning_rate={rate:.5g},momentum={momentum:.3g}"
             config = configuration(steps, learning_rate=float(rate), momentum=float(momentum))
             quality = 0.97 - 0.1 * abs(i + j - size + 1) / size
