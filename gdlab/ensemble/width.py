@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jax
 
-CPU_BYTES = 8 << 20  # of the largest intermediate arrays of all members of a group, on a CPU
+CPU_BYTES = 16 << 20  # of the largest intermediate arrays of all members of a group, on a CPU
 CPU_LEAST = 8  # members of a group there; fewer gain nothing
 SHARE = 0.5  # of the free memory that a group may take
 UNKNOWN = 4 << 30  # free memory where nobody says
