@@ -59,10 +59,10 @@ class HeatMap(Panel):
         grid = self.heat.grid(*pair)
         x, y = (levels(self.shared.axis(name)).labels for name in pair)
         self._axes(pair, x, y)
-        rows, columns = (part.ravel() for part in np.indices(grid.mean.shape))
+        rows, columns = np.nonzero(grid.runs)  # a cell without runs is no cell, one of the lowest value is
         self.cells.data = {
             "left": columns - 0.48, "right": columns + 0.48, "top": rows + 0.48, "bottom": rows - 0.48,
-            "value": grid.mean.ravel(), "count": grid.runs.ravel(),
+            "value": grid.mean[rows, columns], "count": grid.runs[rows, columns],
             "x": [x[i] for i in columns], "y": [y[i] for i in rows],
         }  # fmt: skip
         known = grid.mean[np.isfinite(grid.mean)]
@@ -143,9 +143,11 @@ class HeatMap(Panel):
         plot.grid.visible = False
         plot.min_border_left, plot.min_border_bottom, plot.min_border_right = 70, 52, 4
         plot.axis.axis_line_color = plot.axis.major_tick_line_color = None
-        cells = figures.draw(plot, self.cells, Quad(
-            left="left", right="right", top="top", bottom="bottom", line_color=None,
-            fill_color={"field": "value", "transform": self.mapper}))  # fmt: skip
+        box = Quad(
+            left="left", right="right", top="top", bottom="bottom",
+            fill_color={"field": "value", "transform": self.mapper},
+        )  # fmt: skip
+        cells = figures.draw(plot, self.cells, self.context.paint(box, line_color="line"))
         dots = Scatter(x="x", y="y", size=11, fill_color="colour", line_width=1.5)
         figures.draw(plot, self.dots, self.context.paint(dots, line_color="card"))
         bar = ColorBar(

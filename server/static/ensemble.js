@@ -10,7 +10,7 @@ gdlab.ensemble = (() => {
   const NEAR = 9 // px within which a click means a line or a point
   const MOST = 6, MOST_FOCUS = 4
   const SPAN = 1.34 // of the parallel coordinates' vertical range, the axes themselves being 1
-  const BRUSHED = "ensemble_parallel", REST = 60 // ms
+  const BRUSHED = "ensemble_parallel", REST = 120 // ms
   const painters = new Map() // hub's id -> Map(name -> paint(kit, scene))
   const live = new Map() // hub's id -> text, while the pointer is down
   const waiting = new Map() // hub's id -> timer of the views that follow
@@ -87,8 +87,15 @@ gdlab.ensemble = (() => {
     waiting.set(kit.hub.id, setTimeout(() => follow(kit, [...mine.keys()].filter((name) => name !== BRUSHED)), REST))
   }
 
+  const in_sight = (name) => {
+    const model = Bokeh.documents[0].get_model_by_name(`${name}_figure`)
+    const box = model == null ? null : Bokeh.index.find_one(model)?.el.getBoundingClientRect()
+    return box != null && box.top < innerHeight && box.bottom > 0
+  }
+
   const follow = (kit, [name, ...rest]) => {
-    painters.get(kit.hub.id).get(name)?.(kit, scene(kit))
+    // While the pointer is down, what is out of sight waits until it is let go.
+    if (!live.has(kit.hub.id) || in_sight(name)) painters.get(kit.hub.id).get(name)?.(kit, scene(kit))
     if (rest.length > 0) requestAnimationFrame(() => follow(kit, rest))
   }
 
