@@ -212,10 +212,11 @@ def test_settings_colours_scroll_and_a_selection_from_elsewhere(show, record):
     page.get_by_role("button", name="Fold all").click()
     page.get_by_role("button", name="Show selected").click()
     becomes(page, "data('classes_words_source', 'text').includes('▸ 9')", True)
+    address(page, tc_images=None, tc_open="0")
     page.reload()
     drawn(page, "classes_figure")
     wait(page, "data('classes_words_source', 'text').includes('▸ 9')")
-    for name in ("0", "1"):
+    for name in ("3", "2", "1", "0"):  # from below: what is above stays where it is
         click_name(page, f"▸ {name}")
     wait(page, "model('classes_y').bounds[1] > model('classes_figure').height")
     in_sight(page, "classes_figure")

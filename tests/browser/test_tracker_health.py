@@ -6,7 +6,7 @@ import pytest
 from gdlab import store
 from gdlab.analysis import health
 from gdlab.analysis.dumps import open_dumps
-from tests.browser.gestures import address, becomes, column, drawn, position, says, wait
+from tests.browser.gestures import address, becomes, column, drawn, eventually, position, says, wait
 
 pytestmark = pytest.mark.browser
 
@@ -32,9 +32,12 @@ def test_the_panel_shows_the_record_and_a_click_selects(visit, dumped):
     page.locator("select").filter(has_text="zeros of activations").first.select_option(
         label="zeros of activations"
     )
-    says(page, "health_numbers_caption", "One line per layer.")
     zeros = np.array(list(dumps.activation("zeros").values()))
-    np.testing.assert_allclose(rows(page, "health_numbers_values", "value0"), zeros, rtol=1e-6)
+
+    @eventually(page)
+    def one_line_per_layer():
+        np.testing.assert_allclose(rows(page, "health_numbers_values", "value0"), zeros, rtol=1e-6)
+
     page.mouse.click(*position(page, "health_losses_figure", 5, -40))
     says(page, "tracker_selected", f"iteration {dumps.iteration[5]}")
     becomes(page, "data('health_distributions_marked', 'x')[0]", 5)

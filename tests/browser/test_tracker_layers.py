@@ -8,6 +8,7 @@ import pytest
 
 from gdlab import store
 from gdlab.analysis.dumps import open_dumps
+from server.tracker.layers import pixels
 from tests.browser.gestures import address, becomes, column, drawn, eventually, position, says, value, wait
 
 pytestmark = pytest.mark.browser
@@ -55,7 +56,7 @@ def test_a_layer_unfolds_to_filters_that_can_be_selected(page, dumps):
     becomes(page, "data('layers_marked', 'x')[0]", 7)
     assert column(page, "layers_filters", "y") == [pytest.approx(row, abs=high / 20)]
     says(page, "layers_caption", "per filter")
-    page.get_by_label("Colour scale").select_option("dump")
+    page.get_by_label("Colour scale").select_option(label=pixels.NORMS["dump"])
     says(page, "layers_caption", "per iteration")
     page.get_by_role("button", name="Clear selection").click()
     becomes(page, "data('layers_filters', 'y').length", 0)
@@ -68,7 +69,7 @@ def test_every_chart_and_the_statistics(page, dumps):
     page = page(layers_statistic="update_ratio", sel_layers=1)
     assert column(page, "layers_strokes", "dash").count("dashed") == 2
     assert len(column(page, "layers_chosen", "top")) == 1
-    page.get_by_label("Statistic", exact=True).select_option("weight_mean")
+    page.get_by_label("Statistic", exact=True).select_option(label="weights: mean")
     says(page, "layers_caption", "Weights: mean, all rows on one scale")
     shown = np.array([np.ravel(row) for row in column(page, "layers_values", "value")], float)
     np.testing.assert_allclose(shown, dumps.layer("weight_mean").T, rtol=1e-6)
@@ -84,7 +85,7 @@ def test_every_chart_and_the_statistics(page, dumps):
 
     page.get_by_role("button", name="Boxes").click()
     becomes(page, "data('layers_boxes', 'left').length", 2 * dumps.count)
-    page.get_by_label("Scale", exact=True).select_option("own")
+    page.get_by_label("Scale", exact=True).select_option(label="a scale per row")
     says(page, "layers_caption", "each row on its own scale")
     page.get_by_text("logarithmic", exact=True).click()
     address(page, layers_log="1")

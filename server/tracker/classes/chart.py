@@ -79,7 +79,8 @@ class Chart:
         first = self.visible[0] if to is None else to
         first = float(np.clip(first, 0, total - frame))
         self.figure.height = frame
-        self.y_range.update(start=first + frame, end=first, bounds=(0, total))
+        # The bounds first: within the old ones the browser would cut the new ends short.
+        self.y_range.update(bounds=(0, total), start=first + frame, end=first)
         scrolls = self.wheel if total > frame else None  # else the wheel turns the page
         if self.figure.toolbar.active_scroll is not scrolls:
             self.figure.toolbar.active_scroll = scrolls
