@@ -67,10 +67,12 @@ class RunTable(Panel):
     def _say(self, noted, broken: int) -> None:
         count = int(noted.sum())
         measures = self.shared.measures
-        lacking = [f"{int((~np.isfinite(v)).sum()):,} have no {name}" for name, v in measures.items()]
-        words = (
-            f"{count:,} of {self.shared.count:,} runs cannot be used for everything; {', '.join(lacking)}."
-        )
+        missing = {name: int((~np.isfinite(values)).sum()) for name, values in measures.items()}
+        lacking = [f"{number:,} have no {name}" for name, number in missing.items() if number]
+        words = f"{count:,} of {self.shared.count:,} runs cannot be used for everything"
+        words = f"{'; '.join([words, ', '.join(lacking)]) if lacking else words}."
+        if not count and not lacking:
+            words = f"All {self.shared.count:,} runs can be used for everything."
         if broken:
             words += f" {broken:,} more cannot be read at all."
         diverged = int((self.shared.ensemble.state == "diverged").sum())
