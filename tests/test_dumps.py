@@ -222,3 +222,16 @@ def test_a_run_recorded_before_there_were_dumps_is_the_same_run(tmp_path):
     assert store.config.differences(older, config) == []
     changed = {**config, "record": {**config["record"], "dumps": 7}}
     assert store.config.differences(older, changed) == [("record.dumps", False, 7)]
+
+
+@pytest.mark.parametrize("shape", [(64, 10), (64, 7, 7, 3), (64, 32, 32, 16), (64, 16, 16, 32)])
+def test_the_statistics_of_activations_are_those_of_numpy(shape):
+    """Quartiles of large layers are of a part of the values, in which every channel is met alike."""
+    rng = np.random.default_rng(0)
+    values = np.maximum(rng.normal(np.linspace(-1, 2, shape[-1]), 1.0, shape), 0).astype(np.float32)
+    found = np.asarray(dumps.activation_row(values))
+    known = [values.mean(), values.std(), values.min(), *np.quantile(values, [0.25, 0.5, 0.75]), values.max()]
+    np.testing.assert_allclose(found[[0, 1, 2, 6]], np.array(known)[[0, 1, 2, 6]], rtol=1e-5, atol=1e-6)
+    close = 1e-6 if values.size <= dumps.SORTED else 0.05  # five standard errors of a median of so many
+    np.testing.assert_allclose(found[3:6], known[3:6], rtol=1e-5, atol=close)
+    assert found[-1] == pytest.approx((values == 0).mean(), abs=1e-6)
