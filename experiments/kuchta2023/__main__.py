@@ -40,6 +40,7 @@ def main(arguments=None):
 def _write(options, measured, runs):
     options.out.mkdir(parents=True, exist_ok=True)
     command = COMMAND + (" --short" if options.short else f" --seeds {options.seeds}")
+    command += f" --networks {' '.join(options.networks)}" if options.networks else ""
     facts = ", ".join(f"{name} {value}" for name, value in tables.machine().items())
     states = [
         (s.label, s.seed, run.rows("scalars"), run.state, f"{_seconds(run):,.0f}") for s, run in runs.items()
