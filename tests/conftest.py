@@ -57,3 +57,11 @@ def float64(single_precision):
 
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """(folder in MNIST's format, folder of images): a little real handwriting."""
+    from tests.handwriting import write
+
+    return write(tmp_path, monkeypatch)

@@ -8,7 +8,7 @@ from gdlab.assembly import assemble
 from gdlab.config import ConfigError
 from gdlab.replay import Replay
 from tests.composing import composed
-from tests.recording import precision_restored, record  # noqa: F401
+from tests.recording import record
 
 
 @pytest.fixture(scope="module")

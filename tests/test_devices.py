@@ -15,7 +15,6 @@ from gdlab.assembly import assemble
 from gdlab.config import ConfigError
 from gdlab.devices import mesh_of
 from tests.composing import composed
-from tests.recording import precision_restored  # noqa: F401
 
 NETWORK = (
     *(

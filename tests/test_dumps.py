@@ -12,7 +12,7 @@ from gdlab.network import describe, kernels
 from gdlab.records import DISTRIBUTION, DUMP_STATISTICS
 from gdlab.replay import Replay
 from tests.composing import composed
-from tests.recording import precision_restored, record  # noqa: F401
+from tests.recording import record
 
 OVERRIDES = ("experiment=digits_adam", "train.steps=10", "schedule=piecewise")
 

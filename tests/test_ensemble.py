@@ -17,7 +17,7 @@ from gdlab.ensemble import train, width
 from gdlab.ensemble.grouping import ALONE, bunches, differing
 from gdlab.replay import Replay
 from tests.composing import composed
-from tests.recording import precision_restored  # noqa: F401
+from tests.recording import assert_same_record, recorded
 
 ROOT = Path(__file__).resolve().parents[1]
 BASE = ("problem=rosenbrock", "optimizer=momentum", "train.steps=40")
@@ -34,21 +34,6 @@ def grid():
 
 def folders_in(root, count):
     return [root / f"run{number}" for number in range(count)]
-
-
-def recorded(folder):
-    """Everything a run recorded, except the clock."""
-    run = store.open_run(folder)
-    arrays = {name: np.array(run.array(name)) for name in run.arrays}
-    arrays["scalars"][:, run.columns("scalars").index("seconds")] = 0
-    return arrays
-
-
-def assert_same_record(a, b):
-    first, second = recorded(a), recorded(b)
-    assert first.keys() == second.keys()
-    for name in first:
-        np.testing.assert_array_equal(first[name], second[name], err_msg=name)
 
 
 @pytest.fixture(scope="module")

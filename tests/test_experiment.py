@@ -10,7 +10,6 @@ import threading
 import time
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 
@@ -18,30 +17,9 @@ from gdlab import experiment, store
 from gdlab.config import ConfigError
 from gdlab.records import STATUS
 from tests.composing import composed
+from tests.recording import assert_same_record, recorded
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture(autouse=True)
-def precision_restored():
-    before = jax.config.jax_enable_x64
-    yield
-    jax.config.update("jax_enable_x64", before)
-
-
-def recorded(folder):
-    """Everything a run recorded, except the clock."""
-    run = store.open_run(folder)
-    arrays = {name: np.array(run.array(name)) for name in run.arrays}
-    arrays["scalars"][:, run.columns("scalars").index("seconds")] = 0
-    return arrays
-
-
-def assert_same_record(a, b):
-    first, second = recorded(a), recorded(b)
-    assert first.keys() == second.keys()
-    for name in first:
-        np.testing.assert_array_equal(first[name], second[name], err_msg=name)
 
 
 def rosenbrock(**changes):

@@ -15,7 +15,6 @@ from experiments.becker2019.training import sweep
 from experiments.recorded import trained
 from gdlab import store
 from gdlab.records import CUBIC, QUADRATIC, TRACE_COLUMNS
-from tests.recording import precision_restored  # noqa: F401
 
 
 def rows(*searched):

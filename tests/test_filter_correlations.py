@@ -16,7 +16,6 @@ from gdlab.options import check_values
 from gdlab.replay import Replay
 from tests import recording
 from tests.composing import composed
-from tests.recording import precision_restored  # noqa: F401
 
 CONVOLUTIONS = ("model=vgg", "model.filters=[3,5]", "model.depth=1", "optimizer=sgd")
 EXAMPLES = 40

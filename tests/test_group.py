@@ -7,7 +7,6 @@ import pytest
 from gdlab.assembly import assemble, training
 from gdlab.group import SEED, alone, make_group, members_of, one_of
 from tests.composing import composed
-from tests.recording import precision_restored  # noqa: F401
 
 STEPS = 12
 MOMENTUM = [

@@ -13,8 +13,6 @@ from experiments.hamid2019.evidence import Evidence, observe, rank_correlation
 from gdlab import store
 from gdlab.analysis.ensemble import open_ensemble
 from tests.analysis.made_ensembles import config, make, symmetric
-from tests.recording import precision_restored  # noqa: F401
-from tests.test_kuchta2023 import data  # noqa: F401
 
 STEP = np.arange(0, 101, 10)
 SIDE = 4
@@ -146,7 +144,7 @@ def test_rank_correlation():
 
 
 @pytest.mark.slow
-def test_a_quick_pass_measures_and_writes_every_claim(data, tmp_path):  # noqa: F811
+def test_a_quick_pass_measures_and_writes_every_claim(data, tmp_path):
     mnist, images = data
     arguments = ["--short", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]
     arguments += ["--mnist", str(mnist), "--cifar10", str(images), "--images"]

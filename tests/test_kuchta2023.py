@@ -1,52 +1,14 @@
 """The experiment of Kuchta 2023 from nothing to its table, on small files of real handwriting."""
 
-import hashlib
 import json
 
 import numpy as np
 import pytest
-from PIL import Image
-from sklearn.datasets import load_digits
 
 from experiments import tables
 from experiments.kuchta2023.__main__ import main
 from experiments.kuchta2023.evidence import Curve, change, hill, trend_after
 from experiments.kuchta2023.training import quick, settings
-from gdlab.data.mnist_digits import MNIST_MD5
-
-TRAIN, TEST = 200, 60
-
-
-def handwriting(size):
-    """Scikit-learn's digits as grey images [n, size, size] uint8, and their labels."""
-    digits = load_digits()
-    grey = (digits.images[: TRAIN + TEST] * 255 / 16).astype(np.uint8)
-    images = [np.asarray(Image.fromarray(image).resize((size, size))) for image in grey]
-    return np.stack(images), digits.target[: TRAIN + TEST]
-
-
-def idx(array):
-    lengths = np.array(array.shape, ">u4").tobytes()
-    return bytes([0, 0, 8, array.ndim]) + lengths + array.astype(np.uint8).tobytes()
-
-
-@pytest.fixture
-def data(tmp_path, monkeypatch):
-    """(folder in MNIST's format, folder of images)."""
-    images, labels = handwriting(28)
-    parts = {"train": slice(0, TRAIN), "t10k": slice(TRAIN, None)}
-    (tmp_path / "mnist").mkdir()
-    for part, rows in parts.items():
-        for name, array in (("images-idx3", images[rows]), ("labels-idx1", labels[rows])):
-            file = f"{part}-{name}-ubyte"
-            (tmp_path / "mnist" / file).write_bytes(idx(array))
-            monkeypatch.setitem(MNIST_MD5, file, hashlib.md5(idx(array)).hexdigest())
-    images, labels = handwriting(32)
-    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
-        folder = tmp_path / "images" / ("train" if number < TRAIN else "test") / f"digit{label}"
-        folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).convert("RGB").save(folder / f"{number}.png")
-    return tmp_path / "mnist", tmp_path / "images"
 
 
 def test_a_quick_pass_measures_and_writes_every_claim(data, tmp_path):

@@ -18,8 +18,6 @@ from experiments.recorded import composed, folder
 from gdlab import store
 from gdlab.analysis.dumps import Dumps, Node
 from gdlab.records import Table
-from tests.recording import precision_restored  # noqa: F401
-from tests.test_kuchta2023 import data  # noqa: F401
 
 NODES = (
     Node("conv1", -1, 0, 4, 9, "conv"),
@@ -64,7 +62,7 @@ def made_up(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.skipif("GDLAB_LONG" not in os.environ, reason="minutes of compiling; GDLAB_LONG=1 runs it")
-def test_a_quick_pass_measures_and_writes_every_claim(data, tmp_path):  # noqa: F811
+def test_a_quick_pass_measures_and_writes_every_claim(data, tmp_path):
     mnist, images = data
     arguments = ["--short", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]
     arguments += ["--mnist", str(mnist), "--cifar10", str(images), "--images"]

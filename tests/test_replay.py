@@ -13,7 +13,6 @@ from gdlab import store
 from gdlab.probing import run_probe
 from gdlab.replay import Replay
 from tests import recording
-from tests.recording import precision_restored  # noqa: F401
 
 MAKERS = {"rosenbrock": recording.rosenbrock, "digits": recording.digits, "galaxy": recording.galaxy}
 

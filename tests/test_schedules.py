@@ -10,7 +10,6 @@ from gdlab.config import ConfigError
 from gdlab.records import STEP_COLUMNS
 from tests import recording
 from tests.composing import composed
-from tests.recording import precision_restored  # noqa: F401
 
 STEPS, RATE = 40, 0.2
 K = np.arange(STEPS + 1)

@@ -87,16 +87,21 @@ def dead_filters(gradient, turned, least: int | None = None, tolerance: float = 
     """Filters that are dead over the last dumps, at least `least` of them: filter, since [m], by filter.
 
     since: the first dump of the unbroken dead stretch, 0 where the filter never changed at all. least: by
-    default a quarter of the record, at least 2: a single batch may leave a living filter without a
+    default a quarter of the record, at least 3: a single batch may leave a living filter without a
     gradient. Other arguments and errors as in `dead_since`; ValueError for least below 1.
     """
     if least is not None and not least >= 1:
         raise ValueError(f"least={least!r}: allowed: a number of dumps >= 1")
     since = dead_since(gradient, turned, tolerance)
-    needed = max(2, len(gradient) // 4) if least is None else int(least)
+    needed = least_dead(len(gradient)) if least is None else int(least)
     dead = np.flatnonzero(len(gradient) - since >= needed)
     columns = {"filter": dead, "since": since[dead]}
     return Table(columns, dict.fromkeys(columns, ("filter",)), {"least": needed, "filters": len(since)})
+
+
+def least_dead(count: int) -> int:
+    """Over how many of `count` dumps, up to the end, a filter must be dead to be called so."""
+    return max(3, count // 4)
 
 
 def late_change(change, late: float = 0.25) -> np.ndarray:

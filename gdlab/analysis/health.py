@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gdlab.analysis.filters import dead_since
+from gdlab.analysis.filters import dead_since, least_dead
 from gdlab.analysis.step_sizes import moving_average
 from gdlab.records import Table
 
@@ -30,8 +30,8 @@ class Limits(NamedTuple):
     tiny, huge update ratio of the network, |theta_{k+1} - theta_k| / |theta_k|
     progress   share by which the smoothed loss has to fall for tiny steps to be no matter
     dead       share of a layer's filters
-    window     dumps that are averaged, and that all but explosion and huge steps have to last; None: a
-               twentieth of the record, at least 3
+    window     dumps that are averaged, and that all but explosion, huge steps and dead filters (see
+               `filters.least_dead`) have to last; None: a twentieth of the record, at least 3
     """
 
     explosion: float = 10.0
@@ -237,7 +237,7 @@ def _dead(record, limits, window):
     if record.dead_since is None:
         return
     since, count = np.asarray(record.dead_since), len(record.iteration)
-    dead = count - since >= window
+    dead = count - since >= least_dead(count)  # as the list of dead filters counts them
     of_layer = np.bincount(np.asarray(record.layer_of)[dead], minlength=len(record.layers))
     filters = np.bincount(np.asarray(record.layer_of), minlength=len(record.layers))
     for layer in np.flatnonzero(of_layer > limits.dead * filters):

@@ -1,5 +1,6 @@
 """How a view of the ensemble stands on its page: built once the runs have been read, hidden without any."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -10,7 +11,7 @@ from server.context import View
 from server.ensemble.shared import Shared, shared
 
 
-class Panel:
+class Panel(ABC):
     """A card of the page. Subclasses set `root` when they are made; `update` draws what is there now."""
 
     root: LayoutDOM
@@ -23,9 +24,9 @@ class Panel:
         """An empty source of these columns, called NAME_PART."""
         return ColumnDataSource({column: [] for column in columns}, name=f"{self.name}_{part}")
 
+    @abstractmethod
     def update(self) -> None:
         """Draws the ensemble as it is."""
-        raise NotImplementedError
 
     def listen(self, code: str, **args) -> CustomJS:
         """A script of the browser that knows `event`, `kit`, `my` and these models."""

@@ -3,7 +3,7 @@
 from bokeh.models import Button, RadioButtonGroup, Select, Spinner
 
 from gdlab.analysis.filters import MEASURES
-from server import card
+from server import card, sheets
 from server.tracker.tracker import MODES, RULE_NAMES, Tracker
 
 MEASURE_NAMES = {"cosine": "1 − cosine", "l2": "L2", "relative_l2": "relative L2"}
@@ -27,6 +27,7 @@ class Bar:
         self.clear = Button(label="Clear selection", name="tracker_clear", **self._look("Esc"))
         self.clear.on_click(tracker.clear)
         rows += [card.row(context, self.selected, self.clear, classes=["gd-options-row"])]
+        sheets.wear(sheets.sheet("network"), *rows)  # the rows wrap on a narrow page
         body = card.box(context, *rows, classes=["gd-body"])
         title = f"Classes, layers and filters of {tracker.name}"
         self.root = card.card(context, title, "", body, name="tracker", controls=[self.mode])

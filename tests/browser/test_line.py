@@ -10,7 +10,7 @@ import pytest
 from gdlab import store
 from gdlab.probing import run_probe
 from tests.browser.gestures import address, becomes, column, drawn, eventually, middle, says, value, wait
-from tests.recording import precision_restored, record  # noqa: F401
+from tests.recording import record
 
 pytestmark = pytest.mark.browser
 

@@ -9,7 +9,7 @@ from jax.flatten_util import ravel_pytree
 from gdlab import store
 from gdlab.assembly import assemble
 from tests.browser.gestures import address, becomes, column, drawn, eventually, says, value, wait
-from tests.recording import precision_restored, record  # noqa: F401
+from tests.recording import record
 
 pytestmark = pytest.mark.browser
 

@@ -9,7 +9,7 @@ from gdlab.analysis.surface_options import settings
 from gdlab.probing import run_probe
 from gdlab.surface import fidelity, grid
 from tests.browser.gestures import address, becomes, column, drawn, eventually, position, says, value, wait
-from tests.recording import precision_restored, record  # noqa: F401
+from tests.recording import record
 
 pytestmark = pytest.mark.browser
 

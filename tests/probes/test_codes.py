@@ -6,7 +6,6 @@ import pytest
 from gdlab.analysis.separation import best_thresholds
 from gdlab.probing import run_probe
 from tests import recording
-from tests.recording import precision_restored  # noqa: F401
 
 
 @pytest.fixture(scope="module")

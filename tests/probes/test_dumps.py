@@ -9,7 +9,7 @@ from gdlab.analysis.finer_dumps import finer_dumps
 from gdlab.probes import ablation
 from gdlab.probing import run_probe
 from gdlab.replay import Replay
-from tests.recording import precision_restored, record  # noqa: F401
+from tests.recording import record
 
 OVERRIDES = ("experiment=digits_adam", "train.steps=12")
 

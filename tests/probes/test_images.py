@@ -6,7 +6,6 @@ import pytest
 from gdlab.probing import run_probe
 from gdlab.replay import Replay
 from tests import recording
-from tests.recording import precision_restored  # noqa: F401
 
 
 def test_images_are_those_of_the_test_part(tmp_path):

@@ -11,7 +11,6 @@ from gdlab.probes.segments import SAMPLES, offsets
 from gdlab.probing import run_probe
 from gdlab.replay import Replay
 from tests import recording
-from tests.recording import precision_restored  # noqa: F401
 
 EPSILON = {"rosenbrock": np.finfo(np.float64).eps, "digits": np.finfo(np.float32).eps}
 

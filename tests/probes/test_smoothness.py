@@ -8,7 +8,6 @@ from gdlab.probes.smoothness import POINTS
 from gdlab.probing import run_probe
 from gdlab.replay import Replay
 from tests import recording
-from tests.recording import precision_restored  # noqa: F401
 
 
 @pytest.fixture(scope="module")

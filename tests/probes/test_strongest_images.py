@@ -6,7 +6,7 @@ import pytest
 from gdlab.evaluation import chosen_rows
 from gdlab.probes import strongest_images
 from gdlab.replay import Replay
-from tests.recording import precision_restored, record  # noqa: F401
+from tests.recording import record
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ from gdlab.probes import surface as probe
 from gdlab.probing import run_probe
 from gdlab.replay import Replay
 from tests import recording
-from tests.recording import precision_restored  # noqa: F401
 
 SMALL = {"resolution": 5}
 METHODS = ("pca", "sampled", "sampled_pca", "averaged", "averaged_nd")

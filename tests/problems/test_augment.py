@@ -10,7 +10,7 @@ from gdlab.data import Dataset
 from gdlab.models import mlp
 from gdlab.problems.augment import augmentation
 from gdlab.replay import Replay
-from tests.recording import precision_restored, record  # noqa: F401
+from tests.recording import record
 
 
 def _images(n=40, height=6, width=5):

@@ -11,7 +11,7 @@ from gdlab.data import Dataset
 from gdlab.models import lenet5, mlp, modified_lenet, tiny_cnn, vgg
 from gdlab.problems import networks
 from gdlab.replay import Replay
-from tests.recording import precision_restored, record  # noqa: F401
+from tests.recording import record
 
 EPSILON = 1e-5  # of flax.linen.BatchNorm
 
