@@ -2,7 +2,8 @@
 
 Taken between chunks of the training by programs of their own, so that they change no bit of a run. The
 dump of iteration k is of theta_k, with the gradient on the batch of iteration k and the update that
-follows. Liu et al. 2018 (DeepTracker), section 6.
+follows. The gradient is that of the data, without weight decay: a dead filter has none, however much it
+shrinks. Liu et al. 2018 (DeepTracker), section 6.
 """
 
 import math
@@ -61,7 +62,8 @@ class Dumper:
         self.calibration = calibration(problem, dataset)
         self.previous = None
         self._statistics = jax.jit(partial(statistics, network))
-        self._gradient = jax.jit(lambda params, batch, key: jax.grad(problem.loss)(params, batch, key=key))
+        loss = problem.data_loss or problem.loss
+        self._gradient = jax.jit(lambda params, batch, key: jax.grad(loss)(params, batch, key=key))
         self._activated = jax.jit(self._activation_rows)
 
     def specs(self, params):

@@ -35,6 +35,7 @@ class Problem(NamedTuple):
     without it. No statistics are carried along: the parameters alone determine every result.
     additive: whether the error of many examples is the mean of their errors, so that it may be taken in
     blocks (of a network with batch normalisation, up to the statistics of the blocks).
+    data_loss: as loss, without what depends on the parameters alone, a weight decay; None: loss is that.
     """
 
     init: Callable
@@ -46,6 +47,7 @@ class Problem(NamedTuple):
     source: str | None = None
     statistics: Callable | None = None
     additive: bool = False
+    data_loss: Callable | None = None
 
 
 # One row of a trace: an evaluated step width and what was proposed from it.
@@ -118,8 +120,8 @@ STEP_COLUMNS = (
 
 # Columns of a dump's scalars; loss and accuracy on the validation images whose labels are dumped.
 DUMP_COLUMNS = ("iteration", "learning_rate", "loss", "accuracy", "train_loss", "train_accuracy")
-# Statistics of the weights, of the gradients (on the batch of the iteration) and of the movement of every
-# layer and filter: the update of the iteration, and the change since the dump before (its length, and
+# Statistics of the weights, of the data's gradients (on the batch of the iteration) and of the movement of
+# every layer and filter: the update of the iteration, and the change since the dump before (its length, and
 # how far the direction turned: 1 - cosine similarity).
 DISTRIBUTION = ("mean", "std", "min", "q1", "median", "q3", "max")
 DUMP_STATISTICS = (

@@ -22,7 +22,8 @@ _FIELD = re.compile(r"[\w. /-]{1,200}")
 
 class Bridge(DataModel):
     """event: from the browser. address: query string; page: the tab; status: JSON {"kind", "text"};
-    theme: "light" or "dark"; notice: a message to show; file: JSON {"name", "text"} to save."""
+    theme: "light" or "dark"; notice: a message to show; file: JSON {"name", "text"} or
+    {"name", "base64"} to save."""
 
     event = String("")
     address = String("")

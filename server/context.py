@@ -44,7 +44,7 @@ class Context:
     state: the address (`UrlState`); selected: names of the runs on this page, at least one for the
     pages that need runs; worker: `submit(run_path, probe, options, on_progress=, on_done=,
     on_error=) -> Job`, whose callbacks arrive in this session's event loop;
-    download(file_name, text): saves a text file on the reader's machine; open_runs(names, page=None):
+    download(file_name, text or bytes): saves a file on the reader's machine; open_runs(names, page=None):
     chooses runs and shows them; cache: the runs folder's listing and readers; sheet: the stylesheet that
     every layout and widget of the page takes (`stylesheets=[context.sheet]`).
     """

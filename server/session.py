@@ -5,6 +5,7 @@ choosing other runs builds anew. A view that fails becomes a card that says so, 
 of the page working.
 """
 
+import base64
 import json
 import logging
 from pathlib import Path
@@ -270,9 +271,11 @@ class Session:
 
     # -- what the browser is told -----------------------------------------------------------------
 
-    def download(self, name: str, text: str) -> None:
-        """Saves a text file on the reader's machine."""
-        self.bridge.file = json.dumps({"name": name, "text": text})
+    def download(self, name: str, content: str | bytes) -> None:
+        """Saves a file of text or of bytes on the reader's machine."""
+        binary = isinstance(content, bytes)
+        kind, text = ("base64", base64.b64encode(content).decode()) if binary else ("text", content)
+        self.bridge.file = json.dumps({"name": name, kind: text})
         self.bridge.file = ""  # so that the document does not keep it
 
     def _write_address(self, query: str) -> None:

@@ -6,6 +6,12 @@ import numpy as np
 from gdlab import experiment, store
 from tests.composing import composed
 
+# Steps so long that a fourth of the hidden units die, and the rest learns.
+DYING = (
+    "experiment=digits_sgd", "model.activation=relu", "optimizer.learning_rate=1.5", "train.steps=40",
+    "record=dumps", "record.dumps=2",
+)  # fmt: skip
+
 
 def record(folder, *overrides, **settings):
     """The Run of `python -m gdlab OVERRIDES` in `folder`; settings: of the config's `record`."""

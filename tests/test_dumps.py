@@ -71,7 +71,7 @@ def test_statistics_are_those_of_numpy(folder, replay):
     for i, k in enumerate(found.iteration[:-1]):
         params = replay.params(k)
         batch, key = replay.batch(k), replay.key(k)
-        gradient = jax.grad(replay.assembly.problem.loss)(params, batch, key=key)
+        gradient = jax.grad(replay.assembly.problem.data_loss)(params, batch, key=key)
         for node in found.layers():
             name = found.nodes[node].name
             for kind, tree in (("weight", params), ("gradient", gradient)):

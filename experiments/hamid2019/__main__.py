@@ -1,6 +1,6 @@
 """`python -m experiments.hamid2019`: train the ensembles where they are missing, write the table.
 
-    python -m experiments.hamid2019 --mnist FOLDER --cifar10 FOLDER [--images] [--small]
+    python -m experiments.hamid2019 --mnist FOLDER --cifar10 FOLDER [--images] [--small [DATA ...]]
 
 Without folders the data come from the user's cache, downloaded on first use. Everything trained is kept: a
 second call trains nothing again, and what was interrupted goes on.
@@ -24,11 +24,11 @@ COMMAND = "python -m experiments.hamid2019"
 def main(arguments=None):
     """Entry point; returns the claims."""
     options = _options(arguments)
-    form = "short" if options.short else "small" if options.small else "full"
-    place = training.Place(str(options.runs), options.mnist, options.cifar10, options.images, form)
+    place = training.Place(str(options.runs), options.mnist, options.cifar10, options.images)
     seen, states = dict.fromkeys(training.DATA), {}
     for data in options.data:
-        ensemble, states[data] = training.run(place, data)
+        form = "short" if options.short else "small" if data in options.small else "full"
+        ensemble, states[data] = training.run(place._replace(form=form), data)
         if {"interrupted", "not started"} & states[data].keys():
             sys.exit("stopped before all runs were trained; the same command continues")
         seen[data] = observe(ensemble)
@@ -36,13 +36,14 @@ def main(arguments=None):
     for claim in claims.measure(Evidence(**seen)):
         print(f"{claim.number:2} {claim.verdict:19} {claim.claim}: {claim.measured}", flush=True)
         measured.append(claim)
-    _write(options, form, measured, seen, states)
+    _write(options, measured, seen, states)
     return measured
 
 
-def _write(options, form, measured, seen, states):
+def _write(options, measured, seen, states):
     options.out.mkdir(parents=True, exist_ok=True)
-    command = COMMAND + ("" if form == "full" else f" --{form}")
+    small = ["--small", *(() if set(options.small) == set(training.DATA) else options.small)]
+    command = " ".join([COMMAND, *(["--short"] if options.short else small if options.small else [])])
     facts = ", ".join(f"{name} {value}" for name, value in tables.machine().items())
     header = ("data", "runs", "steps", "accuracy at the end", "P1", "P2", "states", "not used for everything")
     rows = [_row(data, seen[data], states[data]) for data in states]
@@ -73,11 +74,15 @@ def _range(values):
 
 def _options(arguments):
     options = parser(COMMAND, __doc__, FOLDER)
-    options.add_argument("--small", action="store_true", help="4 x 4 runs, fewer steps: minutes on two cores")
+    options.add_argument(
+        "--small", nargs="*", choices=training.DATA, help="4 x 4 runs, fewer steps: minutes on two cores"
+    )
     options.add_argument(
         "--data", nargs="+", choices=training.DATA, default=training.DATA, help="only these data (both)"
     )
-    return options.parse_args(arguments)
+    chosen = options.parse_args(arguments)
+    chosen.small = () if chosen.small is None else chosen.small or training.DATA
+    return chosen
 
 
 if __name__ == "__main__":

@@ -49,11 +49,14 @@ def classification(*, model, data, weight_decay: float = 0.0, augment: Mapping |
             )
         return params
 
-    def loss(params, batch, *, key=None, statistics=None):
+    def data_loss(params, batch, *, key=None, statistics=None):
         x = batch["x"] if change is None or key is None else change(key, batch["x"])
         logits = outputs(model, params, x, key=key, statistics=statistics)
         correct = jnp.take_along_axis(logits, batch["y"][:, None], axis=1)[:, 0]
-        error = jnp.mean(jax.nn.logsumexp(logits, axis=1) - correct)
+        return jnp.mean(jax.nn.logsumexp(logits, axis=1) - correct)
+
+    def loss(params, batch, *, key=None, statistics=None):
+        error = data_loss(params, batch, key=key, statistics=statistics)
         if traced or weight_decay:
             error += weight_decay / 2 * sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(params))
         return error
@@ -68,4 +71,4 @@ def classification(*, model, data, weight_decay: float = 0.0, augment: Mapping |
         return batch_statistics(model, params, x)
 
     measured = statistics if has_batch_norm(model, example) else None
-    return Problem(init, loss, predict, activations, statistics=measured, additive=True)
+    return Problem(init, loss, predict, activations, statistics=measured, additive=True, data_loss=data_loss)

@@ -82,8 +82,9 @@ const gdlab = (() => {
 
   const take_file = (text) => {
     if (text === "") return
-    const {name, text: content} = JSON.parse(text)
-    download(name, new Blob([content], {type: "text/csv;charset=utf-8"}))
+    const {name, text: content, base64} = JSON.parse(text)
+    if (base64 == null) download(name, new Blob([content], {type: "text/csv;charset=utf-8"}))
+    else download(name, new Blob([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))]))
   }
 
   // -- saving -----------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from server.context import Context, View
 from server.tracker.layers import lists
 from server.tracker.layers.lists import DEAD, RESTLESS, Found
 from server.tracker.layers.panel import Layers
+from server.tracker.layers.without_dead import WithoutDead
 from server.tracker.stage import staged
 from server.tracker.tracker import tracker
 
@@ -20,7 +21,8 @@ def build(context: Context) -> View:
             words = "This run's network has no layers with filters: there is no statistic of weights to show."
             return View(card.empty_card(context, "No layers", words, name="layers_empty"), lambda: None)
         layers = Layers(context, shared)
-        dead = Found(context, shared, "dead", "Dead filters", DEAD, lists.dead)
+        without = WithoutDead(context, shared)
+        dead = Found(context, shared, "dead", "Dead filters", DEAD, lists.dead, below=without)
         restless = Found(context, shared, "restless", "Filters that never settle", RESTLESS, lists.restless)
         root = card.grid(context, layers.root, dead.root, restless.root, name="layers_cards")
 

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from tests.recording import record
+from tests.recording import DYING, record
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "server"))
@@ -138,8 +138,9 @@ def trained(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def dumped(tmp_path_factory) -> Path:
-    """A small real run with 21 dumps, "digits", and one without, "plain"."""
+    """Small real runs: "digits" with 21 dumps, "dying" in which filters die, and "plain" without dumps."""
     root = tmp_path_factory.mktemp("dumped")
     record(root / "digits", "experiment=digits_adam", "train.steps=60", dumps=3)
+    record(root / "dying", *DYING)
     record(root / "plain", "experiment=digits_adam", "train.steps=6")
     return root

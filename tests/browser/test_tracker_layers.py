@@ -120,6 +120,26 @@ def test_lists_select_their_filters_and_the_rows_are_saved(page, dumps):
     assert len(rows) == 2 * dumps.count and float(rows[0]["weight_mean"]) == dumps.layer("weight_mean")[0, 0]
 
 
+def test_dead_filters_are_left_out_and_the_rest_is_saved(visit, dumped):
+    page = visit(dumped, **(MODE | {"run": "dying"}))
+    wait(page, "data('dead_rows', 'count').length === 1")
+    dead = column(page, "dead_rows", "count")[0]
+    page.get_by_role("button", name="Leave them out").click()
+    says(page, "without_dead_words", f"{2410 - 75 * dead:,} of 2,410 parameters")
+    says(page, "without_dead_words", "0 of 359 images get another label")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save .npz").click()
+    with np.load(saved.value.path()) as smaller:
+        assert smaller["dense1/kernel"].shape == (64, 32 - dead)
+        assert smaller["dense2/kernel"].shape == (32 - dead, 10)
+
+
+def test_nothing_is_offered_where_nothing_is_dead(page):
+    page = page()
+    says(page, "dead_caption", "None was found")
+    assert not page.get_by_role("button", name="Leave them out").is_visible()
+
+
 def test_a_run_without_dumps_has_no_layers(visit, dumped):
     page = visit(dumped, page="tracker", mode="layers", run="plain")
     says(page, "tracker_none_message", "record=dumps")

@@ -29,16 +29,19 @@ _found: WeakKeyDictionary = WeakKeyDictionary()
 
 
 class Found:
-    """A card with one of the lists; rows(dumps) -> (Table with `filter` and more, the rule in words)."""
+    """A card with one of the lists; look(dumps) -> (Table with `filter` and more, the rule in words); below:
+    stands under the rows, and is offered how many were found."""
 
-    def __init__(self, context, tracker, name: str, title: str, columns: dict, look):
+    def __init__(self, context, tracker, name: str, title: str, columns: dict, look, below=None):
         self.context, self.tracker, self.columns, self._look = context, tracker, columns, look
         self.source = ColumnDataSource({column: [] for column in columns}, name=f"{name}_rows")
         self.rows = small_table(context, self.source, columns, name=f"{name}_table")
         self.rows.update(selectable=True, visible=False)
         self.source.selected.on_change("indices", self._chosen)
         self.nodes: list[int] = []
-        self.root = card.card(context, title, LOOKING, self.rows, name=name, csv=self.table, span=6)
+        self.below = below
+        body = self.rows if below is None else card.box(context, self.rows, below.root, classes=["gd-body"])
+        self.root = card.card(context, title, LOOKING, body, name=name, csv=self.table, span=6)
         context.doc.add_next_tick_callback(self.draw)
 
     def draw(self) -> None:
@@ -62,6 +65,8 @@ class Found:
         self.source.data = rows
         self.rows.visible = len(at) > 0
         fit_rows(self.rows, len(at))
+        if self.below is not None:
+            self.below.offer(len(which))
         words = f"Found: {len(which):,}. {CLICK}" if len(which) else "None was found."
         card.retitle(self.root, caption=f"{rule} {words}" if rule else words)
 
