@@ -273,9 +273,10 @@ class Session:
 
     def download(self, name: str, content: str | bytes) -> None:
         """Saves a file of text or of bytes on the reader's machine."""
-        binary = isinstance(content, bytes)
-        kind, text = ("base64", base64.b64encode(content).decode()) if binary else ("text", content)
-        self.bridge.file = json.dumps({"name": name, kind: text})
+        if isinstance(content, bytes):
+            self.bridge.file = json.dumps({"name": name, "base64": base64.b64encode(content).decode()})
+        else:
+            self.bridge.file = json.dumps({"name": name, "text": content})
         self.bridge.file = ""  # so that the document does not keep it
 
     def _write_address(self, query: str) -> None:

@@ -159,8 +159,8 @@ def _arrives(follow, sizes, changed, image_too):
         both = follow(one, images[0]), follow(other, images[int(image_too)])
         for place, values in both[0].items():
             for before, after in zip(values, both[1][place], strict=True):
-                mask = np.asarray(before != after)
-                mask = mask.reshape(AT_ONCE, -1, mask.shape[-1]).any(axis=1)
+                differs = np.asarray(before != after).reshape(AT_ONCE, -1, before.shape[-1])
+                mask: np.ndarray = differs.any(axis=1)
                 found[place] = found[place] | mask if place in found else mask
     return found
 
@@ -190,9 +190,9 @@ def _removable(follow, params, name, asked):
             stays |= mask.any(axis=1)
     while not stays.all():
         # Everything but these filters changes: what does not listens to them alone.
-        changed = {layer: ~mask for layer, mask in none.items()}
-        changed[name][:, asked[~stays]] = False
-        mixed = {place: mask[0] for place, mask in _arrives(follow, sizes, changed, True).items()}
+        others = {layer: ~mask for layer, mask in none.items()}
+        others[name][:, asked[~stays]] = False
+        mixed = {place: mask[0] for place, mask in _arrives(follow, sizes, others, True).items()}
         more = ~stays & np.any([(mask & mixed[place]).any(axis=1) for place, mask in reach.items()], axis=0)
         if not more.any():
             break

@@ -77,7 +77,8 @@ def _table(layers, asked, pruned, facts):
 
 def _compared(found, labels, *trees):
     """What both networks are worth: the whole one is the first of each pair."""
-    facts = {"examples": len(labels), "relabelled": int((found[0].labels != found[1].labels).sum())}
+    changed = found[0].labels != found[1].labels
+    facts: dict[str, float] = {"examples": len(labels), "relabelled": int(changed.sum())}
     for end, one, params in zip(("_before", ""), found, trees, strict=True):
         facts[f"loss{end}"] = one.loss
         facts[f"accuracy{end}"] = float((one.labels == labels).mean())

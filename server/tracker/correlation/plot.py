@@ -182,6 +182,7 @@ class Plot:
         for plot in (self.strips, self.grid, self.stripes):
             plot.grid.visible = False
         self.strips.xaxis.formatter = tracker.formatter
+        self.strips.xaxis.ticker.desired_num_ticks = 3  # numbers of iterations are wide, a narrow page is not
         self.stripes.yaxis.formatter = tracker.formatter
         self.stripes.xaxis.major_label_orientation = np.pi / 3
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+from typing import Any
 
 import numpy as np
 from bokeh.models import Button
@@ -29,8 +30,9 @@ class WithoutDead:
         self.save.on_click(self._save)
         self.save.visible = False
         self.words = card.text("", "gd-caption", name="without_dead_words")
-        row = card.row(context, self.button, self.save, self.words, classes=["gd-options-row"])
-        self.root = card.box(context, row, self.asked.progress.root, classes=["gd-body"], visible=False)
+        row = card.row(context, self.button, self.save, classes=["gd-options-row"])
+        parts = (row, self.asked.progress.root, self.words)
+        self.root = card.box(context, *parts, classes=["gd-body"], visible=False)
 
     def offer(self, count: int) -> None:
         """Shows the button where there is something to leave out."""
@@ -56,7 +58,8 @@ class WithoutDead:
 
     def _save(self):
         table, file = self.asked.rows(), io.BytesIO()
-        np.savez(file, **table.columns, attrs=np.array(json.dumps(table.attrs)))
+        arrays: dict[str, Any] = {**table.columns, "attrs": np.array(json.dumps(table.attrs))}
+        np.savez(file, **arrays)
         self.context.download("without_dead_filters.npz", file.getvalue())
 
     def _failed(self, words: str) -> None:
