@@ -160,7 +160,7 @@ def _arrives(follow, sizes, changed, image_too):
         for place, values in both[0].items():
             for before, after in zip(values, both[1][place], strict=True):
                 differs = np.asarray(before != after).reshape(AT_ONCE, -1, before.shape[-1])
-                mask: np.ndarray = differs.any(axis=1)
+                mask = np.asarray(differs.any(axis=1))
                 found[place] = found[place] | mask if place in found else mask
     return found
 
