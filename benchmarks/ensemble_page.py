@@ -17,7 +17,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from benchmarks.pages import FLAGS, LIST, MODEL, opened, show, with_server
+from benchmarks.pages import FLAGS, LIST, MODEL, opened, serving, show
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "server"))
 LINES = f"{MODEL}('ensemble_parallel_all').get_column('xs').length >= %d"
@@ -54,7 +54,8 @@ def main():
         make_ensemble.thousand(Path(folder), count=arguments.runs, parameters=arguments.parameters)
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         print(f"{'what':52} {'median':>9} {'fastest':>9} {'slowest':>9}")
-        with_server(folder, lambda address: measure(browser, address, arguments))
+        with serving(folder) as (address, _):
+            measure(browser, address, arguments)
         browser.close()
 
 

@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
@@ -67,9 +68,9 @@ def main():
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         print(f"{'what':52} {'median':>9} {'fastest':>9} {'slowest':>9}")
         show("import of the server's modules, s", [imported() for _ in range(arguments.repeats)])
-        with_server(long, lambda address: curve(browser, address, arguments))
-        with_server(many, lambda address: runs(browser, address, arguments))
-        with_server(drawn, lambda address: surface(browser, address, arguments))
+        for runs_folder, measure in ((long, curve), (many, runs), (drawn, surface)):
+            with serving(runs_folder) as (address, _):
+                measure(browser, address, arguments)
         browser.close()
 
 
@@ -95,15 +96,16 @@ def imported():
     )
 
 
-def with_server(folder, measure):
-    """Call `measure` with the address of a server over `folder`."""
+@contextmanager
+def serving(folder):
+    """(address, process) of a server over `folder`, which ends with the block."""
     command = [sys.executable, "-m", "server", str(folder), "--port", "0", "--no-browser"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
-            for line in process.stdout:
-                if match := re.search(r"http://localhost:\d+/server", line):
-                    measure(match[0])
-                    break
+            found = next(
+                filter(None, (re.search(r"http://localhost:\d+/server", line) for line in process.stdout))
+            )
+            yield found[0], process
         finally:
             process.terminate()
 

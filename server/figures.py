@@ -4,6 +4,7 @@ The colours of the chrome come from the document's theme. A frame has a fixed le
 figures under one another align.
 """
 
+from contextlib import contextmanager
 from math import ceil, floor, log10
 
 from bokeh.models import (
@@ -125,6 +126,28 @@ def set_scale(plot, dimension: str, scale: str, ticks: dict[float, float] | None
     else:
         set_ticks(axis, scale)
     grid.ticker = axis.ticker
+
+
+@contextmanager
+def at_once(*plots):
+    """Within it, whatever changes in the figures is drawn together at the end: each change is a message of
+    its own, after each of which the browser would draw."""
+    for plot in plots:
+        plot.hold_render = True
+    try:
+        yield
+    finally:
+        for plot in plots:
+            plot.hold_render = False
+
+
+def name_ticks(axis, names: dict[float, str]) -> None:
+    """Names at places of an axis, and nothing else on it: {place: name}."""
+    if isinstance(axis.ticker, FixedTicker):  # in place, see `set_scale`
+        axis.ticker.ticks = sorted(names)
+    else:
+        axis.ticker = FixedTicker(ticks=sorted(names), minor_ticks=[])
+    axis.major_label_overrides = names
 
 
 def set_ticks(axis, scale: str) -> None:

@@ -65,8 +65,12 @@ def error_rates(right, starts) -> np.ndarray:
     rates = np.full((len(sizes), len(right)), np.nan, np.float32)
     some = sizes > 0
     if some.any():
-        hits = np.add.reduceat(right.view(np.uint8), starts[:-1][some], axis=1, dtype=np.uint32)
-        rates[some] = (1 - hits / sizes[some]).T
+        # In blocks: NumPy widens what it adds up, and memory for all of it would take longer than the sums.
+        step = max(1, BLOCK // right.shape[1])
+        for first in range(0, len(right), step):
+            part = right[first : first + step].view(np.uint8)
+            hits = np.add.reduceat(part, starts[:-1][some], axis=1, dtype=np.uint32)
+            rates[some, first : first + step] = (1 - hits / sizes[some]).T
     return rates
 
 

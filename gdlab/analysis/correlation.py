@@ -46,7 +46,7 @@ class _Relation(NamedTuple):
     dump: np.ndarray
     at: np.ndarray  # the line's dump among the dumps that have filters, -1 where it has none
     parts: Table
-    met: np.ndarray  # bool [C', parts]
+    met: np.ndarray  # bool [parts, C']
 
 
 def abstract_grid(anomalies: Table, filters: Table, first) -> Table:
@@ -88,7 +88,7 @@ def full_grid(anomalies: Table, filters: Table, first, minimum: int = 1, most: i
         "size": parts["size"][kept],
         "appearances": appearances[kept],
         "dumps": parts["appearances"][kept],
-        "classes": relation.met[:, kept].sum(axis=0),
+        "classes": relation.met[kept].sum(axis=1),
         "stop": np.cumsum(parts["size"][kept]),
     }
     columns = {
@@ -117,12 +117,12 @@ def _relate(anomalies, filters, first):
     dumps, member = parts.attrs["dumps"], parts.attrs["member"]
     at = np.searchsorted(dumps, dump)
     at = np.where(np.isin(dump, dumps), at, -1)
-    met = np.zeros((len(classes), len(member)), bool)
+    met = np.zeros((len(member), len(classes)), bool)
     # Dump by dump: a product of the two incidence matrices would multiply mostly zeros.
     order = np.argsort(at, kind="stable")
     begin = np.searchsorted(at[order], np.arange(len(dumps) + 1))
     for i in range(len(dumps)):
-        met[np.ix_(place[order[begin[i] : begin[i + 1]]], np.flatnonzero(member[:, i]))] = True
+        met[np.ix_(np.flatnonzero(member[:, i]), place[order[begin[i] : begin[i + 1]]])] = True
     return _Relation(classes, place, dump, at, parts, met)
 
 
@@ -132,8 +132,8 @@ def _counts(relation, kept):
     layers, begin = np.unique(columns["layer"][kept], return_index=True)
     if not len(kept):
         return layers, np.zeros((0, len(relation.classes)), np.int64)
-    sizes = np.where(relation.met[:, kept], columns["size"][kept], 0)
-    return layers, np.add.reduceat(sizes, begin, axis=1).T
+    sizes = np.where(relation.met[kept], columns["size"][kept].astype(np.int32)[:, None], np.int32(0))
+    return layers, np.add.reduceat(sizes, begin, axis=0, dtype=np.int64)
 
 
 def _minimum(appearances, minimum, most):

@@ -4,6 +4,7 @@ from bokeh.models import Button, RadioButtonGroup, Select, Spinner
 
 from gdlab.analysis.filters import MEASURES
 from server import card, sheets
+from server.tracker.later import later
 from server.tracker.tracker import MODES, RULE_NAMES, Tracker
 
 MEASURE_NAMES = {"cosine": "1 − cosine", "l2": "L2", "relative_l2": "relative L2"}
@@ -47,12 +48,19 @@ class Bar:
         every = int(dumps.iteration[1] - dumps.iteration[0]) if dumps.count > 1 else 0
         words = [f"{dumps.count:,} dumps" + (f", every {every:,} iterations" if every else "")]
         if len(dumps.labels):
-            found = self.tracker.anomalies().columns
-            classes, places = (len(set(found[name].tolist())) for name in ("class", "dump"))
             words.append(f"{len(dumps.labels):,} images in {len(dumps.classes):,} classes")
-            words.append(f"{len(found['class']):,} anomalies of {classes:,} classes at {places:,} iterations")
+            words.append(self._anomalies())
         card.retitle(self.root, caption="; ".join(words) + ".")
         self._say_selection()
+
+    def _anomalies(self):
+        """How many there are; where looking for them takes long, it is said later."""
+        if not self.tracker.anomalies_at_once():
+            later(self.context, self.tracker.evidence.flips, lambda flips: self.update(), lambda why: None)
+            return "looking for anomalies …"
+        found = self.tracker.anomalies().columns
+        classes, places = (len(set(found[name].tolist())) for name in ("class", "dump"))
+        return f"{len(found['class']):,} anomalies of {classes:,} classes at {places:,} iterations"
 
     def _widgets(self):
         context, settings, deep = self.context, self.tracker.settings, max(1, self.tracker.count - 1)

@@ -1,9 +1,14 @@
 """What the tracker's views read of a run's dumps, each answer computed once and kept for all sessions."""
 
+from collections import defaultdict
+from threading import Lock
 from weakref import WeakKeyDictionary
+
+import numpy as np
 
 from gdlab.analysis import anomalies, class_curves, filters
 from gdlab.analysis.dumps import open_dumps
+from gdlab.records import Table
 
 KEPT = 64  # answers that depend on settings, per run
 
@@ -21,6 +26,7 @@ class Evidence:
         self.dumps = open_dumps(run)
         self.layers, self.first = filters.layer_starts(self.dumps.nodes)
         self._answers: dict = {}
+        self._locks: dict = defaultdict(Lock)  # of the answers: two threads never compute the same one
 
     def refresh(self) -> None:
         """Takes in what has been recorded since; answers to older questions are forgotten."""
@@ -28,11 +34,15 @@ class Evidence:
         if newer is not self.dumps:
             self.dumps = newer
             self.layers, self.first = filters.layer_starts(newer.nodes)
-            self._answers.clear()
+            self._answers = {}  # a new one: a thread may still be at work for the old one
 
     def flips(self):
         """Every flip of every image, as gdlab.analysis.anomalies.Flips."""
         return self._kept(("flips",), lambda: anomalies.flips(self.dumps.right()))
+
+    def knows_flips(self) -> bool:
+        """Whether they have been found, so that anomalies take a moment only."""
+        return ("flips",) in self._answers
 
     def rates(self):
         """Error rate of every class, float [C, D]; NaN for classes without images."""
@@ -66,16 +76,23 @@ class Evidence:
         """The k filters that changed most at each of some dumps, a Table: dump, filter, change, rank."""
 
         def find():
-            return filters.anomaly_filters(self.change(measure), k, dumps)
+            return filters.anomaly_filters(self.change(measure), k)
 
-        return self._kept(("filters", k, measure, dumps), find)
+        # Of every dump once: which of them count changes with every threshold, the filters do not.
+        found = self._kept(("filters", k, measure), find)
+        wanted = np.isin(found.columns["dump"], dumps)
+        columns = {name: values[wanted] for name, values in found.columns.items()}
+        return Table(columns, found.dims, found.attrs | {"dumps": np.array(dumps, np.int64)})
 
     def _kept(self, key, compute):
-        if key not in self._answers:
-            if len(self._answers) >= KEPT:
-                self._answers.pop(next(iter(self._answers)))
-            self._answers[key] = compute()
-        return self._answers[key]
+        answers = self._answers
+        with self._locks[key]:
+            if key not in answers:
+                answer = compute()
+                if len(answers) >= KEPT:
+                    answers.pop(next(iter(answers)))
+                answers[key] = answer
+            return answers[key]
 
 
 def evidence(run) -> Evidence:

@@ -115,6 +115,10 @@ class Tracker:
         """class, dump, score, rule of every anomaly by the rules looked at: by class, then dump."""
         return self._kept("anomalies", self._anomalies)
 
+    def anomalies_at_once(self) -> bool:
+        """Whether `anomalies` takes a moment only: few predictions, or their flips have been found."""
+        return self.count * len(self.dumps.labels) < AT_ONCE or self.evidence.knows_flips()
+
     def filters(self) -> Table:
         """dump, filter, change, rank of the anomaly filters of every anomaly iteration."""
         return self._kept("filters", self._anomaly_filters)

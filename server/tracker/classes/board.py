@@ -5,6 +5,7 @@ from collections import OrderedDict
 import numpy as np
 
 from gdlab.analysis.class_curves import Clusters
+from server import figures
 from server.tracker.classes import cells, rows, scene
 from server.tracker.classes.chart import NEAR, SIDE, Chart, colours
 from server.tracker.classes.choices import Choices
@@ -46,15 +47,19 @@ class Board:
             self.clusters, rank, kept, np.diff(dumps.starts), opened=choices.opened,
             unfolded=choices.unfolded, pixel=choices.pixel,
         )  # fmt: skip
-        self.chart.fit(self.layout, to)
-        self.chart.paint(choices.pixels, choices.pair)
-        self.chart.shade(cells.highest(rates) if choices.top == "auto" else float(choices.top))
-        self.show()
+        with figures.at_once(self.chart.figure):
+            self.chart.fit(self.layout, to)
+            self.chart.paint(choices.pixels, choices.pair)
+            self.chart.shade(cells.highest(rates) if choices.top == "auto" else float(choices.top))
+            self._send()
 
     def show(self) -> None:
         """Sends the rows in and around the frame."""
-        if self.clusters is None:
-            return
+        if self.clusters is not None:
+            with figures.at_once(self.chart.figure):
+                self._send()
+
+    def _send(self):
         window, shown = self.chart.next_window()
         found, layout, sources = self.layout.within(*window), self.layout, self.chart.sources
         self._send_pictures(found, shown, window)

@@ -9,9 +9,9 @@ from server.tracker.classes.board import Board
 from server.tracker.classes.choices import Choices
 from server.tracker.classes.errors import Errors
 from server.tracker.classes.gallery import Gallery
-from server.tracker.classes.later import later
 from server.tracker.classes.pairs import Pairs
 from server.tracker.classes.picture import Picture
+from server.tracker.later import later
 
 CAPTION = (
     "Colour: error rate, clusters from easy to hard. Click a cluster or a name to unfold it, a stripe to "

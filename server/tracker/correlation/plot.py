@@ -7,7 +7,7 @@ DeepTracker 2018, Figure 5.
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, FixedTicker, LinearColorMapper, Quad, Range1d, Segment
+from bokeh.models import ColumnDataSource, LinearColorMapper, Quad, Range1d, Segment
 from bokeh.models.glyphs import Image
 
 from server import figures
@@ -39,6 +39,7 @@ class Plot:
         self._figures()
         self._glyphs()
         self.layout: Any = None  # Layout, once drawn
+        self._painted: list = []  # the limits of the axes that the images are of
         context.on("theme", self._theme)
 
     def draw(self) -> None:
@@ -46,19 +47,26 @@ class Plot:
         grid = self.tracker.grid()
         self.layout = layout(grid, self.abstract)
         rows, columns = self.layout
-        self.rows.update(start=rows.end, end=0)
-        self.columns.update(start=0, end=columns.end)
-        self.dumps.update(start=self.tracker.count - 0.5, end=-0.5)
-        self._draw_cells(grid)
-        self._draw_lines(grid)
-        self.paint_images()
-        self._name_blocks(grid)
-        self.mark()
+        with figures.at_once(self.strips, self.grid, self.stripes):
+            self.rows.update(start=rows.end, end=0)
+            self.columns.update(start=0, end=columns.end)
+            self.dumps.update(start=self.tracker.count - 0.5, end=-0.5)
+            self._draw_cells(grid)
+            self._draw_lines(grid)
+            self.paint_images()
+            self._name_blocks(grid)
+            self.mark()
+
+    def follow(self) -> None:
+        """The images for the part that is shown now, where it is another than was painted."""
+        if self.layout is not None and self._shown() != self._painted:
+            self.paint_images()
 
     def paint_images(self) -> None:
         """Strips, stripes and, where there are many rectangles, these, for the part that is shown."""
         if self.layout is None:
             return
+        self._painted = self._shown()
         self._paint_rectangles()
         grid, (rows, columns) = self.tracker.grid(), self.layout
         low, high = sorted((self.rows.start, self.rows.end))
@@ -79,6 +87,11 @@ class Plot:
         rates = self.tracker.evidence.rates()[which]
         picture = shaded(raster(rates, lines, edges), 0.0, 1.0).T
         self.stripe_image.data = _image(np.ascontiguousarray(picture), low, top, high - low, bottom - top)
+
+    def _shown(self):
+        """The limits of the axes, of the dumps both: strips and stripes."""
+        ranges = (self.rows, self.columns, self.dumps, self.tracker.x_range)
+        return [end for axis in ranges for end in (axis.start, axis.end)]
 
     def strip_values(self, grid, rows):
         """Change of some rows over the dumps, [rows, D]."""
@@ -145,12 +158,13 @@ class Plot:
         else:
             appearances = grid.parts.columns["appearances"]
             strength = 0.15 + 0.85 * appearances / max(appearances.max(initial=1), 1)
-        self.row_lines.data = {
-            "y": rows.middle,
-            "end": np.full(len(rows.low), columns.end),
-            "alpha": strength,
-        }
-        self.column_lines.data = {"x": columns.middle, "end": np.full(len(columns.low), rows.end)}
+        # More lines than pixels are a grey field that takes long to draw.
+        drawn = slice(None if len(rows.low) <= PIXELS else 0)
+        end = np.full(len(rows.low), columns.end)
+        self.row_lines.data = {"y": rows.middle[drawn], "end": end[drawn], "alpha": strength[drawn]}
+        drawn = slice(None if len(columns.low) <= MOST_COLUMNS else 0)
+        end = np.full(len(columns.low), rows.end)
+        self.column_lines.data = {"x": columns.middle[drawn], "end": end[drawn]}
         self.separators.data = {
             "left": np.zeros(len(rows.block_low)), "right": np.full(len(rows.block_low), columns.end),
             "top": rows.block_low, "bottom": rows.block_high,
@@ -272,5 +286,4 @@ def _ticks(axis, lines, names, pixels):
         if middle * scale - last >= LINE_PX:
             chosen[float(middle)] = name
             last = middle * scale
-    axis.ticker = FixedTicker(ticks=list(chosen))
-    axis.major_label_overrides = chosen
+    figures.name_ticks(axis, chosen)

@@ -109,7 +109,7 @@ class Correlation:
         plot.strips.on_event(Tap, lambda event: self._tapped_strip(event.x, event.y))
         plot.stripes.on_event(Tap, lambda event: self._tapped_stripe(event.x, event.y))
         for figure in (plot.grid, plot.strips, plot.stripes):
-            figure.on_event(RangesUpdate, lambda event: plot.paint_images())
+            figure.on_event(RangesUpdate, lambda event: plot.follow())
             figure.on_event(DoubleTap, lambda event: self._whole())
         number = CustomJSHover(code="return value.toLocaleString('en')")
         hover = HoverTool(

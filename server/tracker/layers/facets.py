@@ -82,7 +82,7 @@ class Facets:
     def name_rows(self, names: dict[float, str]) -> None:
         """Names at the left, where no structure says them: {place on the figure's axis: words}."""
         axis = self.figure.yaxis[0]
-        axis.ticker, axis.major_label_overrides = FixedTicker(ticks=sorted(names)), names
+        figures.name_ticks(axis, names)
         axis.visible, axis.axis_line_color, axis.major_tick_line_color = True, None, None
         self.figure.min_border_left = NAMES
 

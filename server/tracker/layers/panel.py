@@ -5,7 +5,7 @@ from bokeh.events import Tap
 from bokeh.models import Range1d
 
 from gdlab.records import Table
-from server import card
+from server import card, figures
 from server.tracker.layers import layout, statistics
 from server.tracker.layers.drawing import Drawing
 from server.tracker.layers.facets import Facets
@@ -34,11 +34,11 @@ class Layers:
         self.painter = Painter(context, tracker, self.tree, self.options)
         self.bands: list[layout.Band] = []
         self._timer = None
-        figures = [self.structure.figure, self.facets.figure]
-        row = card.row(context, *figures, classes=["gd-row"], sizing_mode="stretch_width", spacing=0)
+        shown = [self.structure.figure, self.facets.figure]
+        row = card.row(context, *shown, classes=["gd-row"], sizing_mode="stretch_width", spacing=0)
         body = card.box(context, self.options.root, row, classes=["gd-body"])
         self.root = card.card(
-            context, "Layers", "", body, name="layers", figures=figures, csv=self.table,
+            context, "Layers", "", body, name="layers", figures=shown, csv=self.table,
             controls=[self.options.widgets["chart"]],
         )  # fmt: skip
         self._listen()
@@ -58,13 +58,14 @@ class Layers:
         if not chosen.anomalies:
             tips, ticks = self.painter.charts(drawing, self.bands)
         pictures = self.painter.pictures(self.bands)
-        self.facets.draw(drawing, total, pictures, signed=statistics.signed(chosen.pixel))
-        self.facets.tell(tips)
-        self.facets.scale(ticks)
-        self.y_range.update(start=-total, end=0)
+        with figures.at_once(self.structure.figure, self.facets.figure):
+            self.facets.draw(drawing, total, pictures, signed=statistics.signed(chosen.pixel))
+            self.facets.tell(tips)
+            self.facets.scale(ticks)
+            self.y_range.update(start=-total, end=0)
+            self.mark()
         self.options.filters.visible = any(band.pixels for band in self.bands)
         card.retitle(self.root, caption=self.painter.caption(self.bands))
-        self.mark()
 
     def mark(self) -> None:
         """The selection, and the structure with it."""
