@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import made_up_dumps
 from experiments import tables
-from experiments.liu2018 import classes, filters, layers, relations
+from experiments.liu2018 import classes, easy_classes, filters, layers, relations, training
 from experiments.liu2018.__main__ import main
 from experiments.liu2018.evidence import Evidence, Record, losses, observe
 from experiments.liu2018.training import Place, Setting, command, quick, settings
@@ -77,7 +77,9 @@ def test_a_quick_pass_measures_and_writes_every_claim(data, tmp_path):
     text = (tmp_path / "out" / "README.md").read_text()
     assert all(f"| {claim.number} | {claim.claim} |" in text for claim in claims)
     assert "| ResNet-20, CIFAR-10 | 0 | 24 | 7 | finished |" in text
-    assert len(json.loads((tmp_path / "out" / "results.json").read_text())["claims"]) == 13
+    document = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert len(document["claims"]) == 13 and len(document["easy classes less often"]) == 2
+    assert "| Modified-LeNet, MNIST, sgd | 0 | hard classes |" in text
 
 
 def test_every_training_is_wanted_once_and_its_folder_can_be_made():
@@ -235,6 +237,35 @@ def spans(record):
     keys = {(positions.index(record.dumps.layer_of_filter()[f]), dumps) for f, dumps in of_filter.items()}
     kept = sorted((layer, len(dumps)) for layer, dumps in keys if sum(lines[list(dumps)]) >= 2)
     return np.array(kept).T
+
+
+def test_easy_classes_are_told_apart_on_other_images_than_they_are_measured_on(monkeypatch):
+    errors = {  # run, part: error of each of six classes
+        ("plain", "train"): [0.1, 0.5, 0.2, 0.3, 0.0, 0.4],
+        ("plain", "test"): [0.2, 0.6, 0.2, 0.3, 0.1, 0.4],
+        ("shares", "test"): [0.3, 0.4, 0.2, 0.3, 0.2, 0.4],
+    }
+
+    def probe(path, name, options):
+        columns = {"recall": 1 - np.array(errors[path, options["on"]])}
+        return Table(columns, dict.fromkeys(columns, ("class",)), {})
+
+    monkeypatch.setattr(easy_classes, "run_probe", probe)
+    found = easy_classes.compared(SimpleNamespace(path="plain"), SimpleNamespace(path="shares"))
+    assert found["all classes"] == pytest.approx((0.3, 0.3))
+    assert found["hard classes"] == pytest.approx((0.5, 0.4))  # classes 1 and 5
+    assert found["easy classes"] == pytest.approx((0.15, 0.25))  # 4 and 0
+    rows = easy_classes.rows({Setting("mnist"): found})
+    assert rows[1][2:] == ("hard classes", "50.00%", "40.00%", "-10.00") and rows[1][:2][1] == 0
+
+
+def test_a_training_with_shares_knows_the_plain_one(tmp_path, monkeypatch):
+    asked = {}
+    monkeypatch.setattr(training, "trained", lambda *names, **options: asked.update(names=names, **options))
+    training.run_with_shares(Place("runs"), Setting("mnist", seed=2), SimpleNamespace(path="runs/a,b=1"))
+    assert asked["called"] == "mnist_stages,class_shares=from_run,seed=2"
+    config, _ = composed(*asked["names"][1:])
+    assert config["class_shares"]["path"] == "runs/a,b=1" and config["seed"] == 2
 
 
 def test_the_readme_has_its_markers():

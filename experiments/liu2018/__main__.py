@@ -1,4 +1,4 @@
-"""`python -m experiments.liu2018`: train what is missing, look at the dumps, write the table.
+"""`python -m experiments.liu2018`: train what is missing, look at the dumps, write the tables.
 
     python -m experiments.liu2018 --mnist FOLDER --cifar10 FOLDER [--images] [--seeds 3]
 
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from experiments import tables
-from experiments.liu2018 import claims, training
+from experiments.liu2018 import claims, easy_classes, training
 from experiments.liu2018.evidence import Evidence, observe
 from experiments.options import parser
 from gdlab.analysis import health
@@ -32,11 +32,16 @@ def main(arguments=None):
     for claim in claims.measure(Evidence(records, diverged)):
         print(f"{claim.number:2} {claim.verdict:19} {claim.claim}: {claim.measured}", flush=True)
         measured.append(claim)
-    _write(options, measured, runs, records)
+    shared = {
+        setting: easy_classes.compared(runs[setting], training.run_with_shares(place, setting, runs[setting]))
+        for setting in records
+        if setting.optimizer == "sgd" and setting.times == 1
+    }
+    _write(options, measured, runs, records, shared)
     return measured
 
 
-def _write(options, measured, runs, records):
+def _write(options, measured, runs, records, shared):
     options.out.mkdir(parents=True, exist_ok=True)
     command = COMMAND + (" --short" if options.short else f" --seeds {options.seeds}")
     facts = ", ".join(f"{name} {value}" for name, value in tables.machine().items())
@@ -44,7 +49,12 @@ def _write(options, measured, runs, records):
     trainings = [_training(setting, run, records.get(setting)) for setting, run in runs.items()]
     lines = [f"Measured by `{command}` ({facts}).", "", "### Claims", "", *tables.claims_table(measured)]
     lines += ["", "### Trainings", "", *tables.table(header, trainings)]
+    lines += ["", "### Easy classes less often", ""]
+    lines += tables.table(easy_classes.HEADER, easy_classes.rows(shared))
     document = {"command": command, "machine": tables.machine(), "claims": [c._asdict() for c in measured]}
+    document["easy classes less often"] = [
+        {**setting._asdict(), "error": found} for setting, found in shared.items()
+    ]
     tables.write(options.out, "\n".join(lines), document)
     print(f"written: {options.out / 'README.md'}, results.json", file=sys.stderr)
 

@@ -7,7 +7,7 @@ MNIST training, as long, with a cosine as schedule, since only that one has a tw
 
 from typing import NamedTuple
 
-from experiments.recorded import trained
+from experiments.recorded import folder, trained
 
 DATA = ("cifar10", "mnist")
 OPTIMIZERS = ("sgd", "adam")
@@ -66,6 +66,14 @@ def run(place, setting):
     """The Run of a Setting, trained where it is missing."""
     name, overrides = command(place, setting)
     return trained(place.runs, name, *overrides, data_dir=getattr(place, setting.data))
+
+
+def run_with_shares(place, setting, plain):
+    """The Run of a Setting that shows the classes less often that the Run `plain` found easy."""
+    name, overrides = command(place, setting)
+    overrides += ("class_shares=from_run",)
+    called, path = folder(name, overrides), f'class_shares.path="{plain.path}"'
+    return trained(place.runs, name, *overrides, path, data_dir=getattr(place, setting.data), called=called)
 
 
 def command(place, setting):
