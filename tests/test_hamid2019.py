@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -136,6 +137,17 @@ def test_runs_that_lack_something_are_left_out_and_counted(tmp_path):
     assert filters.smooth(seen, seen).words == "MNIST has 0 runs with correlations"
     one = performance.resemblance(Evidence(seen, None))
     assert one.verdict == tables.UNDECIDED and one.measured == "not asked for"
+
+
+def test_cells_of_two_grids_meet_by_their_values():
+    def seen(rates, momenta, good):
+        parameters = {"learning_rate": np.array(rates), "momentum": np.array(momenta)}
+        return SimpleNamespace(ensemble=SimpleNamespace(parameters=parameters), good=np.array(good))
+
+    whole = seen([0.1, 0.1, 0.2, 0.2, 0.3, 0.3], [0.5, 0.9] * 3, [1.0, 2, 3, 4, 5, 6])
+    part = seen([0.3, 0.1, 0.2], [0.9, 0.5, 0.5], [9.0, 7, 8])
+    found = performance.alike(whole, part)
+    assert found.words == "1.00 over 3 cells" and found.hits == [True]
 
 
 def test_rank_correlation():

@@ -168,11 +168,18 @@ def throughout(seen):
 
 
 def alike(mnist, cifar10):
-    """Whether the same cells are good in both."""
-    two = [{(a, b): v for a, b, v in zip(s.rate, s.momentum, s.good, strict=True)} for s in (mnist, cifar10)]
+    """Whether the same cells, of the same values, are good in both; one grid may be a part of the other."""
+    two = [_by_values(seen) for seen in (mnist, cifar10)]
     shared = sorted(set(two[0]) & set(two[1]))
     r = rank_correlation(*(np.array([values[cell] for cell in shared]) for values in two))
     return Finding(f"{number(r, '.2f')} over {len(shared)} cells", [bool(r >= STRONG)], {"r": r})
+
+
+def _by_values(seen):
+    """{(learning rate, momentum): how good the run is}."""
+    alike = np.zeros(len(seen.good))  # a hyper-parameter that does not vary
+    rates, momenta = (seen.ensemble.parameters.get(name, alike) for name in ("learning_rate", "momentum"))
+    return {(float(a), float(b)): v for a, b, v in zip(rates, momenta, seen.good, strict=True)}
 
 
 def _left(count):
