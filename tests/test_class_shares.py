@@ -6,6 +6,7 @@ import pytest
 from gdlab.analysis.class_shares import from_run
 from gdlab.assembly import assemble
 from gdlab.config import ConfigError
+from gdlab.data.sampling import Schedule
 from gdlab.replay import Replay
 from tests.composing import composed
 from tests.recording import record
@@ -33,6 +34,16 @@ def test_an_epoch_shows_the_shares_of_the_earlier_run(earlier):
     assert (seen <= np.rint(wanted)).all()
     assert np.rint(wanted).sum() - seen.sum() < assembly.schedule.batch_size
     assert shares.min() < 0.5 < shares.max()
+
+
+def test_every_part_of_an_epoch_shows_the_classes_alike():
+    labels = np.repeat(np.arange(4), 1000)
+    shares = np.array([0.25, 0.5, 1.0, 1.0])
+    schedule = Schedule(4000, labels=labels, batch_size=25, seed=3, shares=shares)
+    index = schedule.rows(0, schedule.batches)[0]
+    for part in np.array_split(index, 5):
+        seen = np.bincount(labels[part.ravel()], minlength=4) / part.size
+        assert np.abs(seen - shares / shares.sum()).max() < 0.07
 
 
 def test_such_a_run_replays_bit_for_bit(earlier, tmp_path):

@@ -35,7 +35,7 @@ def main(arguments=None):
     shared = {
         setting: easy_classes.compared(runs[setting], training.run_with_shares(place, setting, runs[setting]))
         for setting in records
-        if setting.optimizer == "sgd" and setting.times == 1
+        if setting.optimizer == "sgd" and setting.times == 1 and setting.data in options.shares
     }
     _write(options, measured, runs, records, shared)
     return measured
@@ -44,6 +44,8 @@ def main(arguments=None):
 def _write(options, measured, runs, records, shared):
     options.out.mkdir(parents=True, exist_ok=True)
     command = COMMAND + (" --short" if options.short else f" --seeds {options.seeds}")
+    if set(options.shares) != set(training.DATA):
+        command += " ".join([" --shares", *options.shares])
     facts = ", ".join(f"{name} {value}" for name, value in tables.machine().items())
     header = ("setting", "seed", "iterations", "dumps", "state", "accuracy", "seconds", "warnings")
     trainings = [_training(setting, run, records.get(setting)) for setting, run in runs.items()]
@@ -74,6 +76,10 @@ def _options(arguments):
     options.add_argument(
         "--data", nargs="+", choices=training.DATA, default=training.DATA, help="only these data (both)"
     )
+    options.add_argument(
+        "--shares", nargs="*", choices=training.DATA, default=training.DATA,
+        help="data on which easy classes are also shown less often (both)",
+    )  # fmt: skip
     return options.parse_args(arguments)
 
 

@@ -101,8 +101,9 @@ class Schedule:
                 self._epochs.pop(next(iter(self._epochs)))
             rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((self.seed, epoch))))
             order = rng.permutation(self.examples)
-            if self._quota is not None:
-                order = order[_first(self._all_labels[order], self._quota)]
+            if self._quota is not None and self._quota.sum() < self.examples:
+                # Mixed again: else the classes with a small share would all come early in the epoch.
+                order = rng.permutation(order[_first(self._all_labels[order], self._quota)])
             if self._labels is not None:
                 order = _interleaved(order, self._labels, rng)
             used = order[: self.batches * self.batch_size].astype(np.int32)
