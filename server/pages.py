@@ -42,6 +42,12 @@ def load(target: str) -> Callable:
     return getattr(importlib.import_module(module), name)
 
 
+def read_ahead(target: str) -> Callable:
+    """What a target's module offers beside `build`, to be called in a thread before; see server.ahead."""
+    load(target)
+    return getattr(importlib.import_module(target.rpartition(".")[0]), "read_ahead", lambda context: None)
+
+
 def _read(path) -> dict:
     setting = yaml.safe_load(path.read_text(encoding="utf-8"))
     wanted = {"_target_": str, "page": str, "title": str, "order": int, "runs": int}

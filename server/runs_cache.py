@@ -116,6 +116,18 @@ class RunsCache:
                 self._readers.popitem(last=False)
         return reader
 
+    def readable(self, names) -> tuple[list[str], list[tuple[str, Exception]]]:
+        """Those of the names that can be opened, and (name, error) of the others."""
+        good: list[str] = []
+        broken: list[tuple[str, Exception]] = []
+        for name in names:
+            try:
+                self.run(name)
+                good.append(name)
+            except (store.StoreError, OSError, ValueError) as error:
+                broken.append((name, error))
+        return good, broken
+
     def refresh(self, name: str) -> int:
         """Looks for a newer commit (at most once a second for all sessions); the run's revision,
         which is raised whenever there was one. A run that can no longer be read is dropped."""

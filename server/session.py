@@ -14,9 +14,10 @@ from typing import NamedTuple
 from bokeh.models import Column
 
 from gdlab import store
-from server import card, pages, runbar, theme
+from server import ahead, card, pages, runbar, theme
 from server.bridge import Bridge, read_event
 from server.context import Context, View
+from server.later import later
 from server.runs_cache import RunsCache
 from server.urlstate import UrlState
 from server.worker import SessionWorker, Worker
@@ -24,7 +25,6 @@ from server.worker import SessionWorker, Worker
 log = logging.getLogger(__name__)
 
 REFRESH = 2000  # ms
-HEAD_START = 80  # ms: the browser asks for its scripts first, and reads them while the page is built
 MAX_SELECTED = 50
 KEPT = ("page", "run", "theme", "pause", "colour", "filter", "sort", "hide")  # whatever runs are shown
 
@@ -52,6 +52,7 @@ class Session:
         self.paused = self.state.get("pause", False)
         self._built: dict[str, _Shown] = {}
         self._current: _Shown | None = None
+        self._ahead: tuple | None = None  # page, wanted runs and what _opened made of them
 
     @property
     def selected(self) -> tuple[str, ...]:
@@ -59,7 +60,7 @@ class Session:
         return self.state.get_all("run")[:MAX_SELECTED]
 
     def start(self) -> None:
-        """Adds the root and builds the page once the browser has been answered."""
+        """Adds the root; the page is built once the browser has been answered and its record been read."""
         context = self._context(())
         self.main = card.box(context, card.loading_card(context, ""), classes=["gd-pages"], name="main")
         self.main.tags = [self.bridge]
@@ -68,7 +69,8 @@ class Session:
         theme.apply(self.doc, self.dark)
         self.bridge.on_change("event", lambda attr, old, new: self._receive(new))
         self.doc.add_root(self.main)
-        self.doc.add_timeout_callback(lambda: self.show(self.page), HEAD_START)
+        page = pages.pages()[self.page]
+        later(self, lambda: self._read_ahead(page), self._begin, lambda why: self._begin(None))
         self.doc.add_periodic_callback(self.tick, REFRESH)
         self.doc.on_session_destroyed(lambda _: self.worker.close())
 
@@ -107,10 +109,29 @@ class Session:
         self.state.update({"run": names, "page": wanted})
         self.show(wanted)
 
+    def _read_ahead(self, page: pages.Page) -> tuple:
+        """In a thread: the first page's runs are opened, and what it draws is read."""
+        wanted = self.selected if page.runs else ()
+        opened = self._opened(wanted)
+        ahead.read(page, opened[0])
+        return page, wanted, opened
+
+    def _begin(self, found: tuple | None) -> None:
+        if self._current is None:  # else the reader has already gone to another page
+            self._ahead = found
+            self.show(self.page)
+
+    def _opened(self, wanted) -> tuple[Context, list[tuple[str, Exception]]]:
+        """The context of those runs that can be read, and what is wrong with the others."""
+        readable, broken = self.cache.readable(wanted)
+        return self._context(readable), broken
+
     def _build(self, page: pages.Page) -> _Shown:
         wanted = self.selected if page.runs else ()
-        readable, broken = self._readable(wanted)
-        context = self._context(readable)
+        found, self._ahead = self._ahead, None
+        context, broken = found[2] if found and found[:2] == (page, wanted) else self._opened(wanted)
+        context.restyle(self.dark)
+        readable = context.selected
         cards, views = [], []
         if page.runs and wanted:
             views.append(runbar.build(context))
@@ -137,29 +158,11 @@ class Session:
         message = f"This view failed: {type(error).__name__}: {error}"
         return card.error_card(context, title, message, name=f"error_{title}")
 
-    def _readable(self, names) -> tuple[list[str], list[tuple[str, Exception]]]:
-        good: list[str] = []
-        broken: list[tuple[str, Exception]] = []
-        for name in names:
-            try:
-                self.cache.run(name)
-                good.append(name)
-            except (store.StoreError, OSError, ValueError) as error:
-                broken.append((name, error))
-        return good, broken
-
     def _context(self, selected) -> Context:
         return Context(
-            root=self.root,
-            doc=self.doc,
-            cache=self.cache,
-            state=self.state,
-            worker=self.worker,
-            download=self.download,
-            open_runs=self.open,
-            selected=selected,
-            dark=self.dark,
-        )
+            root=self.root, doc=self.doc, cache=self.cache, state=self.state, worker=self.worker,
+            download=self.download, open_runs=self.open, selected=selected, dark=self.dark,
+        )  # fmt: skip
 
     # -- live -------------------------------------------------------------------------------------
 

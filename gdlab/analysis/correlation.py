@@ -109,8 +109,9 @@ def full_grid(anomalies: Table, filters: Table, first, minimum: int = 1, most: i
 
 
 def _relate(anomalies, filters, first):
-    pairs = np.stack([np.asarray(anomalies.columns[name], np.int64) for name in ("class", "dump")], axis=1)
-    which, dump = np.unique(pairs, axis=0).reshape(-1, 2).T
+    which, dump = (np.asarray(anomalies.columns[name], np.int64) for name in ("class", "dump"))
+    base = dump.max(initial=0) + 1
+    which, dump = np.divmod(np.unique(which * base + dump), base)
     classes, place = np.unique(which, return_inverse=True)
     wanted = np.isin(filters.columns["dump"], dump)
     parts = mini_sets(filters.columns["dump"][wanted], filters.columns["filter"][wanted], first)
@@ -121,19 +122,20 @@ def _relate(anomalies, filters, first):
     # Dump by dump: a product of the two incidence matrices would multiply mostly zeros.
     order = np.argsort(at, kind="stable")
     begin = np.searchsorted(at[order], np.arange(len(dumps) + 1))
-    for i in range(len(dumps)):
-        met[np.ix_(np.flatnonzero(member[:, i]), place[order[begin[i] : begin[i + 1]]])] = True
+    for i, parts_there in enumerate(np.ascontiguousarray(member.T)):
+        met[np.ix_(np.flatnonzero(parts_there), place[order[begin[i] : begin[i + 1]]])] = True
     return _Relation(classes, place, dump, at, parts, met)
 
 
 def _counts(relation, kept):
     """(layers of the kept mini-sets, distinct filters [layers, C'] in them at each class's anomalies)."""
     columns = relation.parts.columns
-    layers, begin = np.unique(columns["layer"][kept], return_index=True)
-    if not len(kept):
-        return layers, np.zeros((0, len(relation.classes)), np.int64)
-    sizes = np.where(relation.met[kept], columns["size"][kept].astype(np.int32)[:, None], np.int32(0))
-    return layers, np.add.reduceat(sizes, begin, axis=0, dtype=np.int64)
+    layers, place = np.unique(columns["layer"][kept], return_inverse=True)
+    shape = len(layers), len(relation.classes)
+    part, which = np.divmod(np.flatnonzero(relation.met[kept]), max(shape[1], 1))
+    cell = place[part] * shape[1] + which
+    counts = np.bincount(cell, columns["size"][kept][part], minlength=shape[0] * shape[1])
+    return layers, counts.astype(np.int64).reshape(shape)
 
 
 def _minimum(appearances, minimum, most):
@@ -156,9 +158,8 @@ def _rectangles(member, at):
     repeats = count[dump]
     stop = np.cumsum(repeats)
     offset = np.arange(stop[-1] if len(stop) else 0) - np.repeat(stop - repeats, repeats)
-    columns = {
-        "part": np.repeat(part, repeats), "column": line[np.repeat(begin[dump], repeats) + offset],
-    }  # fmt: skip
-    order = np.lexsort((columns["column"], columns["part"]))
-    columns = {name: values[order] for name, values in columns.items()}
+    column = line[np.repeat(begin[dump], repeats) + offset]
+    # One number for both: sorting it takes a tenth of the time that a sort by two keys would.
+    part, column = np.divmod(np.sort(np.repeat(part, repeats) * len(at) + column), max(len(at), 1))
+    columns = {"part": part, "column": column}
     return Table(columns, dict.fromkeys(columns, ("rectangle",)), {})

@@ -11,7 +11,7 @@ import numpy as np
 
 from gdlab.records import DUMP_COLUMNS, DUMP_STATISTICS
 
-BLOCK_BYTES = 64 << 20  # of predictions compared at once
+BLOCK_BYTES = 1 << 20  # of predictions compared at once: they stay in the cache of a core
 BLOCK_ROWS = 8  # of statistics read at once, where only some filters are wanted
 DERIVED = ("sum", "variance", "norm")  # of weights and of gradients, from what is recorded
 RATIOS = {"update_ratio": "update_norm", "change_ratio": "change_norm"}  # over the norm of the weights

@@ -4,7 +4,7 @@ from bokeh.models import Button, RadioButtonGroup, Select, Spinner
 
 from gdlab.analysis.filters import MEASURES
 from server import card, sheets
-from server.tracker.later import later
+from server.later import later
 from server.tracker.tracker import MODES, RULE_NAMES, Tracker
 
 MEASURE_NAMES = {"cosine": "1 − cosine", "l2": "L2", "relative_l2": "relative L2"}

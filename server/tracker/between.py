@@ -18,8 +18,13 @@ MOST_DUMPS = 60
 FIELDS = ("iteration", "value")
 
 
+def wanted(tracker) -> bool:
+    """Whether there is one dump to look closer at, in a view that has a place for it."""
+    return len(tracker.selection.dumps) == 1 and tracker.mode in MODES
+
+
 class Between:
-    """root: the card, hidden unless one dump is selected. update(): does nothing, dumps do not change."""
+    """root: the card, about the one dump that is selected."""
 
     def __init__(self, context, tracker):
         self.context, self.tracker = context, tracker
@@ -62,9 +67,7 @@ class Between:
         return start, stop, max(1, -(-(stop - start) // MOST_DUMPS))
 
     def _offer(self) -> None:
-        one = len(self.tracker.selection.dumps) == 1
-        self.root.visible = one and self.tracker.mode in MODES
-        if not self.root.visible:
+        if not wanted(self.tracker):
             return
         start, stop, every = self._interval()
         often = "every iteration" if every == 1 else f"every {every:,} iterations"

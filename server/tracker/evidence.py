@@ -13,6 +13,7 @@ from gdlab.records import Table
 KEPT = 64  # answers that depend on settings, per run
 
 _known: WeakKeyDictionary = WeakKeyDictionary()
+_lock = Lock()
 
 
 class Evidence:
@@ -51,6 +52,10 @@ class Evidence:
     def clusters(self, k: int):
         """k-means over the class curves, as gdlab.analysis.class_curves.Clusters."""
         return self._kept(("clusters", k), lambda: class_curves.clusters(self.rates(), k))
+
+    def knows_clusters(self, k: int) -> bool:
+        """Whether they have been found."""
+        return ("clusters", k) in self._answers
 
     def scores(self, window: int, rule: str):
         """Images of each class that show a rule's pattern, int32 [C, D]."""
@@ -97,8 +102,9 @@ class Evidence:
 
 def evidence(run) -> Evidence:
     """The Evidence of a run's reader. ValueError where the run has no dumps, or describes them wrongly."""
-    if run not in _known:
-        _known[run] = Evidence(run)
-    found = _known[run]
-    found.refresh()
-    return found
+    with _lock:  # a page is read ahead in a thread
+        if run not in _known:
+            _known[run] = Evidence(run)
+        found = _known[run]
+        found.refresh()
+        return found

@@ -5,8 +5,7 @@ is a dump; `label` and `ticks` turn positions into iterations. A view that selec
 every view draws what "selection" tells it. All of it stands in the address.
 """
 
-from contextlib import suppress
-from threading import Thread
+from threading import Lock
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -18,15 +17,18 @@ from gdlab.analysis.anomalies import RULES, anomalies
 from gdlab.analysis.dumps import has_dumps
 from gdlab.analysis.filters import MEASURES
 from gdlab.records import Table
+from server.later import later
 from server.tracker.evidence import evidence
 
 MODES = {"classes": "Classes", "layers": "Layers", "correlation": "Correlation", "health": "Health"}
 RULE_NAMES = {"both": "both", "left": "stable, then flips", "right": "flips, then stable"}
 USUAL_WINDOW, USUAL_SHARE = 5, 0.25  # until there is a proposal: of a class's images
+DRAWN = 1_000  # ms after which a page has been drawn: looking for a proposal takes a core for a second
 AT_ONCE = 3_000_000  # predictions for which a proposal takes a moment
 MOST = 1_000_000  # of any number in the address
 
 _trackers: WeakKeyDictionary = WeakKeyDictionary()
+_lock = Lock()
 
 
 class Settings(NamedTuple):
@@ -220,20 +222,17 @@ class Tracker:
         )
 
     def await_proposal(self) -> None:
-        """Asks for a proposal that was not there at once in a thread, and takes it unless the reader has
-        chosen meanwhile."""
+        """Asks for a proposal that was not there at once, when the page has been drawn, and takes it unless
+        the reader has chosen meanwhile."""
         if self.waiting:
             self.waiting = False
-            settings, arrive = self.settings, self.context.doc.add_next_tick_callback
+            settings, find = self.settings, self.evidence.proposal
+            arrived, failed = lambda found: self._take(found, settings), lambda why: None
+            self.context.doc.add_timeout_callback(lambda: later(self.context, find, arrived, failed), DRAWN)
 
-            def find():
-                found = self.evidence.proposal()
-                with suppress(RuntimeError, ValueError, AttributeError):  # the session may have gone
-                    arrive(lambda: self.settings == settings and self._take(found))
-
-            Thread(target=find, daemon=True).start()
-
-    def _take(self, proposal):
+    def _take(self, proposal, settings):
+        if self.settings != settings:
+            return
         self.settings = self.settings._replace(window=proposal.window, threshold=proposal.threshold)
         self._memo.clear()
         self.context.emit("settings")
@@ -257,10 +256,11 @@ _SEVERAL = ("dumps", "classes", "layers", "filters")
 
 def tracker(context) -> Tracker | None:
     """The Tracker of a page, None where no run has dumps. ValueError: they are described wrongly."""
-    if context not in _trackers:
-        names = [name for name in context.selected if has_dumps(context.run(name))]
-        _trackers[context] = Tracker(context, names) if names else None
-    return _trackers[context]
+    with _lock:  # a page is read ahead in a thread
+        if context not in _trackers:
+            names = [name for name in context.selected if has_dumps(context.run(name))]
+            _trackers[context] = Tracker(context, names) if names else None
+        return _trackers[context]
 
 
 def _numbers(texts, limit):

@@ -2,8 +2,11 @@
 
 from server import card
 from server.context import Context, View
+from server.tracker.ahead import read_ahead
 from server.tracker.bar import Bar
 from server.tracker.tracker import tracker
+
+__all__ = ["build", "read_ahead"]
 
 NONE = (
     "This page follows the classes, layers and filters of a run that has dumps, and {} has none.\n"

@@ -54,6 +54,7 @@ def test_a_layer_unfolds_to_filters_that_can_be_selected(page, dumps):
     page.mouse.click(*position(page, "layers_figure", 7, row))
     says(page, "tracker_selected", f"iteration {dumps.iteration[7]}; filter {dumps.nodes[1].first + 2}")
     becomes(page, "data('layers_marked', 'x')[0]", 7)
+    becomes(page, "data('layers_filters', 'y').length", 1)  # it is sent after the other
     assert column(page, "layers_filters", "y") == [pytest.approx(row, abs=high / 20)]
     says(page, "layers_caption", "per filter")
     page.get_by_label("Colour scale").select_option(label=pixels.NORMS["dump"])

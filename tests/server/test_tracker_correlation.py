@@ -99,10 +99,10 @@ def test_rectangles_cover_the_pixels_they_touch(boxes):
     array = np.array(boxes, float).reshape(-1, 4)
     left, top = array[:, 0], array[:, 2]
     right, bottom = left + array[:, 1], top + array[:, 3]
-    count = covered(left, right, top, bottom, (0, 8, 0, 8), 8)
-    wanted = np.zeros((8, 8), int)
+    count = covered(left, right, top, bottom, (0, 8, 0, 6), (8, 6))
+    wanted = np.zeros((6, 8), int)
     for x0, x1, y0, y1 in zip(left, right, top, bottom, strict=True):
-        for y in range(8):
+        for y in range(6):
             for x in range(8):
                 wanted[y, x] += x0 < x + 1 and x1 > x and y0 < y + 1 and y1 > y
     np.testing.assert_array_equal(count, wanted)

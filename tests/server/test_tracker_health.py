@@ -171,8 +171,8 @@ def test_dead_and_restless_filters_are_listed_by_layer(shared):
     dumps = found.dumps
     gradient, turned = dumps.filter("gradient_norm"), dumps.filter("cosine_distance")
     dead = filters.dead_filters(gradient, turned).columns
+    lists.dead(dumps)  # what has been found is shown at once
     card = lists.Found(found.context, found, "dead", "Dead filters", lists.DEAD, lists.dead)
-    card.draw()
     rows = card.source.data
     assert rows["count"].sum() == len(dead["filter"]) == made_up_dumps.DEAD + made_up_dumps.DYING
     assert f"at least the last {DUMPS // 4} dumps" in caption(card.root)
@@ -184,8 +184,8 @@ def test_dead_and_restless_filters_are_listed_by_layer(shared):
     card.source.selected.indices = [0]
     node = dumps.nodes[found.selection.layers[0]]
     assert node.name == rows["layer"][0] and len(found.selection.filters) == rows["count"][0]
+    lists.restless(dumps)
     restless = lists.Found(found.context, found, "restless", "Restless", lists.RESTLESS, lists.restless)
-    restless.draw()
     truth = filters.never_settling(turned).columns
     assert restless.source.data["count"].sum() == len(truth["filter"])
     assert max(restless.source.data["ratio"]) == truth["ratio"].max()
@@ -210,8 +210,8 @@ def test_one_dump_with_weights_and_activations_alone(shared):
     assert [band.pixels for band in view.bands] == [0, 0]
     view.options.set(chart="boxes")
     assert len(view.facets.sources["boxes"].data["left"]) == 2
+    lists.dead(found.dumps)
     card = lists.Found(found.context, found, "dead", "Dead filters", lists.DEAD, lists.dead)
-    card.draw()
     assert "Not recorded of filters: gradient_mean, gradient_std, cosine_distance" in caption(card.root)
 
 

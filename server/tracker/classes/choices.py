@@ -14,6 +14,11 @@ TOPS = {"auto": "automatic", "1": "100 %", "0.5": "50 %", "0.2": "20 %", "0.1": 
 MOST_KEPT = 200  # unfolded classes that the address remembers
 
 
+def clusters_asked(state, classes: int) -> int:
+    """How many clusters of the classes the address asks for."""
+    return state.get("tc_k", min(4, max(1, classes)), low=1, high=MOST_CLUSTERS)
+
+
 class Choices:
     """k, sort, only, several, pixels, pair, height, top as in the widgets; opened: set of clusters; unfolded:
     set of classes. changed(name) is called after every change, with "k", "sort", ..., or "fold"."""
@@ -21,7 +26,7 @@ class Choices:
     def __init__(self, context, classes: int, changed: Callable[[str], None]):
         self.context, self.changed = context, changed
         state = context.state
-        self.k = state.get("tc_k", min(4, max(1, classes)), low=1, high=MOST_CLUSTERS)
+        self.k = clusters_asked(state, classes)
         self.sort = state.get("tc_sort", "error", choices=SORTS)
         self.only = state.get("tc_only", False)
         self.pixels = state.get("tc_pixels", "right", choices=tuple(PIXELS))

@@ -51,7 +51,7 @@ class Cube:
         self.solid: Any = None  # Solid, once drawn
         self.lines: Any = None  # Layout in pixels
         controls = card.row(context, *map(self._spinner, LIMITS), classes=["gd-options-row"])
-        self.root = card.box(context, controls, self.figure, classes=["gd-body"], visible=False)
+        self.root = card.box(context, controls, self.figure, classes=["gd-body"])
         context.on("theme", self._theme)
 
     def draw(self) -> None:

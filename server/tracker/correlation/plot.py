@@ -18,7 +18,8 @@ from server.tracker.correlation.raster import columns_of, covered, nearest_lines
 STRIPS, GRID, STRIPES = "correlation_strips", "correlation_grid", "correlation_stripes"
 HEIGHT, BELOW = 380, 190
 LABELS, CLASS_LABELS = 150, 70  # px beside and below, for names
-PIXELS, MOST_COLUMNS = 700, 1000  # of an image along either axis; of dumps, at most
+PIXELS, MOST_COLUMNS = 700, 1000  # of an image's width; of dumps beside each other, at most
+ROWS = 3 * HEIGHT // 2  # of an image's height: more than those of most screens, but no more than that
 DENSE = 4000  # rectangles that are drawn one by one; more are an image
 LINE_PX = 12  # a name needs so much
 CLEAR = "#00000000"
@@ -70,7 +71,7 @@ class Plot:
         self._paint_rectangles()
         grid, (rows, columns) = self.tracker.grid(), self.layout
         low, high = sorted((self.rows.start, self.rows.end))
-        lines = nearest_lines(rows, low, high, PIXELS)
+        lines = nearest_lines(rows, low, high, ROWS)
         start, end = self.tracker.x_range.start, self.tracker.x_range.end
         edges, left, right = columns_of(start, end, self.tracker.count, MOST_COLUMNS)
         drawn, place = np.unique(lines, return_inverse=True)  # only rows that a pixel falls on
@@ -82,7 +83,7 @@ class Plot:
 
         low, high = sorted((self.columns.start, self.columns.end))
         lines = nearest_lines(columns, low, high, PIXELS)
-        edges, top, bottom = columns_of(-0.5, self.tracker.count - 0.5, self.tracker.count, MOST_COLUMNS)
+        edges, top, bottom = columns_of(-0.5, self.tracker.count - 0.5, self.tracker.count, 2 * BELOW)
         which = grid.classes if self.abstract else grid.columns.columns["class"]
         rates = self.tracker.evidence.rates()[which]
         picture = shaded(raster(rates, lines, edges), 0.0, 1.0).T
@@ -146,7 +147,9 @@ class Plot:
         (left, right), (top, bottom) = (sorted((axis.start, axis.end)) for axis in (self.columns, self.rows))
         place, at = met["part"], met["column"]
         window = (left, right, top, bottom)
-        count = covered(columns.low[at], columns.high[at], rows.low[place], rows.high[place], window, PIXELS)
+        count = covered(
+            columns.low[at], columns.high[at], rows.low[place], rows.high[place], window, (PIXELS, ROWS)
+        )
         usual = np.percentile(count[count > 0], 95) if count.any() else 1.0
         picture = shaded(np.where(count > 0, count, np.nan), 0.0, float(usual))
         self.dense_source.data = _image(picture, left, top, right - left, bottom - top)
@@ -159,7 +162,7 @@ class Plot:
             appearances = grid.parts.columns["appearances"]
             strength = 0.15 + 0.85 * appearances / max(appearances.max(initial=1), 1)
         # More lines than pixels are a grey field that takes long to draw.
-        drawn = slice(None if len(rows.low) <= PIXELS else 0)
+        drawn = slice(None if len(rows.low) <= ROWS else 0)
         end = np.full(len(rows.low), columns.end)
         self.row_lines.data = {"y": rows.middle[drawn], "end": end[drawn], "alpha": strength[drawn]}
         drawn = slice(None if len(columns.low) <= MOST_COLUMNS else 0)

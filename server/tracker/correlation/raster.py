@@ -37,30 +37,30 @@ def raster(values, lines, edges) -> np.ndarray:
     return out
 
 
-def covered(left, right, top, bottom, window, pixels: int) -> np.ndarray:
-    """How many rectangles touch each pixel, int [pixels, pixels]: the first row is the smallest y.
+def covered(left, right, top, bottom, window, pixels: tuple[int, int]) -> np.ndarray:
+    """How many rectangles touch each pixel, int [tall, wide]: the first row is the smallest y.
 
-    left, right, top <= bottom [n]; window: (low x, high x, low y, high y) that the pixels divide. A rectangle
-    thinner than a pixel still counts there, so that none is lost from afar.
+    left, right, top <= bottom [n]; window: (low x, high x, low y, high y) that the pixels (wide, tall)
+    divide. A rectangle thinner than a pixel still counts there, so that none is lost from afar.
     """
-    low_x, high_x, low_y, high_y = window
+    (low_x, high_x, low_y, high_y), (wide, tall) = window, pixels
 
-    def cells(low, high, start, end):
+    def cells(low, high, start, end, pixels):
         scale = pixels / (end - start)
         first = np.floor((np.asarray(low) - start) * scale).astype(np.int64)
         last = np.ceil((np.asarray(high) - start) * scale).astype(np.int64)
         inside = (last > 0) & (first < pixels)
         return np.clip(first, 0, pixels), np.clip(np.maximum(last, first + 1), 0, pixels), inside
 
-    x0, x1, in_x = cells(left, right, low_x, high_x)
-    y0, y1, in_y = cells(top, bottom, low_y, high_y)
+    x0, x1, in_x = cells(left, right, low_x, high_x, wide)
+    y0, y1, in_y = cells(top, bottom, low_y, high_y, tall)
     seen = in_x & in_y
-    steps = np.zeros((pixels + 1) * (pixels + 1), np.int64)
-    for y, x, sign in ((y0, x0, 1), (y0, x1, -1), (y1, x0, -1), (y1, x1, 1)):
-        at = (y * (pixels + 1) + x)[seen]
-        steps += sign * np.bincount(at, minlength=len(steps))
-    sums = steps.reshape(pixels + 1, pixels + 1).cumsum(axis=0).cumsum(axis=1)
-    return sums[:pixels, :pixels]
+    x0, x1, y0, y1 = (ends[seen] for ends in (x0, x1, y0, y1))
+    side, size = wide + 1, (wide + 1) * (tall + 1)
+    begun = np.bincount(np.concatenate([y0 * side + x0, y1 * side + x1]), minlength=size)
+    ended = np.bincount(np.concatenate([y0 * side + x1, y1 * side + x0]), minlength=size)
+    sums = (begun - ended).astype(np.int32).reshape(tall + 1, side).cumsum(axis=0).cumsum(axis=1)
+    return sums[:tall, :wide]
 
 
 def shaded(values, low: float, high: float) -> np.ndarray:

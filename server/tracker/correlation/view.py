@@ -49,7 +49,8 @@ class Correlation:
         self.ablation = Ablation(context, tracker)
         self.strongest = Strongest(context, tracker)
         plot = self.plot
-        self.cube = Cube(context, tracker, plot, self._tapped_cube)
+        self.cube: Cube | None = None  # made when it is first wanted
+        self.cube_place = card.box(context, classes=["gd-body"], visible=False)
         self.upper = card.row(
             context, plot.strips, plot.grid, classes=["gd-options-row"], sizing_mode="stretch_width"
         )
@@ -57,8 +58,8 @@ class Correlation:
         lower = card.row(
             context, corner, plot.stripes, classes=["gd-options-row"], sizing_mode="stretch_width"
         )
-        self.body = card.box(context, self.upper, self.cube.root, lower, classes=["gd-body"])
-        figures = [plot.strips, plot.grid, plot.stripes, self.cube.figure, self.strongest.figure]
+        self.body = card.box(context, self.upper, self.cube_place, lower, classes=["gd-body"])
+        figures = [plot.strips, plot.grid, plot.stripes, self.cube_place, self.strongest.figure]
         self.root = card.card(
             context, "Filters and classes", "", self.body, name="correlation", figures=figures,
             csv=self._table, controls=[self.shapes, self.kind],
@@ -97,8 +98,17 @@ class Correlation:
         """The shape that is shown, and that alone."""
         cube = self.shape == "cube"
         self.upper.visible = self.plot.stripes.visible = not cube
-        self.cube.root.visible = cube
-        (self.cube if cube else self.plot).draw()
+        self.cube_place.visible = cube
+        self._drawn().draw()
+
+    def _drawn(self) -> Cube | Plot:
+        """The shape that is shown."""
+        if self.shape != "cube":
+            return self.plot
+        if self.cube is None:
+            self.cube = Cube(self.context, self.tracker, self.plot, self._tapped_cube)
+            self.cube_place.children = [self.cube.root]
+        return self.cube
 
     def _listen(self):
         plot, context = self.plot, self.context
@@ -215,7 +225,7 @@ class Correlation:
 
     def _selected(self):
         if self.tracker.mode == "correlation" and self.root.visible:
-            (self.cube if self.shape == "cube" else self.plot).mark()
+            self._drawn().mark()
             self._say()
 
     def _say(self):

@@ -7,6 +7,7 @@ from bokeh.models import ColumnDataSource
 from gdlab.analysis import health
 from gdlab.records import Table
 from server import card
+from server.later import later
 from server.smalltable import fit_rows, small_table
 
 SIGNS = {
@@ -25,7 +26,7 @@ _found: WeakKeyDictionary = WeakKeyDictionary()
 
 
 class Warnings:
-    """root: the card. draw(): looks for warnings once the page stands, since it reads every filter."""
+    """root: the card. draw(): looks for warnings beside the event loop, since that reads every filter."""
 
     def __init__(self, context, tracker):
         self.context, self.tracker = context, tracker
@@ -36,23 +37,29 @@ class Warnings:
         self.root = card.card(
             context, "Warnings", LOOKING, self.table_, name="health_warnings", csv=self.table
         )  # fmt: skip
-        self._waiting = False
         self.draw()
 
     def draw(self) -> None:
         """The warnings of what is recorded now."""
-        if self.tracker.dumps in _found:
+        dumps = self.tracker.dumps
+        if dumps in _found:
             self._show()
-        elif not self._waiting:
-            self._waiting = True
-            self.context.doc.add_next_tick_callback(self._show)
+            return
+
+        def arrived(found):
+            if dumps is self.tracker.dumps:
+                self._show()
+
+        later(self.context, lambda: warnings(dumps), arrived, self._failed)
 
     def table(self) -> Table:
         """All columns of gdlab.analysis.health.check."""
         return warnings(self.tracker.dumps)
 
+    def _failed(self, why: str) -> None:
+        card.retitle(self.root, caption=why)
+
     def _show(self) -> None:
-        self._waiting = False
         columns = warnings(self.tracker.dumps).columns
         rows = {name: columns[name].tolist() for name in COLUMNS if name != "sign"}
         self.source.selected.indices = []

@@ -8,6 +8,7 @@ from bokeh.models import ColumnDataSource
 from gdlab.analysis import filters
 from gdlab.records import Table
 from server import card
+from server.later import later
 from server.smalltable import fit_rows, small_table
 
 DEAD = {
@@ -29,8 +30,8 @@ _found: WeakKeyDictionary = WeakKeyDictionary()
 
 
 class Found:
-    """A card with one of the lists; look(dumps) -> (Table with `filter` and more, the rule in words); below:
-    stands under the rows, and is offered how many were found."""
+    """A card with one of the lists; look: `dead` or `restless`, as the name says; below: stands under the
+    rows, and is offered how many were found."""
 
     def __init__(self, context, tracker, name: str, title: str, columns: dict, look, below=None):
         self.context, self.tracker, self.columns, self._look = context, tracker, columns, look
@@ -42,11 +43,25 @@ class Found:
         self.below = below
         body = self.rows if below is None else card.box(context, self.rows, below.root, classes=["gd-body"])
         self.root = card.card(context, title, LOOKING, body, name=name, csv=self.table, span=6)
-        context.doc.add_next_tick_callback(self.draw)
+        self.draw()
 
     def draw(self) -> None:
-        """What is found in the dumps of now; it reads every filter, so the page stands before."""
-        found, rule = self._look(self.tracker.dumps)
+        """Looks through the dumps of now; the first time beside the event loop: it reads every filter."""
+        dumps = self.tracker.dumps
+
+        def arrived(answer):
+            if dumps is self.tracker.dumps:
+                self._show(*answer)
+
+        if self.root.name in _found.get(dumps, {}):
+            arrived(self._look(dumps))
+        else:
+            later(self.context, lambda: self._look(dumps), arrived, self._failed)
+
+    def _failed(self, why: str) -> None:
+        card.retitle(self.root, caption=why)
+
+    def _show(self, found: Table, rule: str) -> None:
         which = found.columns["filter"]
         layer = filters.split(which, self.tracker.evidence.first)
         at = np.unique(layer)

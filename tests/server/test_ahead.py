@@ -1,0 +1,110 @@
+"""What a page draws is read in a thread before it is built."""
+
+import threading
+import time
+
+import pytest
+from bokeh.document import Document
+from bokeh.models import Div
+
+from benchmarks import made_up_dumps
+from server import pages
+from server.context import View
+from server.runs_cache import RunsCache
+from server.session import Session
+from server.tracker import ahead
+from server.tracker import tracker as trackers
+from server.tracker.classes import choices
+
+MODES = ("classes", "layers", "correlation", "health")
+
+
+def arrived(doc):
+    """What the threads of a document have for the event loop, once there is something."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        found = [made for made in doc.session_callbacks if type(made).__name__ == "NextTickCallback"]
+        if found:
+            return found
+        time.sleep(0.01)
+    raise AssertionError("nothing came within 10 s")
+
+
+def turn(doc):
+    """One turn of the event loop."""
+    for made in arrived(doc):
+        doc.remove_next_tick_callback(made)
+        made.callback()
+
+
+@pytest.fixture
+def views(monkeypatch):
+    """The calls of a page with two views, one of which cannot read ahead: (name, context, thread)."""
+    calls = []
+
+    def noted(name):
+        def call(context):
+            calls.append((name, context, threading.current_thread()))
+            if name == "read broken":
+                raise OSError("no such disk")
+            return View(Div(), lambda: None)
+
+        return call
+
+    two = pages.Page("two", "Two", 0, ("fake.broken", "fake.good"))
+    other = pages.Page("other", "Other", 0, ("fake.other",))
+    monkeypatch.setattr(pages, "pages", lambda: {"two": two, "other": other})
+    monkeypatch.setattr(pages, "load", lambda target: noted(f"build {target[5:]}"))
+    monkeypatch.setattr(pages, "read_ahead", lambda target: noted(f"read {target[5:]}"))
+    return calls
+
+
+def test_views_read_in_a_thread_and_are_built_in_the_event_loop_with_the_same_context(views, tmp_path):
+    session = Session(Document(), tmp_path, {}, RunsCache(tmp_path), None)
+    session.start()
+    arrived(session.doc)
+    assert [name for name, *_ in views] == ["read broken", "read good"]
+    session._on_greet("dark")  # the browser tells its theme meanwhile
+    turn(session.doc)
+    assert [name for name, *_ in views[2:]] == ["build broken", "build good"]
+    here = threading.current_thread()
+    assert [thread is here for _, _, thread in views] == [False, False, True, True]
+    assert len({id(context) for _, context, _ in views}) == 1 and views[-1][1].dark
+
+
+def test_a_reader_who_goes_elsewhere_meanwhile_is_not_called_back(views, tmp_path):
+    session = Session(Document(), tmp_path, {}, RunsCache(tmp_path), None)
+    session.start()
+    session.show("other")
+    turn(session.doc)
+    assert [name for name, *_ in views if name.startswith("build")] == ["build other"]
+    assert session.bridge.page == "other"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_tracker_has_computed_what_the_view_shows(mode, tmp_path, monkeypatch):
+    made_up_dumps.write(tmp_path / "net", dumps=40, classes=6, images=10)
+    query = {"page": [b"tracker"], "run": [b"net"], "mode": [mode.encode()]}
+    session = Session(Document(), tmp_path, query, RunsCache(tmp_path), None)
+    session.start()
+    arrived(session.doc)
+    assert session._ahead is None and session._current is None
+    evidence = trackers.evidence(session.cache.run("net"))
+    known = set(evidence._answers)
+    assert ("flips",) in known
+    if mode == "classes":
+        assert {("rates",), ("clusters", choices.clusters_asked(session.state, 6))} <= known
+    if mode == "correlation":
+        assert {("rates",), ("change", "cosine")} <= known
+        # Building it computes nothing of the kind again.
+        monkeypatch.setattr(type(evidence), "_kept", lambda self, key, compute: self._answers[key])
+        monkeypatch.setattr(trackers.correlation, "full_grid", None)
+    turn(session.doc)
+    view = session.main.select_one({"name": f"tracker_{mode}"})
+    assert view.visible and view.children[0].children
+    assert not list(session.main.select({"name": "error_Tracker correlation"}))
+
+
+def test_reading_ahead_finds_nothing_to_do_without_dumps(tmp_path):
+    session = Session(Document(), tmp_path, {}, RunsCache(tmp_path), None)
+    assert ahead.read_ahead(session._context(())) is None
