@@ -57,5 +57,5 @@ def _formatter(kind: str):
     if kind == "count":
         return NumberFormatter(format="0,0", nan_format="–")
     if kind == "share":
-        return NumberFormatter(format="0.00 %", nan_format="–")
+        return NumberFormatter(format="0.[00] %", nan_format="–")
     return ScientificFormatter(precision=3, power_limit_low=-3, power_limit_high=4, nan_format="–")

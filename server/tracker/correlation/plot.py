@@ -193,6 +193,7 @@ class Plot:
             STRIPES, height=BELOW + CLASS_LABELS, x_range=self.columns, y_range=self.dumps, zoom="both"
         )
         self.strips.min_border_left = LABELS
+        self.strips.min_border_right = 2 * figures.RIGHT  # the last iteration's number ends beyond the axis
         self.grid.yaxis.visible = self.grid.xaxis.visible = False
         self.grid.min_border_left = self.stripes.min_border_left = figures.LEFT
         self.stripes.min_border_bottom = CLASS_LABELS
