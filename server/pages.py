@@ -42,10 +42,9 @@ def load(target: str) -> Callable:
     return getattr(importlib.import_module(module), name)
 
 
-def read_ahead(target: str) -> Callable:
-    """What a target's module offers beside `build`, to be called in a thread before; see server.ahead."""
-    load(target)
-    return getattr(importlib.import_module(target.rpartition(".")[0]), "read_ahead", lambda context: None)
+def read_ahead(target: str) -> Callable | None:
+    """The function that a view's module may have beside `build`, see server.ahead; None where it has none."""
+    return getattr(importlib.import_module(target.rpartition(".")[0]), "read_ahead", None)
 
 
 def _read(path) -> dict:

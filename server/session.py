@@ -14,7 +14,7 @@ from typing import NamedTuple
 from bokeh.models import Column
 
 from gdlab import store
-from server import ahead, card, pages, runbar, theme
+from server import ahead, building, card, pages, runbar, theme
 from server.bridge import Bridge, read_event
 from server.context import Context, View
 from server.later import later
@@ -52,7 +52,8 @@ class Session:
         self.paused = self.state.get("pause", False)
         self._built: dict[str, _Shown] = {}
         self._current: _Shown | None = None
-        self._ahead: tuple | None = None  # page, wanted runs and what _opened made of them
+        self._awaited: object | None = None  # the page that is being read ahead
+        self._ahead: tuple | None = None  # its runs, and what _opened made of them
 
     @property
     def selected(self) -> tuple[str, ...]:
@@ -61,16 +62,15 @@ class Session:
 
     def start(self) -> None:
         """Adds the root; the page is built once the browser has been answered and its record been read."""
-        context = self._context(())
-        self.main = card.box(context, card.loading_card(context, ""), classes=["gd-pages"], name="main")
+        self._loading = card.loading_card(self._context(()), "")
+        self.main = card.box(self._context(()), self._loading, classes=["gd-pages"], name="main")
         self.main.tags = [self.bridge]
         self.bridge.theme = "dark" if self.dark else "light"
         self.bridge.page = self.page
         theme.apply(self.doc, self.dark)
         self.bridge.on_change("event", lambda attr, old, new: self._receive(new))
         self.doc.add_root(self.main)
-        page = pages.pages()[self.page]
-        later(self, lambda: self._read_ahead(page), self._begin, lambda why: self._begin(None))
+        self._read_ahead(pages.pages()[self.page], ahead.HEAD_START)
         self.doc.add_periodic_callback(self.tick, REFRESH)
         self.doc.on_session_destroyed(lambda _: self.worker.close())
 
@@ -82,23 +82,44 @@ class Session:
 
     # -- pages ------------------------------------------------------------------------------------
 
+    def go(self, name: str) -> None:
+        """Shows a page; where its views read much before they are built, when they have."""
+        page = pages.pages()[name]
+        if self._stands(page) or not ahead.needed(page):
+            self.show(name)
+            return
+        for built in self._built.values():
+            built.root.visible = False
+        self.main.children = [*(built.root for built in self._built.values()), self._loading]
+        self._current = None
+        self.bridge.page = name
+        self._read_ahead(page)
+
     def show(self, name: str) -> None:
         """Brings a page to the front, building it where it does not exist for the chosen runs."""
         page = pages.pages()[name]
-        shown = self._built.get(name)
-        if shown is None or (page.runs and shown.wanted != self.selected):
-            if shown:
-                shown.context.close()
-            shown = self._built[name] = self._build(page)
-            self.main.children = [built.root for built in self._built.values()]
+        if not self._stands(page):
+            if name in self._built:
+                self._built[name].context.close()
+            self._built[name] = self._build(page)
+        self._bring(page, self._built[name])
+
+    def _bring(self, page: pages.Page, shown: _Shown) -> None:
+        self._awaited = None
+        self.main.children = [built.root for built in self._built.values()]
         for built in self._built.values():
             built.root.visible = built is shown
         self._current = shown
-        self.bridge.page = name
+        self.bridge.page = page.name
         self.doc.title = " · ".join(["gdlab", *(self.selected[:3] if page.runs else ())])
         self._follow(shown)
         shown.context.emit("show")
         self._tell_status()
+
+    def _stands(self, page: pages.Page) -> bool:
+        """Whether a page has been built for the chosen runs."""
+        shown = self._built.get(page.name)
+        return shown is not None and (not page.runs or shown.wanted == self.selected)
 
     def open(self, names, page: str | None = None) -> None:
         """Chooses runs and shows them: alone the descent, several side by side or on one axis."""
@@ -107,19 +128,25 @@ class Session:
             self.state.keep(KEPT)
         wanted = page or next((p.name for p in pages.pages().values() if p.runs == 1), self.page)
         self.state.update({"run": names, "page": wanted})
-        self.show(wanted)
+        self.go(wanted)
 
-    def _read_ahead(self, page: pages.Page) -> tuple:
-        """In a thread: the first page's runs are opened, and what it draws is read."""
+    def _read_ahead(self, page: pages.Page, least: float = 0.0) -> None:
+        """Opens a page's runs and reads what it draws in a thread, for `least` seconds; then builds it,
+        unless the reader has gone elsewhere meanwhile."""
+        question = self._awaited = object()
         wanted = self.selected if page.runs else ()
-        opened = self._opened(wanted)
-        ahead.read(page, opened[0])
-        return page, wanted, opened
 
-    def _begin(self, found: tuple | None) -> None:
-        if self._current is None:  # else the reader has already gone to another page
-            self._ahead = found
-            self.show(self.page)
+        def read() -> tuple:
+            opened = self._opened(wanted)
+            ahead.read(page, opened[0], least)
+            return wanted, opened
+
+        def arrived(found: tuple | None) -> None:
+            if self._awaited is question:
+                self._ahead = found
+                self.show(page.name)
+
+        later(self, read, arrived, lambda why: arrived(None))
 
     def _opened(self, wanted) -> tuple[Context, list[tuple[str, Exception]]]:
         """The context of those runs that can be read, and what is wrong with the others."""
@@ -129,34 +156,10 @@ class Session:
     def _build(self, page: pages.Page) -> _Shown:
         wanted = self.selected if page.runs else ()
         found, self._ahead = self._ahead, None
-        context, broken = found[2] if found and found[:2] == (page, wanted) else self._opened(wanted)
+        context, broken = found[1] if found and found[0] == wanted else self._opened(wanted)
         context.restyle(self.dark)
-        readable = context.selected
-        cards, views = [], []
-        if page.runs and wanted:
-            views.append(runbar.build(context))
-        for i, (name, error) in enumerate(broken):
-            cards.append(card.error_card(context, name, str(error), name=f"error_{i}"))
-        if len(readable) >= page.runs:
-            views += [self._view(context, target) for target in page.targets]
-        elif not broken or page.runs > 1:
-            cards.append(_too_few(context, page, len(readable)))
-        root = card.grid(context, *(view.root for view in views), *cards, name=f"page_{page.name}")
-        return _Shown(page, context, root, views, self.selected, [self._revision(page, readable)])
-
-    def _view(self, context: Context, target: str) -> View:
-        try:
-            return pages.load(target)(context)
-        except Exception as error:
-            return View(self._failure(context, target, error), lambda: None)
-
-    def _failure(self, context: Context, target: str, error: Exception):
-        title = target.split(".")[-2].replace("_", " ").capitalize()
-        if isinstance(error, (store.StoreError, ValueError, OSError)):
-            return card.error_card(context, title, str(error), name=f"error_{title}")
-        log.exception("the view %s failed", target, exc_info=error)
-        message = f"This view failed: {type(error).__name__}: {error}"
-        return card.error_card(context, title, message, name=f"error_{title}")
+        root, views = building.build(context, page, broken)
+        return _Shown(page, context, root, views, self.selected, [self._revision(page, context.selected)])
 
     def _context(self, selected) -> Context:
         return Context(
@@ -225,7 +228,7 @@ class Session:
     def _on_page(self, name: str) -> None:
         if name in pages.pages():
             self.state.set("page", name)
-            self.show(name)
+            self.go(name)
 
     def _on_open(self, names: list[str]) -> None:
         self.open(names)
@@ -284,12 +287,3 @@ class Session:
 
     def _write_address(self, query: str) -> None:
         self.bridge.address = query or "?"
-
-
-def _too_few(context: Context, page: pages.Page, count: int):
-    if page.runs == 1:
-        title, message = "No run is chosen", "Choose one in the tab Runs."
-    else:
-        title = f"{page.title} needs {page.runs} runs"
-        message = f"{count or 'None'} is chosen. Tick {page.runs} or more in the tab Runs."
-    return card.empty_card(context, title, message, name="too_few")

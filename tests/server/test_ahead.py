@@ -31,15 +31,18 @@ def arrived(doc):
 
 
 def turn(doc):
-    """One turn of the event loop."""
-    for made in arrived(doc):
+    """One turn of the event loop; how many callbacks there were."""
+    found = arrived(doc)
+    for made in found:
         doc.remove_next_tick_callback(made)
         made.callback()
+    return len(found)
 
 
 @pytest.fixture
 def views(monkeypatch):
-    """The calls of a page with two views, one of which cannot read ahead: (name, context, thread)."""
+    """Calls (name, context, thread) of a page with two views, the first of which fails to read ahead, of
+    another, and of one that does not read ahead."""
     calls = []
 
     def noted(name):
@@ -53,9 +56,11 @@ def views(monkeypatch):
 
     two = pages.Page("two", "Two", 0, ("fake.broken", "fake.good"))
     other = pages.Page("other", "Other", 0, ("fake.other",))
-    monkeypatch.setattr(pages, "pages", lambda: {"two": two, "other": other})
+    quick = pages.Page("quick", "Quick", 0, ("fake.quick",))
+    monkeypatch.setattr(pages, "pages", lambda: {"two": two, "other": other, "quick": quick})
     monkeypatch.setattr(pages, "load", lambda target: noted(f"build {target[5:]}"))
-    monkeypatch.setattr(pages, "read_ahead", lambda target: noted(f"read {target[5:]}"))
+    reads = {target: noted(f"read {target[5:]}") for target in (*two.targets, *other.targets)}
+    monkeypatch.setattr(pages, "read_ahead", reads.get)
     return calls
 
 
@@ -78,6 +83,36 @@ def test_a_reader_who_goes_elsewhere_meanwhile_is_not_called_back(views, tmp_pat
     session.show("other")
     turn(session.doc)
     assert [name for name, *_ in views if name.startswith("build")] == ["build other"]
+    assert session.bridge.page == "other"
+
+
+def test_a_page_that_is_clicked_is_read_ahead_too_and_stands_from_then_on(views, tmp_path):
+    session = Session(Document(), tmp_path, {"page": [b"quick"]}, RunsCache(tmp_path), None)
+    session.start()
+    turn(session.doc)
+    quick = session.main.children[0]
+    session.go("two")
+    assert [root.visible for root in session.main.children] == [False, True]  # the second: it is loading
+    assert session.bridge.page == "two" and not any("build broken" in call for call in views)
+    turn(session.doc)
+    assert [root.name for root in session.main.children] == ["page_quick", "page_two"]
+    session.go("quick")
+    assert quick.visible and session.bridge.page == "quick"
+    before = len(views)
+    session.go("two")
+    assert len(views) == before and [root.visible for root in session.main.children] == [False, True]
+
+
+def test_who_clicks_on_while_a_page_is_read_is_shown_what_was_clicked_last(views, tmp_path):
+    session = Session(Document(), tmp_path, {"page": [b"quick"]}, RunsCache(tmp_path), None)
+    session.start()
+    turn(session.doc)
+    session.go("two")
+    session.go("other")
+    answers = 0
+    while answers < 2:
+        answers += turn(session.doc)
+    assert not any(name.startswith("build good") for name, *_ in views)
     assert session.bridge.page == "other"
 
 

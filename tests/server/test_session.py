@@ -50,6 +50,7 @@ def curve(monkeypatch):
     targets = {"fake.curve": curve, "fake.list": curve, "fake.broken": broken}
     monkeypatch.setattr(pages, "pages", lambda: PAGES)
     monkeypatch.setattr(pages, "load", targets.__getitem__)
+    monkeypatch.setattr(pages, "read_ahead", lambda target: None)
     return curve
 
 
