@@ -20,6 +20,7 @@ HEIGHT, BELOW = 380, 190
 LABELS, CLASS_LABELS = 150, 70  # px beside and below, for names
 PIXELS, MOST_COLUMNS = 700, 1000  # of an image's width; of dumps beside each other, at most
 ROWS = 3 * HEIGHT // 2  # of an image's height: more than those of most screens, but no more than that
+MOST_VALUES = 50_000  # that colours are chosen by
 DENSE = 4000  # rectangles that are drawn one by one; more are an image
 LINE_PX = 12  # a name needs so much
 CLEAR = "#00000000"
@@ -85,7 +86,9 @@ class Plot:
         lines = nearest_lines(columns, low, high, PIXELS)
         edges, top, bottom = columns_of(-0.5, self.tracker.count - 0.5, self.tracker.count, 2 * BELOW)
         which = grid.classes if self.abstract else grid.columns.columns["class"]
-        rates = self.tracker.evidence.rates()[which]
+        drawn = lines >= 0
+        rates = self.tracker.evidence.rates()[which[lines[drawn]]]
+        lines = np.where(drawn, np.cumsum(drawn) - 1, -1)
         picture = shaded(raster(rates, lines, edges), 0.0, 1.0).T
         self.stripe_image.data = _image(np.ascontiguousarray(picture), low, top, high - low, bottom - top)
 
@@ -273,12 +276,14 @@ def _image(picture, x, y, width, height):
 
 def _log(values):
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = np.log10(np.asarray(values, float))
-    return np.where(np.isfinite(found), found, np.nan)
+        found = np.log10(np.asarray(values, np.float32))
+    return np.where(np.isfinite(found), found, np.float32(np.nan))
 
 
 def _limits(values):
-    """From the second to the highest hundredth: single quiet dumps do not use up the colours."""
+    """From the second to the highest hundredth: single quiet dumps do not use up the colours. Of many values
+    evenly spread ones say the same."""
+    values = values.ravel()[:: max(1, values.size // MOST_VALUES)]
     known = values[np.isfinite(values)]
     return (float(np.percentile(known, 2)), float(np.percentile(known, 99.5))) if len(known) else (0.0, 1.0)
 

@@ -24,14 +24,15 @@ def columns_of(start: float, end: float, count: int, pixels: int) -> tuple[np.nd
 
 def raster(values, lines, edges) -> np.ndarray:
     """values [rows, D] of each line [pixels] (-1: NaN), largest value within each group of columns."""
-    values = np.asarray(values, float)
+    values = np.asarray(values)
+    values = values.astype(np.result_type(values, np.float32), copy=False)  # float32 stays: half the bytes
     if not values.size:
         return np.full((len(lines), len(edges) - 1), np.nan)
     grouped = values[:, edges[0] : edges[-1]]
     if len(edges) - 1 < grouped.shape[1]:
-        known = np.where(np.isfinite(grouped), grouped, -np.inf)
+        known = np.where(np.isfinite(grouped), grouped, values.dtype.type(-np.inf))
         grouped = np.maximum.reduceat(known, edges[:-1] - edges[0], axis=1)
-        grouped = np.where(np.isfinite(grouped), grouped, np.nan)
+        grouped = np.where(np.isfinite(grouped), grouped, values.dtype.type(np.nan))
     out = grouped[np.maximum(lines, 0)]
     out[np.asarray(lines) < 0] = np.nan
     return out
@@ -65,5 +66,7 @@ def covered(left, right, top, bottom, window, pixels: tuple[int, int]) -> np.nda
 
 def shaded(values, low: float, high: float) -> np.ndarray:
     """values as colour numbers 1 ... 255 between low and high, 0 for NaN, uint8."""
-    share = (np.asarray(values, float) - low) / (high - low if high > low else 1.0)
-    return np.where(np.isfinite(share), 1 + np.clip(share, 0, 1) * 254, 0).astype(np.uint8)
+    share = (np.asarray(values, np.float32) - low) / (high - low if high > low else 1.0)
+    known = np.isfinite(share)
+    np.clip(share, 0, 1, out=share)
+    return np.where(known, 1 + share * 254, 0).astype(np.uint8)
