@@ -62,8 +62,8 @@ class Session:
 
     def start(self) -> None:
         """Adds the root; the page is built once the browser has been answered and its record been read."""
-        self._loading = card.loading_card(self._context(()), "")
-        self.main = card.box(self._context(()), self._loading, classes=["gd-pages"], name="main")
+        context = self._context(())
+        self.main = card.box(context, card.loading_card(context, ""), classes=["gd-pages"], name="main")
         self.main.tags = [self.bridge]
         self.bridge.theme = "dark" if self.dark else "light"
         self.bridge.page = self.page
@@ -90,7 +90,8 @@ class Session:
             return
         for built in self._built.values():
             built.root.visible = False
-        self.main.children = [*(built.root for built in self._built.values()), self._loading]
+        loading = card.loading_card(self._context(()), f"{page.title}: reading the record …")
+        self.main.children = [*(built.root for built in self._built.values()), loading]
         self._current = None
         self.bridge.page = name
         self._read_ahead(page)
