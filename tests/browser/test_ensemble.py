@@ -217,12 +217,13 @@ def test_axes_are_moved_clamped_hidden_and_made_logarithmic(page):
     page.get_by_role("button", name="Axes").click()
     wait(page, "model('ensemble_axes_options').visible")
     page.get_by_label("Axis").select_option("P1")
-    becomes(page, "model('ensemble_axis_low').value > 0", True)
+    p1 = f"{SCENE}.axes.find(({{name}}) => name === 'P1').low"
+    becomes(page, f"model('ensemble_axis_low').value === {p1}", True)  # no longer the other axis's
     field = page.get_by_label("From")
     field.fill("0.9")
     field.press("Enter")
     address(page, ens_axis='["P1",0.9,null,null,null]')
-    becomes(page, f"{SCENE}.axes.find(({{name}}) => name === 'P1').low", 0.9)
+    becomes(page, p1, 0.9)
     page.get_by_label("Axis").select_option("learning_rate")
     becomes(page, "model('ensemble_axis_log').disabled", False)
     page.get_by_role("button", name="log", exact=True).click()
