@@ -32,6 +32,7 @@ def test_every_training_is_wanted_once():
     assert len(set(wanted)) == len(wanted) == 2 * (8 + 1 + 10)
     assert set(quick()) < set(wanted)
     assert {s for s in wanted if s.network == "vgg" and s.seed == 1} == set(wanted) - set(settings(2, 1))
+    assert [s.data for s in settings(2, 1, ("mnist",)) if s.network == "vgg"] == ["mnist"]
 
 
 def test_hills_and_trends_of_known_curves():

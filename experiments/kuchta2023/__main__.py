@@ -24,7 +24,8 @@ def main(arguments=None):
     options = _options(arguments)
     steps = SHORT_STEPS if options.short else options.steps
     place = training.Place(str(options.runs), options.mnist, options.cifar10, options.images, steps)
-    wanted = training.quick() if options.short else training.settings(options.seeds, options.vgg_seeds)
+    every = training.settings(options.seeds, options.vgg_seeds, options.vgg_data)
+    wanted = training.quick() if options.short else every
     if options.networks:
         wanted = [setting for setting in wanted if setting.network in options.networks]
     runs = {setting: training.run(place, setting) for setting in wanted}
@@ -41,6 +42,8 @@ def _write(options, measured, runs):
     options.out.mkdir(parents=True, exist_ok=True)
     command = COMMAND + (" --short" if options.short else f" --seeds {options.seeds}")
     command += "" if options.vgg_seeds is None else f" --vgg-seeds {options.vgg_seeds}"
+    if tuple(options.vgg_data) != training.DATA:
+        command += f" --vgg-data {' '.join(options.vgg_data)}"
     command += f" --networks {' '.join(options.networks)}" if options.networks else ""
     facts = ", ".join(f"{name} {value}" for name, value in tables.machine().items())
     states = [
@@ -62,6 +65,9 @@ def _options(arguments):
     options = parser(COMMAND, __doc__, FOLDER, "every training")
     options.add_argument("--steps", type=int, help="iterations of every training (13 epochs)")
     options.add_argument("--vgg-seeds", type=int, help="seeds of VGG, where fewer: it takes longest")
+    options.add_argument(
+        "--vgg-data", nargs="+", choices=training.DATA, default=training.DATA, help="data that VGG learns"
+    )
     options.add_argument("--networks", nargs="+", help="only these networks, as in conf/model")
     return options.parse_args(arguments)
 

@@ -36,7 +36,7 @@ def quick():
     return [*grid, Setting("mnist", "sgd", LENET5)]
 
 
-def settings(seeds, seeds_of_vgg=None):
+def settings(seeds, seeds_of_vgg=None, data_of_vgg=DATA):
     """[Setting] of everything the claims need, the most used first; seeds_of_vgg: None for as many."""
     grid = [Setting(d, o, dropout=r) for d in DATA for o in OPTIMIZERS for r in (0.0, DROPOUT)]
     others = [Setting(d, o, network=n) for n in SIZES for d in DATA for o in OPTIMIZERS]
@@ -44,7 +44,7 @@ def settings(seeds, seeds_of_vgg=None):
     every = [*grid, Setting("mnist", "sgd", LENET5), *(s for s in others if s[1:3] != ("adam", VGG))]
     wanted = [setting._replace(seed=seed) for seed in range(seeds) for setting in every]
     most = seeds if seeds_of_vgg is None else seeds_of_vgg
-    return [setting for setting in wanted if setting.network != VGG or setting.seed < most]
+    return [s for s in wanted if s.network != VGG or (s.seed < most and s.data in data_of_vgg)]
 
 
 class Place(NamedTuple):
