@@ -22,6 +22,8 @@ from gdlab.probing import run_probe
 from gdlab.progress import Progress
 from gdlab.recording import ENDINGS, arrays_of, begun, chunk_rows, continued, facts_of, group_of, path_start
 from gdlab.records import DIVERGED
+from gdlab.store import migrations
+from gdlab.store.config import load_as_written
 from gdlab.store.folder import check_config
 from gdlab.train import has_search
 from gdlab.watchers import dumper, row_watchers
@@ -47,6 +49,7 @@ def run(config, folder, *, progress=True):
         be right; nothing is written unless training had begun.
     """
     folder = Path(folder)
+    config = as_begun(config, folder)
     finished = already_finished(config, folder)
     if finished is not None:
         if progress:
@@ -261,6 +264,14 @@ def _as_member(config, folder, progress):
     if outcome.error is not None:
         raise outcome.error
     return outcome.run
+
+
+def as_begun(config, folder):
+    """`config` with every option of today; where a run was begun in `folder`, as `migrations.as_recorded`."""
+    try:
+        return migrations.as_recorded(load_as_written(folder) if begun(folder) else config, config)
+    except ValueError as error:
+        raise ConfigError(f"config: {error}") from None
 
 
 def already_finished(config, folder):

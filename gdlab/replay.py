@@ -19,7 +19,6 @@ from gdlab.checkpoints import Checkpoints, latest_at
 from gdlab.group import alone
 from gdlab.identity import differences
 from gdlab.records import StepInfo
-from gdlab.store.config import completed
 from gdlab.train import has_search
 
 LOOK_SECONDS = 0.25  # progress is told about this often
@@ -56,7 +55,7 @@ class Replay:
 
     def __init__(self, path):
         self.run = store.open_run(path)
-        self.config = completed(self.run.config)
+        self.config = self.run.config
         self.assembly = assemble(self.config)
         self.columns = self.run.columns("scalars")
         self._training = _program(self.run, self.assembly, self.config)

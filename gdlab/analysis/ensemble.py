@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from gdlab.analysis.hyper import as_key, differing, flatten, short_names, varying
-from gdlab.store.config import IGNORED_KEYS, LATER_KEYS
+from gdlab.store.config import IGNORED_KEYS
 from gdlab.store.errors import StoreError
+from gdlab.store.migrations import migrated_flat
 
 MEASURES = ("loss", "accuracy", "train_loss", "train_accuracy")  # validation columns 1 to 4
 _ENDED = ("finished", "diverged")
@@ -114,7 +115,7 @@ def correlation_at(ensemble: Ensemble, member: int, layer: str, iteration: float
 
 def _member(run):
     summary, name = run.summary(), run.name
-    flat = _completed(flatten(summary["hyperparameters"]))
+    flat = migrated_flat(flatten(summary["hyperparameters"]))
     rows, widths, size, damage = np.empty((0, 1 + len(MEASURES))), {}, None, ""
     try:
         size = run.identity.get("parameters")
@@ -127,15 +128,6 @@ def _member(run):
     structure = ("problem._target_", "model._target_", "dataset._target_", "problem")
     network = (*(flat.get(part) for part in structure), size)
     return _Member(name, summary, flat, rows, network, widths, damage)
-
-
-def _completed(flat):
-    """Options that came later, with what a run without them had."""
-    sections = {key.partition(".")[0] for key in flat}
-    for section, name, value in LATER_KEYS:
-        if section in sections:
-            flat.setdefault(f"{section}.{name}", value)
-    return flat
 
 
 def _aligned(rows):

@@ -13,7 +13,8 @@ import numpy as np
 
 from gdlab.assembly import assemble, training
 from gdlab.group import SEED, make_group, members_of, one_of
-from gdlab.store.config import completed, training_keys
+from gdlab.store.config import training_keys
+from gdlab.store.migrations import migrated
 
 SECTIONS = ("optimizer", "weight_decay", "schedule", "problem")
 ALONE = "no other run differs from it in numbers and seeds alone"
@@ -62,13 +63,13 @@ def structure(config, fixed=()):
 
     fixed: keys that may not.
     """
-    flat = training_keys(completed(config))
+    flat = training_keys(migrated(config))
     return json.dumps({key: _masked(key, value, fixed) for key, value in flat.items()}, sort_keys=True)
 
 
 def differing(configs):
     """The keys in which configs of one structure differ, sorted."""
-    flat = [training_keys(completed(config)) for config in configs]
+    flat = [training_keys(migrated(config)) for config in configs]
     return tuple(sorted(key for key in flat[0] if len({json.dumps(one[key]) for one in flat}) > 1))
 
 

@@ -82,7 +82,7 @@ def train(configs, folders, *, progress=True, width=None):
     Raises:
       ValueError: folders that are not as many as the configs, or not all different; a wrong width.
     """
-    folders = [Path(folder) for folder in folders]
+    configs, folders = list(configs), [Path(folder) for folder in folders]
     _check(configs, folders, width)
     outcomes: dict[int, Outcome] = {}
     say = Progress(f"{len(configs)} runs", 0).say if progress else lambda text: None
@@ -121,10 +121,12 @@ def _check(configs, folders, width):
 
 
 def _unfinished(configs, folders, outcomes):
-    """The jobs that need training; the outcome of those that do not, or that cannot be used."""
+    """The jobs that need training, their configs as they were begun; the outcome of those that do not, or
+    that cannot be used."""
     jobs = []
-    for job, (config, folder) in enumerate(zip(configs, folders, strict=True)):
+    for job, folder in enumerate(folders):
         try:
+            config = configs[job] = experiment.as_begun(configs[job], folder)
             finished = experiment.already_finished(config, folder)
             if finished is None:
                 check_values(config)

@@ -9,20 +9,14 @@ import hashlib
 import json
 import os
 
-from gdlab.store.errors import DamagedRun
+from gdlab.store import migrations
+from gdlab.store.errors import DamagedRun, NewerSchema
 from gdlab.store.files import read_small, stays_inside
 
 # Keys that say where things lie or how much is shown, not what is computed.
 IGNORED_KEYS = (
     *("data_dir", "runs", "hydra", "task", "run", "output", "probe", "probes", "progress", "verbose"),
-    *("record.commit_seconds", "record.checkpoint_seconds", "record.sync"),
-)
-# Options that came later, with the value that trainings before them had: a run recorded without one of
-# them is the same run. Section, name, value.
-LATER_KEYS = (
-    *(("record", "dumps", False), ("record", "dump_examples", 2000), ("train", "devices", 1)),
-    *(("record", "correlations", False), ("record", "correlation_examples", 200)),
-    *(("record", "correlation_relu", False), ("record", "correlation_dense", False)),
+    *("record.commit_seconds", "record.checkpoint_seconds", "record.sync", "version"),
 )
 CONFIG_FILE = os.path.join(".hydra", "config.yaml")
 _MAX_BYTES, _MAX_DEPTH = 1 << 20, 64
@@ -68,24 +62,21 @@ def training_keys(config):
     }
 
 
-def completed(config):
-    """The configuration with LATER_KEYS where it lacks them: as it would be written today."""
-    config = dict(config)
-    for section, name, value in LATER_KEYS:
-        if isinstance(config.get(section), dict):
-            config[section] = {name: value, **config[section]}
-    return config
-
-
 def config_hash(config):
-    """Hexadecimal digest of everything in the configuration that can alter the training."""
-    text = json.dumps(training_keys(config), sort_keys=True)
+    """Hexadecimal digest of everything in the configuration that can alter the training.
+
+    An option that came later counts where it is not what trainings before it had: so the digest of a run
+    recorded before is the same with it and without.
+    """
+    keys = training_keys(config)
+    kept = {key: value for key, value in keys.items() if not migrations.is_as_before(key, value)}
+    text = json.dumps(kept, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def differences(stored, given):
     """[(key, stored value, given value)] of the flat keys that differ; absent ones read "(absent)"."""
-    old, new = (training_keys(completed(config)) for config in (stored, given))
+    old, new = (training_keys(migrations.migrated(config)) for config in (stored, given))
     keys = sorted(old.keys() | new.keys())
     pairs = [(key, old.get(key, "(absent)"), new.get(key, "(absent)")) for key in keys]
     return [pair for pair in pairs if not _same(pair[1], pair[2])]
@@ -99,7 +90,26 @@ def dump(config):
 
 
 def load(run_folder):
-    """The configuration stored in a run folder; raises `DamagedRun` for anything but plain YAML."""
+    """The configuration of a run folder with every option of today (`gdlab.store.migrations`).
+
+    Raises `DamagedRun` for anything but plain YAML, `NewerSchema` for that of a later gdlab.
+    """
+    config = load_as_written(run_folder)
+    path = os.path.join(run_folder, CONFIG_FILE)
+    try:
+        version = migrations.version_of(config)
+    except ValueError as error:
+        raise DamagedRun(str(error), path) from None
+    if version > migrations.VERSION:
+        raise NewerSchema(
+            f"{path} has version {version} of the options, this gdlab knows up to {migrations.VERSION}: "
+            "update gdlab"
+        )
+    return migrations.migrated(config)
+
+
+def load_as_written(run_folder):
+    """The configuration as it stands in a run folder; raises `DamagedRun` for anything but plain YAML."""
     import yaml
 
     path = os.path.join(run_folder, CONFIG_FILE)

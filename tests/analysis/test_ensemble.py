@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from gdlab import store
-from gdlab.analysis import ensemble as ensembles
 from gdlab.analysis.ensemble import correlation_at, correlations, open_ensemble
 from gdlab.analysis.hyper import differing, flatten, short_names
+from gdlab.store.migrations import LATER
 from tests.analysis.made_ensembles import config, make, symmetric
 
 STEPS = (0, 50, 100)
@@ -100,7 +100,7 @@ def test_text_missing_and_mixed_parameters(tmp_path):
 
 
 def test_a_run_from_before_an_option_is_the_same_run(tmp_path):
-    new = config(**{f"{section}.{name}": value for section, name, value in ensembles.LATER_KEYS})
+    new = config(**{later.path: later.before for later in LATER if later.target is None})
     made = open_ensemble([make(tmp_path / "old", config()), make(tmp_path / "new", new)])
     assert made.parameters == {} and made.note[1].endswith("the same hyper-parameters as old")
 
