@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gdlab.collection import collector, layer_names
-from gdlab.config import ConfigError, instantiate, takes
+from gdlab.config import ConfigError, check_sections, instantiate, takes
 from gdlab.data.sampling import Schedule
 from gdlab.devices import mesh_of, on_all
 from gdlab.options import check_values
@@ -80,6 +80,7 @@ def assemble(config):
       FileNotFoundError, ValueError: data that is missing or damaged, as its dataset says.
     """
     check_values(config)
+    check_sections(config)
     _set_up_jax(config["precision"])
     dataset = _dataset(config)
     problem = make_problem(config, dataset)

@@ -105,7 +105,7 @@ def _named(node, where):
     parts = str(target).split(".")
     if len(parts) != 4 or parts[:2] != ["gdlab", "probes"] or parts[3] != "compute":
         raise ConfigError(f"{where}._target_={target!r}: allowed: gdlab.probes.NAME.compute")
-    check(node, where)
+    check(node, where, ("probe",))
     return parts[2]
 
 
