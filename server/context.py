@@ -22,6 +22,7 @@ from typing import NamedTuple
 from bokeh.models import InlineStyleSheet, LayoutDOM
 
 from server import hyper, palette
+from server.mailbox import Mailbox
 from server.urlstate import UrlState
 
 log = logging.getLogger(__name__)
@@ -40,19 +41,31 @@ class View(NamedTuple):
 class Context:
     """One page of one session: made anew whenever other runs are chosen.
 
-    root: the runs folder; doc: the session's document; dark, palette: the theme in force;
-    state: the address (`UrlState`); selected: names of the runs on this page, at least one for the
-    pages that need runs; worker: `submit(run_path, probe, options, on_progress=, on_done=,
-    on_error=) -> Job`, whose callbacks arrive in this session's event loop;
+    root: the runs folder; doc: the session's document; mail: the only way to it from a thread;
+    dark, palette: the theme in force; state: the address (`UrlState`); selected: names of the runs on
+    this page, at least one for the pages that need runs; worker: `submit(run_path, probe, options,
+    on_progress=, on_done=, on_error=) -> Job`, whose callbacks arrive in this session's event loop;
     download(file_name, text or bytes): saves a file on the reader's machine; open_runs(names, page=None):
     chooses runs and shows them; cache: the runs folder's listing and readers; sheet: the stylesheet that
     every layout and widget of the page takes (`stylesheets=[context.sheet]`).
     """
 
     def __init__(
-        self, *, root: Path, doc, cache, state: UrlState, worker, download, open_runs, selected=(), dark=False
+        self,
+        *,
+        root: Path,
+        doc,
+        mail: Mailbox,
+        cache,
+        state: UrlState,
+        worker,
+        download,
+        open_runs,
+        selected=(),
+        dark=False,
     ):
-        self.root, self.doc, self.state, self.worker = Path(root), doc, state, worker
+        self.root, self.doc, self.mail = Path(root), doc, mail
+        self.state, self.worker = state, worker
         self.download, self.open_runs = download, open_runs
         self.sheet = InlineStyleSheet(css=CSS)
         self.selected: tuple[str, ...] = tuple(selected)

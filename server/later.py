@@ -17,9 +17,6 @@ def later(context, compute: Callable, done: Callable, failed: Callable[[str], No
         except Exception as error:
             log.exception("%s failed", compute)
             result, call = f"{type(error).__name__}: {error}", failed
-        try:
-            context.doc.add_next_tick_callback(lambda: call(result))
-        except (RuntimeError, ValueError, AttributeError):
-            log.debug("a result came after its session had gone")
+        context.mail.post(lambda: call(result))
 
     threading.Thread(target=work, name="gdlab later", daemon=True).start()

@@ -18,6 +18,7 @@ from server import ahead, building, card, pages, runbar, theme
 from server.bridge import Bridge, read_event
 from server.context import Context, View
 from server.later import later
+from server.mailbox import Mailbox
 from server.runs_cache import RunsCache
 from server.urlstate import UrlState
 from server.worker import SessionWorker, Worker
@@ -47,7 +48,8 @@ class Session:
         self.doc, self.root, self.cache = doc, Path(root), cache
         self.bridge = Bridge(name="bridge")
         self.state = UrlState(arguments, self._write_address)
-        self.worker = SessionWorker(worker, doc)
+        self.mail = Mailbox(doc)
+        self.worker = SessionWorker(worker, self.mail)
         self.dark = self.state.get("theme", "light", choices=("light", "dark")) == "dark"
         self.paused = self.state.get("pause", False)
         self._built: dict[str, _Shown] = {}
@@ -72,7 +74,11 @@ class Session:
         self.doc.add_root(self.main)
         self._read_ahead(pages.pages()[self.page], ahead.HEAD_START)
         self.doc.add_periodic_callback(self.tick, REFRESH)
-        self.doc.on_session_destroyed(lambda _: self.worker.close())
+        self.doc.on_session_destroyed(lambda _: self._gone())
+
+    def _gone(self) -> None:
+        self.worker.close()
+        self.mail.close()
 
     @property
     def page(self) -> str:
@@ -164,8 +170,9 @@ class Session:
 
     def _context(self, selected) -> Context:
         return Context(
-            root=self.root, doc=self.doc, cache=self.cache, state=self.state, worker=self.worker,
-            download=self.download, open_runs=self.open, selected=selected, dark=self.dark,
+            root=self.root, doc=self.doc, mail=self.mail, cache=self.cache, state=self.state,
+            worker=self.worker, download=self.download, open_runs=self.open, selected=selected,
+            dark=self.dark,
         )  # fmt: skip
 
     # -- live -------------------------------------------------------------------------------------

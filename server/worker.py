@@ -20,6 +20,7 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from gdlab.records import Table
+from server.mailbox import Mailbox
 from server.worker_child import serve
 
 log = logging.getLogger(__name__)
@@ -223,10 +224,10 @@ class Worker:
 
 
 class SessionWorker:
-    """The worker as one session sees it: callbacks arrive in its document's event loop."""
+    """The worker as one session sees it: callbacks arrive in its event loop, by its mailbox."""
 
-    def __init__(self, worker: Worker, doc):
-        self._worker, self._doc = worker, doc
+    def __init__(self, worker: Worker, mail: Mailbox):
+        self._worker, self._mail = worker, mail
         self._jobs: list[Job] = []
 
     def submit(
@@ -247,10 +248,7 @@ class SessionWorker:
                 if not box[0].cancelled:
                     callback(*args)
 
-            try:
-                self._doc.add_next_tick_callback(arrive)
-            except (RuntimeError, ValueError, AttributeError):
-                log.debug("a result came after its session had gone")
+            self._mail.post(arrive)
 
         on = {"on_progress": on_progress, "on_done": on_done, "on_error": on_error}
         job = self._worker.submit(

@@ -7,9 +7,9 @@ parameters for does not go to the worker, which reads one run at a time.
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 
 from gdlab.store import StoreError
+from server.mailbox import Mailbox
 
 log = logging.getLogger(__name__)
 
@@ -21,10 +21,10 @@ class Superseded(Exception):
 
 
 class Background:
-    """ask(): computes in a thread and delivers into the document's event loop."""
+    """ask(): computes in a thread and delivers into the session's event loop."""
 
-    def __init__(self, doc):
-        self._doc = doc
+    def __init__(self, mail: Mailbox):
+        self._mail = mail
         self._turn: dict[str, int] = {}
 
     def ask(
@@ -43,7 +43,7 @@ class Background:
         turn = self._turn[what] = self._turn.get(what, 0) + 1
 
         def report(share: float, words: str) -> None:
-            if self._turn[what] != turn:
+            if self._turn[what] != turn or self._mail.closed:
                 raise Superseded
             if words:
                 self._deliver(what, turn, progress, share, words)
@@ -73,5 +73,4 @@ class Background:
             if self._turn[what] == turn:
                 callback(*args)
 
-        with suppress(RuntimeError, ValueError, AttributeError):  # the session may have gone
-            self._doc.add_next_tick_callback(arrive)
+        self._mail.post(arrive)

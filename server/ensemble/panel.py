@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import suppress
 
 from bokeh.models import ColumnDataSource, CustomJS, LayoutDOM
 
@@ -81,8 +80,7 @@ def staged(context, make: Callable[[Shared], Panel], *, span: int = 12, later: b
 
     def soon() -> None:
         # One card after the other, so that the first shows at once.
-        with suppress(RuntimeError, ValueError):
-            context.doc.add_next_tick_callback(draw)
+        context.mail.post(draw)
 
     root.on_change("tags", lambda attr, old, new: build() if new == ["ensemble seen"] else None)
     context.on("ensemble", soon)

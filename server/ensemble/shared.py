@@ -49,7 +49,7 @@ class Shared:
 
     def __init__(self, context):
         self.context = context
-        self.background = Background(context.doc)
+        self.background = Background(context.mail)
         self.source = source.read(context.state, context.cache.listing())
         self.ensemble: Any = None
         self.message, self.broken = "", {}

@@ -19,24 +19,18 @@ from server.tracker.classes import choices
 MODES = ("classes", "layers", "correlation", "health")
 
 
-def arrived(doc):
-    """What the threads of a document have for the event loop, once there is something."""
+def arrived(session):
+    """Waits until the threads of a session have something for the event loop."""
     end = time.monotonic() + 10
-    while time.monotonic() < end:
-        found = [made for made in doc.session_callbacks if type(made).__name__ == "NextTickCallback"]
-        if found:
-            return found
+    while not session.mail.waiting:
+        assert time.monotonic() < end, "nothing came within 10 s"
         time.sleep(0.01)
-    raise AssertionError("nothing came within 10 s")
 
 
-def turn(doc):
-    """One turn of the event loop; how many callbacks there were."""
-    found = arrived(doc)
-    for made in found:
-        doc.remove_next_tick_callback(made)
-        made.callback()
-    return len(found)
+def turn(session):
+    """One turn of the event loop; how many mails there were."""
+    arrived(session)
+    return sum(session.mail.deliver() for _ in range(session.mail.waiting))
 
 
 @pytest.fixture
@@ -67,10 +61,10 @@ def views(monkeypatch):
 def test_views_read_in_a_thread_and_are_built_in_the_event_loop_with_the_same_context(views, tmp_path):
     session = Session(Document(), tmp_path, {}, RunsCache(tmp_path), None)
     session.start()
-    arrived(session.doc)
+    arrived(session)
     assert [name for name, *_ in views] == ["read broken", "read good"]
     session._on_greet("dark")  # the browser tells its theme meanwhile
-    turn(session.doc)
+    turn(session)
     assert [name for name, *_ in views[2:]] == ["build broken", "build good"]
     here = threading.current_thread()
     assert [thread is here for _, _, thread in views] == [False, False, True, True]
@@ -81,7 +75,7 @@ def test_a_reader_who_goes_elsewhere_meanwhile_is_not_called_back(views, tmp_pat
     session = Session(Document(), tmp_path, {}, RunsCache(tmp_path), None)
     session.start()
     session.show("other")
-    turn(session.doc)
+    turn(session)
     assert [name for name, *_ in views if name.startswith("build")] == ["build other"]
     assert session.bridge.page == "other"
 
@@ -89,12 +83,12 @@ def test_a_reader_who_goes_elsewhere_meanwhile_is_not_called_back(views, tmp_pat
 def test_a_page_that_is_clicked_is_read_ahead_too_and_stands_from_then_on(views, tmp_path):
     session = Session(Document(), tmp_path, {"page": [b"quick"]}, RunsCache(tmp_path), None)
     session.start()
-    turn(session.doc)
+    turn(session)
     quick = session.main.children[0]
     session.go("two")
     assert [root.visible for root in session.main.children] == [False, True]  # the second: it is loading
     assert session.bridge.page == "two" and not any("build broken" in call for call in views)
-    turn(session.doc)
+    turn(session)
     assert [root.name for root in session.main.children] == ["page_quick", "page_two"]
     session.go("quick")
     assert quick.visible and session.bridge.page == "quick"
@@ -106,12 +100,12 @@ def test_a_page_that_is_clicked_is_read_ahead_too_and_stands_from_then_on(views,
 def test_who_clicks_on_while_a_page_is_read_is_shown_what_was_clicked_last(views, tmp_path):
     session = Session(Document(), tmp_path, {"page": [b"quick"]}, RunsCache(tmp_path), None)
     session.start()
-    turn(session.doc)
+    turn(session)
     session.go("two")
     session.go("other")
     answers = 0
     while answers < 2:
-        answers += turn(session.doc)
+        answers += turn(session)
     assert not any(name.startswith("build good") for name, *_ in views)
     assert session.bridge.page == "other"
 
@@ -122,7 +116,7 @@ def test_the_tracker_has_computed_what_the_view_shows(mode, tmp_path, monkeypatc
     query = {"page": [b"tracker"], "run": [b"net"], "mode": [mode.encode()]}
     session = Session(Document(), tmp_path, query, RunsCache(tmp_path), None)
     session.start()
-    arrived(session.doc)
+    arrived(session)
     assert session._ahead is None and session._current is None
     evidence = trackers.evidence(session.cache.run("net"))
     known = set(evidence._answers)
@@ -134,7 +128,7 @@ def test_the_tracker_has_computed_what_the_view_shows(mode, tmp_path, monkeypatc
         # Building it computes nothing of the kind again.
         monkeypatch.setattr(type(evidence), "_kept", lambda self, key, compute: self._answers[key])
         monkeypatch.setattr(trackers.correlation, "full_grid", None)
-    turn(session.doc)
+    turn(session)
     view = session.main.select_one({"name": f"tracker_{mode}"})
     assert view.visible and view.children[0].children
     assert not list(session.main.select({"name": "error_Tracker correlation"}))

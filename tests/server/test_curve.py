@@ -14,6 +14,7 @@ from server.curve import data
 from server.curve.feed import Feed
 from server.curve.story import tell
 from server.curve.viewport import Viewport
+from server.mailbox import Mailbox
 from server.runs_cache import RunsCache
 from server.urlstate import UrlState
 from tests.analysis import numpy_descent as reference
@@ -83,6 +84,7 @@ def context(run):
     return Context(
         root=run.path.parent,
         doc=Document(),
+        mail=Mailbox(Document()),
         cache=RunsCache(run.path.parent),
         state=UrlState({}),
         worker=Worker(),

@@ -15,6 +15,7 @@ from server.ensemble import background, selection
 from server.ensemble.heat import heat
 from server.ensemble.selection import Choice, Selections
 from server.ensemble.shared import shared
+from server.mailbox import Mailbox
 from server.runs_cache import RunsCache
 from server.urlstate import UrlState
 
@@ -57,20 +58,20 @@ class Page:
     """A page's context whose callbacks arrive when `run` is called; opened: what was asked to be opened."""
 
     def __init__(self, root, **query):
-        self.doc, self.waiting, self.opened = Document(), [], []
-        self.doc.add_next_tick_callback = self.waiting.append
+        self.doc, self.opened = Document(), []
+        self.mail = Mailbox(self.doc)
         texts = {key: [value] if isinstance(value, str) else value for key, value in query.items()}
         self.state = UrlState({key: [text.encode() for text in values] for key, values in texts.items()})
         self.context = Context(
-            root=root, doc=self.doc, cache=RunsCache(root), state=self.state, worker=None, download=None,
-            open_runs=lambda names, page=None: self.opened.append((names, page)),
+            root=root, doc=self.doc, mail=self.mail, cache=RunsCache(root), state=self.state, worker=None,
+            download=None, open_runs=lambda names, page=None: self.opened.append((names, page)),
         )  # fmt: skip
         self.shared = shared(self.context)
         self.run()
 
     def run(self):
-        while self.waiting:
-            self.waiting.pop(0)()
+        while self.mail.deliver():
+            pass
 
     def panel(self, module):
         panel = getattr(importlib.import_module(f"server.ensemble.{module}"), PANELS[module])(self.shared)

@@ -9,6 +9,7 @@ from gdlab.analysis.anomalies import anomalies, scores
 from gdlab.analysis.dumps import open_dumps
 from gdlab.records import DUMP_COLUMNS
 from server.context import Context
+from server.mailbox import Mailbox
 from server.runs_cache import RunsCache
 from server.tracker.tracker import Tracker
 from server.tracker.tracker import tracker as tracker_of
@@ -61,8 +62,8 @@ def page(root, **query):
     """A Context on the run with this address, and what was emitted."""
     arguments = {key: [str(v).encode() for v in np.atleast_1d(value)] for key, value in query.items()}
     context = Context(
-        root=root, doc=Document(), cache=RunsCache(root), state=UrlState(arguments), worker=None,
-        download=None, open_runs=None, selected=("run",),
+        root=root, doc=Document(), mail=Mailbox(Document()), cache=RunsCache(root), state=UrlState(arguments),
+        worker=None, download=None, open_runs=None, selected=("run",),
     )  # fmt: skip
     heard = []
     for event in ("settings", "selection", "mode"):

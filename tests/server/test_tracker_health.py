@@ -10,6 +10,7 @@ from gdlab import store
 from gdlab.analysis import filters, health
 from gdlab.records import DISTRIBUTION, DUMP_COLUMNS
 from server.context import Context
+from server.mailbox import Mailbox
 from server.runs_cache import RunsCache
 from server.tracker.health.panel import Health
 from server.tracker.health.rows import PAGE
@@ -74,8 +75,8 @@ def shared(folder):
 
     def of(name="net", mode="health"):
         context = Context(
-            root=folder, doc=Document(), cache=RunsCache(folder), state=UrlState({}), worker=None,
-            download=None, open_runs=None, selected=(name,),
+            root=folder, doc=Document(), mail=Mailbox(Document()), cache=RunsCache(folder),
+            state=UrlState({}), worker=None, download=None, open_runs=None, selected=(name,),
         )  # fmt: skip
         found = tracker(context)
         found.mode = mode

@@ -9,6 +9,7 @@ from benchmarks import made_up_dumps
 from gdlab import store
 from gdlab.analysis.dumps import Node, open_dumps
 from server.context import Context
+from server.mailbox import Mailbox
 from server.runs_cache import RunsCache
 from server.tracker.layers import charts, layout, pixels, statistics
 from server.tracker.layers.drawing import Drawing, Place, Scale, envelope, extent
@@ -40,8 +41,8 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def context(folder):
     return Context(
-        root=folder, doc=Document(), cache=RunsCache(folder), state=UrlState({}), worker=None,
-        download=None, open_runs=None, selected=("net",),
+        root=folder, doc=Document(), mail=Mailbox(Document()), cache=RunsCache(folder), state=UrlState({}),
+        worker=None, download=None, open_runs=None, selected=("net",),
     )  # fmt: skip
 
 

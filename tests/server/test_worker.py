@@ -4,7 +4,9 @@ import queue
 from pathlib import Path
 
 import pytest
+from bokeh.document import Document
 
+from server.mailbox import Mailbox
 from server.worker import SessionWorker, Worker
 
 TARGET = "fake_probes:run_probe"
@@ -125,36 +127,34 @@ def test_a_stopped_worker_takes_no_more_jobs(tmp_path):
         ask(worker, tmp_path, "double", x=1)
 
 
-class Doc:
-    """A document whose ticks are kept until they are run."""
+class Mail:
+    """A mailbox whose mail is kept until it is read."""
 
     def __init__(self):
-        self.ticks, self.gone = queue.Queue(), False
+        self.kept = queue.Queue()
 
-    def add_next_tick_callback(self, callback):
-        if self.gone:
-            raise RuntimeError("the session has been destroyed")
-        self.ticks.put(callback)
+    def post(self, mail):
+        self.kept.put(mail)
 
 
 def test_a_session_hears_in_its_own_loop_and_nothing_after_cancel(worker, tmp_path):
-    doc, got = Doc(), []
-    session = SessionWorker(worker, doc)
+    mail, got = Mail(), []
+    session = SessionWorker(worker, mail)
     callbacks = {"on_done": got.append, "on_error": got.append}
     session.submit(tmp_path / "log", "double", {"x": 1}, **callbacks)
-    doc.ticks.get(timeout=TIMEOUT)()
+    mail.kept.get(timeout=TIMEOUT)()
     assert got[0].columns["y"].tolist() == [2]
     job = session.submit(tmp_path / "log", "double", {"x": 2}, **callbacks)
-    tick = doc.ticks.get(timeout=TIMEOUT)
+    late = mail.kept.get(timeout=TIMEOUT)
     job.cancel()
-    tick()
+    late()
     assert len(got) == 1
 
 
 def test_a_session_that_is_gone_harms_nobody(worker, tmp_path):
-    doc = Doc()
-    doc.gone = True
-    session = SessionWorker(worker, doc)
+    mail = Mailbox(Document())
+    session = SessionWorker(worker, mail)
+    mail.close()
     session.submit(tmp_path / "log", "double", {"x": 1}, on_done=print, on_error=print)
     assert ask(worker, tmp_path / "log", "double", x=3)[1].end()[0] == "done"
     session.close()
