@@ -19,7 +19,8 @@ PORT = 5006
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Serves until Ctrl-C; the exit code: 0, or 2 where the folder or the port cannot be used."""
+    """Serves until Ctrl-C; the exit code: 0, 2 where the folder or the port cannot be used, 130 where
+    Ctrl-C came before there was a server."""
     options = _parse(argv)
     root = Path(options.runs)
     if not root.is_dir():
@@ -30,18 +31,30 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         print(f"port {options.port} cannot be used: {error.strerror}; choose one by --port", file=sys.stderr)
         return 2
-    # Before the address is out: whoever reads it may end the server at once.
-    signal.signal(signal.SIGTERM, lambda *_: server.io_loop.add_callback_from_signal(server.io_loop.stop))
+    except KeyboardInterrupt:
+        return 130
+    _end_on_signals(server.io_loop)  # before the address is out: whoever reads it may end the server at once
     address = f"http://localhost:{server.port}/{APP.name}"
     print(f"gdlab shows {root.resolve()} at {address}  (Ctrl-C ends)", flush=True)
     if not options.no_browser and _has_display():
         server.io_loop.add_callback(webbrowser.open, address)
-    try:
-        server.io_loop.start()
-    except KeyboardInterrupt:
-        print()
+    server.io_loop.start()
     server.stop()
     return 0
+
+
+def _end_on_signals(loop) -> None:
+    """Lets the loop end after what it is doing; a second signal ends the process at once. What is inherited
+    as ignored (nohup, a script's background) stays so, but for SIGTERM."""
+
+    def end(number, frame):
+        signal.signal(number, signal.SIG_DFL)
+        loop.add_callback_from_signal(loop.stop)
+
+    for name in ("SIGTERM", "SIGINT", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number and (name == "SIGTERM" or signal.getsignal(number) is not signal.SIG_IGN):
+            signal.signal(number, end)
 
 
 def _server(options: argparse.Namespace, root: Path):

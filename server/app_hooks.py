@@ -3,13 +3,14 @@
 from importlib import import_module
 from threading import Thread
 
-from server import app, pages
+from server import app, guard, pages
 
 SLOW = ("colorcet", "sklearn.cluster")  # to import; the first page that needs them would wait for a second
 
 
 def on_server_loaded(server_context) -> None:
     """Loads what is slow to load while the reader still looks at the list of runs."""
+    guard.install()
     Thread(target=_load, daemon=True).start()
 
 

@@ -5,6 +5,7 @@ The variables are set before anything imports JAX, so that the processes a test 
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -23,7 +24,10 @@ hypothesis.settings.load_profile("gdlab")
 
 
 def pytest_configure(config):
-    """Give the whole session, that is every xdist worker, one fresh compilation cache."""
+    """Give the whole session, that is every xdist worker, one fresh compilation cache, and an ear for Ctrl-C,
+    which a script's background has not: tests send it to themselves and to what they start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         config.compilation_cache = tempfile.mkdtemp(prefix="gdlab-test-")
         os.environ["JAX_COMPILATION_CACHE_DIR"] = config.compilation_cache

@@ -4,18 +4,16 @@ The address holds the rule and not the names, so that it stays short with a thou
 that come later; only runs that were ticked one by one are named.
 """
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from server import patterns
 from server.views import runs_columns
 
 FOLDER, MATCH, RUNS = "ens_folder", "ens_match", "ens_run"
 ALL = "."  # the folder that holds everything
-MOST_NAMES, MOST_PATTERN = 50, 200
-# A repetition of a repetition, such as (a+)+, can take longer than anyone waits: an address is a stranger's.
-_NESTED = re.compile(r"[+*}]\??\)+[+*{]")
+MOST_NAMES = 50
 
 
 class Source(NamedTuple):
@@ -80,14 +78,6 @@ def members(source: Source, listing) -> tuple[dict[str, Mapping], dict[str, str]
 
 def _matching(pattern: str, listed: Mapping) -> list[str]:
     """The runs that the list's filter would show: it looks into name, state, note and hyper-parameters."""
-    if len(pattern) > MOST_PATTERN:
-        raise ValueError(f"a pattern may have {MOST_PATTERN} characters; this one has {len(pattern)}")
-    if _NESTED.search(pattern):
-        raise ValueError(f"the pattern {pattern!r} repeats a repetition, which could take for ever")
-    try:
-        expression = re.compile(pattern, re.IGNORECASE)
-    except re.error as error:
-        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
     names = list(listed)
     texts = runs_columns.data(names, [listed[name] for name in names], [], now=0)["search"]
-    return [name for name, text in zip(names, texts, strict=True) if expression.search(text)]
+    return [name for name, found in zip(names, patterns.matching(pattern, texts), strict=True) if found]

@@ -201,28 +201,6 @@ const gdlab = (() => {
 
   // -- the run list -----------------------------------------------------------------------------
 
-  const filter = (source, pattern, message) => {
-    const rows = source.data.search ?? []
-    const say = (words, bad) => {
-      message.text = words
-      message.css_classes = ["gd-caption", ...(bad ? ["gd-bad"] : [])]
-    }
-    if (pattern === "") {
-      say(rows.length === 1 ? "1 run" : `${rows.length.toLocaleString("en")} runs`, false)
-      return null
-    }
-    try {
-      const expression = new RegExp(pattern, "i")
-      const found = Array.from(rows, (row) => expression.test(row))
-      const hits = found.filter(Boolean).length
-      say(`${hits.toLocaleString("en")} of ${rows.length.toLocaleString("en")} runs`, false)
-      return found
-    } catch (error) {
-      say(`Not a regular expression (${error.message.replace(/^Invalid regular expression: /, "")}); all runs are shown`, true)
-      return null
-    }
-  }
-
   const restore_sort = (view, wanted) => {
     const columns = view.grid.getColumns()
     const sorted = wanted.flatMap(({field, sortAsc}) => {
@@ -437,6 +415,6 @@ const gdlab = (() => {
     }, 100_000)
   })
 
-  return {save, cards, picture, settled, messages, filter, number, duration, when}
+  return {save, cards, picture, settled, messages, number, duration, when}
 })()
 globalThis.gdlab = gdlab

@@ -1,8 +1,8 @@
 """All runs under the folder: found by a regular expression, sorted by what matters, opened by a click.
 
-The list comes from the commit records alone, no array is read. Filtering and sorting happen in the
-browser, so a pattern keeps applying to runs that appear later. A run that cannot be read stands in
-the list with its error.
+The list comes from the commit records alone, no array is read. Sorting happens in the browser, filtering
+on the server, in linear time; a pattern keeps applying to runs that appear later. A run that cannot be read
+stands in the list with its error.
 """
 
 import math
@@ -11,12 +11,11 @@ from pathlib import Path
 
 import numpy as np
 from bokeh.models import (
+    BooleanFilter,
     Button,
     CDSView,
     CheckboxGroup,
     ColumnDataSource,
-    CustomJS,
-    CustomJSFilter,
     DataTable,
     InlineStyleSheet,
     TextInput,
@@ -24,12 +23,11 @@ from bokeh.models import (
 )
 
 from gdlab.records import Table
-from server import card, hyper
+from server import card, hyper, patterns
 from server.context import Context, View
 from server.ensemble import source as ensembles
 from server.views import runs_columns as columns
 
-FILTER = "return gdlab.filter(source, pattern.value_input, message)"
 TABLE_CSS = (Path(__file__).parents[1] / "static" / "table.css").read_text(encoding="utf-8")
 MAX_PARAMETERS = 8  # columns of hyper-parameters; the rest is found by the filter
 
@@ -52,6 +50,7 @@ class RunList:
         self.context = context
         self.names: list[str] = []
         self.parameters: list[str] = []
+        self.texts: list[str] = []  # what the filter looks into, run by run
         self.source = ColumnDataSource(name="runs_source")
         self.message = card.text("", "gd-caption", name="filter_message")
         self.pattern = TextInput(
@@ -59,9 +58,11 @@ class RunList:
             value=context.state.get("filter", ""),
             value_input=context.state.get("filter", ""),
             placeholder="Filter by regular expression: name, state, sigma=0.05 …",
+            max_length=patterns.MOST_PATTERN,
             css_classes=["gd-filter"],
             stylesheets=[context.sheet],
         )
+        self.matches = BooleanFilter(name="runs_matches")  # None: all
         self.table = self._table()
         self.open = self._button("Open descent", "runs_open", primary=True)
         self.compare = self._button("Compare", "runs_compare")
@@ -97,7 +98,10 @@ class RunList:
         summaries = [listed[name] for name in self.names]
         configs = [hyper.flatten(s["hyperparameters"]) for s in summaries if isinstance(s, dict)]
         parameters = hyper.telling(configs, MAX_PARAMETERS)
-        self.source.data = columns.data(self.names, summaries, parameters, now=time.time())
+        cells = columns.data(self.names, summaries, parameters, now=time.time())
+        self.texts = cells.pop("search")
+        self.source.data = cells
+        self._match()
         self.source.selected.indices = [i for i, name in enumerate(self.names) if name in chosen]
         if parameters != self.parameters or not self.table.columns:
             self.parameters = parameters
@@ -109,20 +113,15 @@ class RunList:
 
     def csv(self) -> Table:
         """The whole list with every hyper-parameter that differs."""
-        data = {name: np.asarray(values) for name, values in self.source.data.items() if name != "search"}
+        data = {name: np.asarray(values) for name, values in self.source.data.items()}
         return Table(data, dict.fromkeys(data, ("run",)), {})
 
     # -- parts ------------------------------------------------------------------------------------
 
     def _table(self) -> DataTable:
-        keep = CustomJSFilter(args={"pattern": self.pattern, "message": self.message}, code=FILTER)
-        view = CDSView(filter=keep)
-        self.pattern.js_on_change(
-            "value_input", CustomJS(args={"view": view}, code="view.filter.change.emit()")
-        )
         table = DataTable(
             source=self.source,
-            view=view,
+            view=CDSView(filter=self.matches),
             name="runs_table",
             columns=[],
             selectable="checkbox",
@@ -205,8 +204,23 @@ class RunList:
         self.context.open_runs(state.get_all("run"), "ensemble")
 
     def _filtered(self, pattern: str) -> None:
-        self.context.state.set("filter", pattern or None)
+        self.context.state.set("filter", pattern[: patterns.MOST_PATTERN] or None)
+        self._match()
         self._offer_ensemble()
+
+    def _match(self) -> None:
+        """Shows the rows that match the filter; all where it is none, and says so."""
+        pattern, texts = self.context.state.get("filter", ""), self.texts
+        count, found, bad = f"{len(texts):,}", None, False
+        words = "1 run" if len(texts) == 1 else f"{count} runs"
+        try:
+            if pattern:
+                found = patterns.matching(pattern, texts)
+                words = f"{sum(found):,} of {count} runs"
+        except ValueError as error:
+            words, bad = f"{error}; all runs are shown", True
+        self.matches.booleans = found
+        self.message.update(text=words, css_classes=["gd-caption", *(["gd-bad"] if bad else [])])
 
     def _hide(self, fields) -> None:
         for column in self.table.columns:
