@@ -137,6 +137,7 @@ def touched(monkeypatch):
     return threads
 
 
+PATIENCE = 300  # s; a loaded machine is slow, not wrong
 MODES = ("classes", "layers", "correlation", "health")
 QUERIES = [
     {"page": "runs"},
@@ -151,7 +152,7 @@ QUERIES = [
 
 
 async def _visit(address, query):
-    reader = Reader(address)
+    reader = Reader(address, PATIENCE)
     await reader.open(until=f"page_{query['page']}", **query)
     await reader.act("theme", "dark")
     await reader.act("step", 1)
@@ -196,7 +197,7 @@ async def _crowd(address):
     gate, wrong = asyncio.Semaphore(AT_ONCE), []
 
     async def read(number):
-        mark, reader = f"reader{number}x", Reader(address)
+        mark, reader = f"reader{number}x", Reader(address, PATIENCE)
         page = {"page": "descent", "run": "a"} if number % 2 else {"page": "runs"}
         async with gate:
             try:
