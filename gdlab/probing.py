@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jax
 
-from gdlab import probes
+from gdlab import probes, store
 from gdlab.config import ConfigError, nearest
 from gdlab.replay import Replay
 
@@ -27,7 +27,8 @@ def run_probe(path, probe, options, progress=lambda fraction, text: None):
       progress: (fraction in [0, 1], text) -> None; raising in it cancels the probe.
 
     Raises:
-      ConfigError: unknown probe; ValueError: its options; StoreError: the run cannot be read.
+      ConfigError: unknown probe; ValueError: its options; StoreError: the run cannot be read, or was
+        replaced or resumed meanwhile.
     """
     names = [module.name for module in pkgutil.iter_modules(probes.__path__)]
     if probe not in names:
@@ -35,7 +36,10 @@ def run_probe(path, probe, options, progress=lambda fraction, text: None):
     compute = importlib.import_module(f"gdlab.probes.{probe}").compute
     replay = _replay(path)
     with _precision(replay.config["precision"] == "float64"):
-        return compute(replay, progress=progress, **options)
+        table = compute(replay, progress=progress, **options)
+    if replay.stale():
+        raise store.Replaced(f"{path} holds another run, or was resumed, since this was begun: ask again")
+    return table
 
 
 @contextmanager
@@ -58,7 +62,7 @@ def _replay(path):
     """A Replay of the run, kept open: its set-up and compilation cost more than most probes."""
     key = str(Path(path).resolve())
     replay = _open.pop(key, None)
-    if replay is not None and replay.stale():
+    if replay is not None and _is_stale(replay):
         replay = None
     if replay is None:
         replay = Replay(path)
@@ -66,3 +70,10 @@ def _replay(path):
     while len(_open) > OPEN_REPLAYS:
         _open.popitem(last=False)
     return replay
+
+
+def _is_stale(replay):
+    try:
+        return replay.stale()
+    except store.StoreError:  # gone or damaged: opening it anew says so
+        return True

@@ -46,7 +46,7 @@ class Step(NamedTuple):
 class Replay:
     """Replays one run. Holds its assembly and compiled program, so that many intervals cost one set-up.
 
-    run, config, assembly; columns: names of the columns of run.array("scalars").
+    run, config, assembly; of: the key of the rows; columns: names of the columns of run.array("scalars").
 
     Raises:
       gdlab.store.StoreError: the run cannot be read; ConfigError, FileNotFoundError: it cannot be
@@ -55,6 +55,7 @@ class Replay:
 
     def __init__(self, path):
         self.run = store.open_run(path)
+        self.of = self.run.key
         self.config = self.run.config
         self.assembly = assemble(self.config)
         self.columns = self.run.columns("scalars")
@@ -64,13 +65,12 @@ class Replay:
         self._memo = {}
 
     def stale(self):
-        """Whether the run was trained anew since (another generation), so that this replay is of no use.
+        """Whether the folder holds another run by now, or this one resumed, so that this replay is of no use.
 
         Rows that were merely added are taken in.
         """
-        generation = self.run.generation
         self.run.refresh()
-        return self.run.generation != generation
+        return self.run.key != self.of
 
     def memo(self, name, build):
         """What `build()` returned the first time: a probe's compiled functions, kept with the replay."""

@@ -17,13 +17,14 @@ from gdlab.store.errors import (
     NewerSchema,
     NotARun,
     NotWritable,
+    Replaced,
     RunExists,
     RunLocked,
     StoreError,
     UnknownName,
 )
 from gdlab.store.listing import list_runs
-from gdlab.store.reader import Run, open_run
+from gdlab.store.reader import Key, Run, open_run
 from gdlab.store.spec import ArraySpec
 from gdlab.store.writer import RunWriter
 
@@ -37,10 +38,12 @@ __all__ = [
     "Derived",
     "DiskFull",
     "HalfWritten",
+    "Key",
     "LeaseLost",
     "NewerSchema",
     "NotARun",
     "NotWritable",
+    "Replaced",
     "Run",
     "RunExists",
     "RunLocked",

@@ -89,10 +89,11 @@ def dump(config):
     return yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
 
 
-def load(run_folder):
+def load(run_folder, recorded=None):
     """The configuration of a run folder with every option of today (`gdlab.store.migrations`).
 
-    Raises `DamagedRun` for anything but plain YAML, `NewerSchema` for that of a later gdlab.
+    recorded: the `config_hash` it has to have as it stands there. Raises `DamagedRun` for anything but plain
+    YAML or where the hash is another, `NewerSchema` for that of a later gdlab.
     """
     config = load_as_written(run_folder)
     path = os.path.join(run_folder, CONFIG_FILE)
@@ -105,7 +106,16 @@ def load(run_folder):
             f"{path} has version {version} of the options, this gdlab knows up to {migrations.VERSION}: "
             "update gdlab"
         )
+    if recorded is not None and _hash_of(config, path) != recorded:
+        raise DamagedRun(f"not the configuration that was recorded: its hash is not {recorded}", path)
     return migrations.migrated(config)
+
+
+def _hash_of(config, path):
+    try:
+        return config_hash(config)
+    except ValueError as error:  # a date, say, which YAML knows and no configuration holds
+        raise DamagedRun(str(error), path) from None
 
 
 def load_as_written(run_folder):

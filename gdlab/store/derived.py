@@ -15,7 +15,7 @@ import numpy as np
 
 from gdlab.store import config as configs
 from gdlab.store import files, manifest
-from gdlab.store.errors import BadRows, DamagedRun, NewerSchema, UnknownName, nearest
+from gdlab.store.errors import BadRows, DamagedRun, NewerSchema, Replaced, UnknownName, nearest
 from gdlab.store.spec import ArraySpec, layout
 
 FOLDER = "derived"
@@ -42,9 +42,11 @@ class Derived:
             "parameters": configs.plain(parameters, "parameters"),
             "version": str(version),
         }
-        self._generation = run.generation
+        self._run, self._of = run, run.key
         shapes = {name: [str(x) for x in this] for name, this in self._layouts.items()}
-        key = json.dumps([self._facts, run.generation, shapes], sort_keys=True)
+        # The session of a run that was recorded before sessions had ids is "": its results keep their name.
+        which = list(run.key) if run.key.session else run.generation
+        key = json.dumps([self._facts, which, shapes], sort_keys=True)
         self._root = os.fspath(run.path)
         name = f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.zarr"
         self.path = os.path.join(self._root, FOLDER, name)
@@ -78,8 +80,13 @@ class Derived:
     def write(self, start, values):
         """Store {name: values [n, ...]} of all arrays at rows start ... start + n - 1.
 
-        Raises BadRows, UnknownName, DiskFull, NotWritable; what was stored before stays.
+        Raises BadRows, UnknownName, DiskFull, NotWritable, Replaced (the folder holds another run by now, or
+        rows of it that this was not computed from); what was stored before stays.
         """
+        if self._run.key != self._of or self._run.replaced():
+            raise Replaced(
+                f"{self._root} holds another run, or was trained on, since this was begun: begin anew"
+            )
         rows = self._checked(values)
         count = len(next(iter(rows.values())))
         self._check_range(start, start + count)
@@ -119,7 +126,17 @@ class Derived:
         for this in layouts.values():
             manifest.write_array(self.path, this, self._written)
         counts = dict.fromkeys(layouts, self._written)
-        manifest.write(self.path, manifest.Manifest(layouts, counts, self._generation, self._facts))
+        manifest.write(
+            self.path,
+            manifest.Manifest(
+                layouts,
+                counts,
+                self._of.generation,
+                self._facts,
+                self._of.id,
+                self._of.session or self._of.id,
+            ),
+        )
 
     def _checked(self, values):
         for name in values.keys() - self._layouts.keys():

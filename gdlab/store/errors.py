@@ -66,6 +66,10 @@ class BadCursor(StoreError, ValueError):
     """The row counts to resume from do not fit the rows that were committed."""
 
 
+class Replaced(StoreError):
+    """The folder no longer holds the run that something was computed from."""
+
+
 class BadRows(StoreError, ValueError):
     """Rows of the wrong name, shape or number were given."""
 

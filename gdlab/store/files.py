@@ -9,14 +9,19 @@ import contextlib
 import errno
 import json
 import os
+import re
 import stat
 import threading
+
+import numpy as np
 
 from gdlab.store.errors import DamagedRun, DiskFull, NotWritable
 
 # A commit record of 4,000 arrays takes about 2 MB; anything much larger was not written by gdlab.
 MAX_DOCUMENT_BYTES = 16 << 20
+MAX_DEPTH = 64  # of a document's nesting; Python's own limit shows as an error wherever it is met
 sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
+_TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
@@ -115,16 +120,27 @@ def read_small(path, limit=MAX_DOCUMENT_BYTES):
     return data, facts
 
 
-def read_json(path):
-    """The JSON object in a small file, and its `os.stat_result`."""
-    data, facts = read_small(path)
+def parse_json(data, path):
+    """The JSON object in bytes read from `path`: no deeper than MAX_DEPTH, no NaN."""
+    if _depth(data) > MAX_DEPTH and _depth(_TEXTS.sub(b"", data)) > MAX_DEPTH:
+        raise DamagedRun(f"nested deeper than {MAX_DEPTH}", path)
     try:
-        document = json.loads(data)
+        document = json.loads(data, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise DamagedRun(f"not valid JSON: {error}", path) from error
     if not isinstance(document, dict):
         raise DamagedRun(f"a JSON object was expected, found {type(document).__name__}", path)
-    return document, facts
+    return document
+
+
+def _depth(data):
+    """How deep the brackets are nested, of which those in texts may be some."""
+    codes = np.frombuffer(data, np.uint8) & 0xDF  # "[" and "{" become one, "]" and "}" too
+    return int(np.cumsum((codes == 0x5B).astype(np.int32) - (codes == 0x5D)).max(initial=0))
+
+
+def _refuse(word):
+    raise ValueError(f"{word} is no JSON")
 
 
 def stays_inside(path, folder):

@@ -4,10 +4,13 @@ A run is known by its commit record. Traces of a writer without a commit record 
 run; anything else that is not empty belongs to somebody else and is left alone.
 """
 
+import contextlib
+import hashlib
+import json
 import os
 
+from gdlab.store import checksums, files, lease, manifest, schema
 from gdlab.store import config as configs
-from gdlab.store import files, lease, manifest
 from gdlab.store.chunks import Chunks
 from gdlab.store.errors import ConfigMismatch, DamagedRun, HalfWritten, NotARun, RunExists, RunLocked
 
@@ -15,17 +18,6 @@ RUN_FILE = "run.json"
 # What a writer leaves before its first commit; Hydra's own log and orbax's folder may lie there too.
 _TRACES = (RUN_FILE, lease.LOCK, manifest.LOG, ".hydra")
 _HARMLESS = ("checkpoints", "derived")
-_FACTS = {
-    "state": str,
-    "reason": str | None,
-    "started": int | float,
-    "updated": int | float,
-    "seconds": int | float,
-    "pyramids": list,
-    "summary": dict,
-    "status": dict,
-    "hyperparameters": dict,
-}
 
 
 def read_manifest(path):
@@ -37,7 +29,7 @@ def read_manifest(path):
         found = manifest.read(log)
     except FileNotFoundError:
         raise _explain(path) from None
-    _check_facts(found[0], os.path.join(log, manifest.GROUP))
+    schema.check_facts(found[0], os.path.join(log, manifest.GROUP))
     return found
 
 
@@ -52,12 +44,47 @@ def read_identity(path):
     """The parsed run.json."""
     where = os.path.join(path, RUN_FILE)
     try:
-        document, _ = files.read_json(where)
+        data, _ = files.read_small(where)
     except FileNotFoundError:
         raise DamagedRun("the run's identity is missing", where) from None
-    if not isinstance(document.get("identity"), dict) or not isinstance(document.get("sessions"), list):
-        raise DamagedRun("no identity in it", where)
+    sealed = checksums.is_sealed(data, where)
+    document = files.parse_json(data, where)
+    if not sealed and document.get("schema") != 1:
+        raise DamagedRun("its checksum is missing", where)
+    schema.check_document(document, where)
     return document
+
+
+def write_identity(path, document):
+    """Replace run.json."""
+    kept = {key: value for key, value in document.items() if key != "checksum"}
+    document = checksums.placed(manifest.to_strict({**kept, "schema": manifest.SCHEMA}))
+    files.replace_file(os.path.join(path, RUN_FILE), checksums.sealed(document, indent=1))
+
+
+def id_of(path, found):
+    """The id of a run: as its commit record has it, or, of schema 1, a hash of what it was created with."""
+    if found.id is not None:
+        return found.id
+    try:
+        document = read_identity(path)
+        facts = [document["created"], document["config_hash"]]
+    except DamagedRun:
+        facts = [found.facts["started"]]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+
+
+def load_config(path, found=None):
+    """The configuration that lies in a run folder, which has to be the one that was recorded.
+
+    found: the run's Manifest, where it was read already. DamagedRun for anything else.
+    """
+    found = read_manifest(path)[0] if found is None else found
+    recorded = found.facts.get("config_hash")
+    if recorded is None:  # of schema 1: in run.json alone
+        with contextlib.suppress(DamagedRun):
+            recorded = read_identity(path)["config_hash"]
+    return configs.load(path, recorded)
 
 
 def check_new(path, config, held=False):
@@ -66,22 +93,22 @@ def check_new(path, config, held=False):
     held: the caller has the lease itself.
     """
     try:
-        read_manifest(path)
+        found, _ = read_manifest(path)
     except (NotARun, HalfWritten):
         if os.path.isdir(path) and not _is_free(path):
             raise
         if not held:
             check_lease(path)
         return
-    check_config(path, config)
+    check_config(path, config, found)
     if not held:
         check_lease(path)
     raise RunExists(f"{path} holds this run already: resume it, or choose another folder")
 
 
-def check_config(path, config):
-    """ConfigMismatch where the run in `path` was trained with another configuration."""
-    different = configs.differences(configs.load(path), config)
+def check_config(path, config, found=None):
+    """ConfigMismatch where the run in `path` was trained with another configuration; found: its Manifest."""
+    different = configs.differences(load_config(path, found), config)
     if not different:
         return
     lines = [f"  {key}: the folder has {old!r}, asked for {new!r}" for key, old, new in different]
@@ -100,21 +127,6 @@ def check_lease(path):
     holder = lease.read(os.path.join(path, lease.LOCK))
     if holder is not None and holder.alive:
         raise RunLocked(f"{path} is being written by {holder}: stop that training first")
-
-
-def _check_facts(found, where):
-    """DamagedRun where an attribute of the run is missing or of the wrong kind."""
-    facts = found.facts
-    for key, kinds in _FACTS.items():
-        if not isinstance(facts.get(key), kinds):
-            raise DamagedRun(f"among the attributes, {key} is {facts.get(key)!r:.80}", where)
-    if facts["state"] not in manifest.STATES:
-        raise DamagedRun(f"among the attributes, state is {facts['state']!r:.80}", where)
-    if not all(isinstance(name, str) and name in found.layouts for name in facts["pyramids"]):
-        raise DamagedRun("among the attributes, pyramids names arrays that do not exist", where)
-    for key in ("iterations", "first_loss", "final_loss", "best_loss"):
-        if not isinstance(facts["summary"].get(key), int | float | None):
-            raise DamagedRun(f"among the attributes, {key} is {facts['summary'][key]!r:.80}", where)
 
 
 def _explain(path):

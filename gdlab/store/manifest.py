@@ -2,53 +2,73 @@
 
 It holds the row count of every array, the generation, the state and the summary of the run, so
 whoever reads it once knows a consistent state of all arrays. Rows beyond the counts do not exist.
-A resume that cuts rows raises the generation: what was read before may no longer hold.
+A resume that cuts rows raises the generation: what was read before may no longer hold. The run's id, drawn
+when it was created, and the session's, drawn at every resume, tell a run from another one under its name.
+
+Schema 1 had neither ids nor checksums; such records are read, and become schema 2 when they are resumed.
 """
 
 import json
 import os
+import re
+import secrets
 from typing import NamedTuple
 
-from gdlab.store import files, spec
+from gdlab.store import checksums, files, spec
 from gdlab.store.errors import DamagedRun, NewerSchema
 
-SCHEMA = 1
-STATES = ("running", "finished", "interrupted", "diverged", "failed")
+SCHEMA = 2
 LOG = "log.zarr"
 GROUP = "zarr.json"
 _MAX_ARRAYS = 4096
+_MAX_GENERATION = 1 << 48
+_ID_BYTES = 16
+_ID = re.compile(r"[0-9a-f]{1,64}")
+_OWN = ("schema", "generation", "id", "session", "checksum")
 _SUBGROUP = {"zarr_format": 3, "node_type": "group", "attributes": {}}
 _NUMBERS = (int, float, bool, type(None))
 _SPECIAL = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
 
 class Manifest(NamedTuple):
-    """layouts and rows by array name; generation; facts: the remaining attributes, plain values."""
+    """layouts and rows by array name; generation; facts: the remaining attributes, plain values.
+
+    id, session: of the run and of its latest session; None before schema 2.
+    """
 
     layouts: dict
     rows: dict
     generation: int
     facts: dict
+    id: str | None = None
+    session: str | None = None
+
+    @property
+    def mark(self):
+        """What is another whenever rows that were read may no longer hold."""
+        return _mark({**self.facts, **self._asdict()})
 
 
 def encode(manifest):
     """The commit record as bytes."""
     arrays = {parent: _SUBGROUP for name in manifest.layouts for parent in parents(name)}
     arrays |= {name: spec.to_document(this, manifest.rows[name]) for name, this in manifest.layouts.items()}
-    facts = {"schema": SCHEMA, "generation": manifest.generation, **to_strict(manifest.facts)}
+    own = {"schema": SCHEMA, "id": manifest.id, "session": manifest.session}
+    facts = {**own, "generation": manifest.generation, **to_strict(manifest.facts)}
     document = {
         "zarr_format": 3,
         "node_type": "group",
-        "attributes": {"gdlab": facts},
         "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": arrays},
+        "attributes": {"gdlab": checksums.placed(facts)},
     }
-    return json.dumps(document, allow_nan=False).encode()
+    return checksums.sealed(document)
 
 
-def decode(document, where):
-    """The `Manifest` of a parsed commit record; raises `NewerSchema` or `DamagedRun`."""
-    facts = attributes(document, where)
-    arrays = (document.get("consolidated_metadata") or {}).get("metadata")
+def decode(data, where):
+    """The `Manifest` of a commit record's bytes; raises `NewerSchema` or `DamagedRun`."""
+    document, facts = _parsed(data, where)
+    arrays = document.get("consolidated_metadata")
+    arrays = arrays.get("metadata") if isinstance(arrays, dict) else None
     if not isinstance(arrays, dict):
         raise DamagedRun("the arrays are not listed", where)
     if len(arrays) > _MAX_ARRAYS:
@@ -58,34 +78,60 @@ def decode(document, where):
         if item == _SUBGROUP:
             continue
         layouts[name], rows[name] = spec.from_document(name, item, where)
-    facts = from_strict({key: value for key, value in facts.items() if key not in ("schema", "generation")})
-    return Manifest(layouts, rows, document["attributes"]["gdlab"]["generation"], facts)
+    rest = from_strict({key: value for key, value in facts.items() if key not in _OWN})
+    return Manifest(layouts, rows, facts["generation"], rest, facts.get("id"), facts.get("session"))
 
 
-def attributes(document, where):
-    """gdlab's own part of a parsed commit record, checked for its schema version and generation."""
+def read_mark(where):
+    """(`Manifest.mark`, os.stat_result) of a commit record, of which nothing else is looked at."""
+    data, stat = files.read_small(where)
+    return _mark(_parsed(data, where)[1]), stat
+
+
+def _mark(facts):
+    # Runs of schema 1 have no id; no two began at the same time.
+    return facts.get("id"), facts.get("session"), facts["generation"], facts.get("started")
+
+
+def _parsed(data, where):
+    """(document, gdlab's own part of it) of a commit record, with its checksum and its version checked."""
+    sealed = checksums.is_sealed(data, where)
+    document = files.parse_json(data, where)
     outer = document.get("attributes")
     facts = outer.get("gdlab") if isinstance(outer, dict) else None
     if not isinstance(facts, dict):
         raise DamagedRun("a Zarr group, but not one that gdlab wrote", where)
     schema = facts.get("schema")
     if type(schema) is not int or schema < 1:
-        raise DamagedRun(f"schema version {schema!r}", where)
+        raise DamagedRun(f"schema version {schema!r:.80}", where)
     if schema > SCHEMA:
         raise NewerSchema(
             f"{where} has schema version {schema}, this gdlab reads up to {SCHEMA}: update gdlab"
         )
+    if schema > 1 and not sealed:
+        raise DamagedRun("its checksum is missing", where)
     generation = facts.get("generation")
-    if type(generation) is not int or generation < 0:
-        raise DamagedRun(f"generation {generation!r}", where)
-    return facts
+    if type(generation) is not int or not 0 <= generation < _MAX_GENERATION:
+        raise DamagedRun(f"generation {generation!r:.80}", where)
+    if schema > 1 and not (_is_id(facts.get("id")) and _is_id(facts.get("session"))):
+        raise DamagedRun("ids of run and session are missing", where)
+    return document, facts
+
+
+def _is_id(value):
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+def new_id():
+    """A random id, of a run or of a session."""
+    return secrets.token_hex(_ID_BYTES)
 
 
 def read(folder):
     """(Manifest, os.stat_result) of a Zarr group folder; FileNotFoundError where there is none."""
     where = os.path.join(folder, GROUP)
-    document, facts = files.read_json(where)
-    return decode(document, where), facts
+    data, facts = files.read_small(where)
+    return decode(data, where), facts
 
 
 def write(folder, manifest, fsync=False):

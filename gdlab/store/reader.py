@@ -1,22 +1,35 @@
 """Reads one run, live or finished, without ever writing, locking or waiting.
 
 A `Run` holds one commit record and reads the rows it counts from memory-mapped chunk files.
-Committed rows never change while the generation stays; a resume cuts them and raises it, so after
-each read the generation is looked at again and the read repeated where it has changed.
+Committed rows never change while the generation stays; a resume cuts them and raises it, and another
+run may be put in the folder's place. So after each read the commit record's mark is looked at again, and
+the read repeated where it has changed.
 """
 
 import contextlib
 import os
 import time
 from pathlib import Path
+from typing import NamedTuple
 
-from gdlab.store import config as configs
-from gdlab.store import files, folder, lease, manifest, tables
+from gdlab.store import folder, lease, manifest, tables
 from gdlab.store.chunks import Chunks
-from gdlab.store.errors import DamagedRun, UnknownName, nearest
+from gdlab.store.errors import DamagedRun, StoreError, UnknownName, nearest
 
 # A file system's clock ticks every few ms: two commits within one tick may look the same.
 _CLOCK_TICK_SECONDS = 0.1
+
+
+class Key(NamedTuple):
+    """Which run, which of its sessions, how often it was resumed: what caches of a run's rows go by.
+
+    id: random, drawn when the run was created (for runs before schema 2 a hash of that moment and of the
+    configuration); session: random, drawn then and at every resume ("" before schema 2).
+    """
+
+    id: str
+    session: str
+    generation: int
 
 
 def open_run(path, name=None):
@@ -31,15 +44,15 @@ def open_run(path, name=None):
 class Run:
     """A view of a run as of its last commit seen; `refresh` looks for a newer one. Made by `open_run`.
 
-    path (Path), name (str), generation (int, raised by every resume). The rest is in methods and
-    properties; all arrays returned are read-only or the caller's own.
+    path (Path), name (str), generation (int, raised by every resume), key (`Key`: another one where the
+    rows are others). The rest is in methods and properties; all arrays returned are read-only or the
+    caller's own.
     """
 
     def __init__(self, path, name=None):
         self.path = Path(path)
         self.name = str(name) if name is not None else self.path.absolute().name
         self._log = os.path.join(os.fspath(path), manifest.LOG)
-        self._config = self._document = None
         self._load()
         self._stable(self._check)
 
@@ -49,10 +62,25 @@ class Run:
         return self._manifest.generation
 
     @property
+    def key(self):
+        """The `Key` of the rows as of the last commit seen: equal keys, equal rows where both have them."""
+        if self._key is None:
+            found = self._manifest
+            self._key = Key(folder.id_of(self.path, found), found.session or "", found.generation)
+        return self._key
+
+    def replaced(self):
+        """True where the folder holds other rows than those of `key`, or none, by now: looks at the disk."""
+        try:
+            return self._mark_on_disk() != self._manifest.mark
+        except StoreError:
+            return True
+
+    @property
     def config(self):
-        """The configuration as a nested dict of plain values."""
+        """The configuration, a nested dict of plain values; DamagedRun where it is not what was recorded."""
         if self._config is None:
-            self._config = configs.load(self.path)
+            self._config = self._stable(lambda: folder.load_config(self.path, self._manifest))
         return self._config
 
     @property
@@ -154,9 +182,9 @@ class Run:
         self._manifest, facts = folder.read_manifest(self.path)
         old_enough = asked - facts.st_mtime > _CLOCK_TICK_SECONDS
         self._signature = self._checked = _signature(facts) if old_enough else None
-        if previous is None or previous.generation != self._manifest.generation:
+        if previous is None or previous.mark != self._manifest.mark:
             self._chunks = Chunks(self._log, self.path)
-            self._document = None
+            self._key = self._config = self._document = None
 
     def _check(self):
         folder.check_chunks(self.path, self._manifest)
@@ -165,30 +193,30 @@ class Run:
         # Rows that a resume has cut are overwritten: what was read meanwhile is read again. A newer
         # commit of the same generation is not adopted here, so that several reads fit together.
         while True:
-            generation = self.generation
+            mark = self._manifest.mark
             try:
                 result = read()
             except DamagedRun:
-                if self._generation_on_disk() == generation:
+                if self._mark_on_disk() == mark:
                     raise
             else:
-                if self._generation_on_disk() == generation:
+                if self._mark_on_disk() == mark:
                     return result
             self._load()
 
-    def _generation_on_disk(self):
+    def _mark_on_disk(self):
         where = os.path.join(self._log, manifest.GROUP)
         asked = time.time()
         with contextlib.suppress(OSError):
             if _signature(os.stat(where)) == self._checked:
-                return self.generation
+                return self._manifest.mark
         try:
-            document, facts = files.read_json(where)
+            mark, facts = manifest.read_mark(where)
         except FileNotFoundError:
             raise DamagedRun("the commit record is gone", where) from None
-        generation = manifest.attributes(document, where)["generation"]
-        self._checked = _signature(facts) if asked - facts.st_mtime > _CLOCK_TICK_SECONDS else None
-        return generation
+        if mark == self._manifest.mark and asked - facts.st_mtime > _CLOCK_TICK_SECONDS:
+            self._checked = _signature(facts)
+        return mark
 
     def _array(self, name, start, stop):
         this = self._layout(name)
@@ -203,7 +231,7 @@ class Run:
 
     def _run_file(self):
         if self._document is None:
-            self._document = folder.read_identity(self.path)
+            self._document = self._stable(lambda: folder.read_identity(self.path))
         return self._document
 
 

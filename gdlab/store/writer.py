@@ -5,13 +5,12 @@ rename of the commit record publishes all arrays together.
 """
 
 import contextlib
-import json
 import os
 import shutil
 import time
 
 from gdlab.store import config as configs
-from gdlab.store import files, folder, lease, manifest, resume
+from gdlab.store import files, folder, lease, manifest, resume, schema
 from gdlab.store.envelopes import Pyramid, is_level
 from gdlab.store.errors import UnknownName, nearest
 from gdlab.store.signals import Uninterrupted
@@ -55,7 +54,8 @@ class RunWriter:
         held = lease.Lease(path)
         try:
             folder.check_new(path, config, held=True)
-            _write_documents(path, text, config, identity)
+            ids = manifest.new_id(), manifest.new_id()
+            _write_documents(path, text, config, identity, ids)
             log = os.path.join(path, manifest.LOG)
             shutil.rmtree(log, ignore_errors=True)
             files.stays_inside(log, path)
@@ -66,10 +66,12 @@ class RunWriter:
                 "reason": None,
                 "started": time.time(),
                 "pyramids": list(pyramids),
+                "config_hash": configs.config_hash(config),
                 "hyperparameters": configs.flatten(config),
                 "status": {},
             }
-            writer = cls(path, held, streams, towers, 0, facts, Losses.of(streams))
+            started = manifest.Manifest({}, {}, 0, facts, *ids)
+            writer = cls(path, held, streams, towers, started, Losses.of(streams))
             writer.commit()
         except BaseException:
             held.release()
@@ -84,11 +86,12 @@ class RunWriter:
         beside the first one.
         """
         path = os.fspath(path)
-        folder.read_manifest(path)
-        folder.check_config(path, config)
+        folder.check_config(path, config, folder.read_manifest(path)[0])
         held = lease.Lease(path)
         try:
             found, _ = folder.read_manifest(path)
+            document = folder.read_identity(path)
+            found = found._replace(id=folder.id_of(path, found), session=manifest.new_id())
             folder.check_chunks(path, found)
             cuts = resume.cuts(found, cursors)
             log = os.path.join(path, manifest.LOG)
@@ -102,19 +105,22 @@ class RunWriter:
             shutil.rmtree(os.path.join(path, "derived"), ignore_errors=True)
             towers = resume.pyramids(log, streams, found.facts)
             facts = {**found.facts, "state": "running", "reason": None}
+            facts["config_hash"] = document["config_hash"]
             losses = Losses.of(streams, found.facts.get("summary") if cuts == found.rows else None)
-            writer = cls(path, held, streams, towers, found.generation + 1, facts, losses)
+            resumed = found._replace(facts=facts, generation=found.generation + 1)
+            _add_session(path, document, resumed, configs.plain(identity, "identity"))
+            writer = cls(path, held, streams, towers, resumed, losses)
             writer.commit()
-            if identity is not None:
-                _add_session(path, configs.plain(identity, "identity"))
         except BaseException:
             held.release()
             raise
         return writer
 
-    def __init__(self, path, held, streams, towers, generation, facts, losses):
+    def __init__(self, path, held, streams, towers, found, losses):
+        """found: a Manifest with the facts, ids and generation to go on with."""
+        facts = found.facts
         self.path = path
-        self.generation = generation
+        self.generation, self.id, self.session = found.generation, found.id, found.session
         self._log = os.path.join(path, manifest.LOG)
         self._lease = held
         self._streams = streams
@@ -169,7 +175,8 @@ class RunWriter:
         self._facts["summary"] = {"iterations": self._iterations(), **self._losses.facts()}
         layouts = {name: stream.layout for name, stream in self._streams.items()}
         rows = {name: stream.rows for name, stream in self._streams.items()}
-        manifest.write(self._log, manifest.Manifest(layouts, rows, self.generation, self._facts), fsync)
+        found = manifest.Manifest(layouts, rows, self.generation, self._facts, self.id, self.session)
+        manifest.write(self._log, found, fsync)
         if time.monotonic() - self._arrays_written > _ARRAYS_SECONDS:
             self._write_arrays()
 
@@ -180,8 +187,8 @@ class RunWriter:
 
     def set_status(self, state, reason=None):
         """Commit with a state: running, finished, interrupted, diverged or failed."""
-        if state not in manifest.STATES:
-            raise UnknownName(f"no state '{state}'." + nearest(state, manifest.STATES))
+        if state not in schema.STATES:
+            raise UnknownName(f"no state '{state}'." + nearest(state, schema.STATES))
         self._facts["state"], self._facts["reason"] = state, None if reason is None else str(reason)
         self.commit()
 
@@ -246,26 +253,26 @@ class RunWriter:
             raise ValueError(f"the writer of {self.path} is closed")
 
 
-def _write_documents(path, text, config, identity):
+def _write_documents(path, text, config, identity, ids):
     with files.writing(path):
         os.makedirs(os.path.join(path, ".hydra"), exist_ok=True)
     files.stays_inside(os.path.join(path, ".hydra"), path)
     files.replace_file(os.path.join(path, configs.CONFIG_FILE), text.encode())
     document = {
-        "schema": manifest.SCHEMA,
+        "id": ids[0],
+        "session_ids": [ids[1]],
         "config_hash": configs.config_hash(config),
         "created": time.time(),
         "identity": identity,
         "sessions": [],
     }
-    _replace_json(os.path.join(path, folder.RUN_FILE), document)
+    folder.write_identity(path, document)
 
 
-def _add_session(path, identity):
-    document = folder.read_identity(path)
-    sessions = [*document["sessions"], identity]
-    _replace_json(os.path.join(path, folder.RUN_FILE), {**document, "sessions": sessions})
-
-
-def _replace_json(path, document):
-    files.replace_file(path, json.dumps(manifest.to_strict(document), indent=1).encode())
+def _add_session(path, document, found, identity):
+    """Into run.json: that a session was begun, and with what `identity` (None: nobody says)."""
+    document["id"] = found.id
+    document["session_ids"] = [*document.get("session_ids", []), found.session]
+    if identity is not None:
+        document["sessions"] = [*document["sessions"], identity]
+    folder.write_identity(path, document)

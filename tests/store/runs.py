@@ -3,13 +3,20 @@
 So a reader in another process can tell from the rows alone whether it saw a consistent commit.
 """
 
+import json
+
 import numpy as np
 
 from gdlab import store
 from gdlab.records import STEP_COLUMNS, TRACE_COLUMNS
+from gdlab.store import checksums
 
 WIDTH, FIELDS = len(STEP_COLUMNS), len(TRACE_COLUMNS)
-CONFIG = {"optimizer": {"sigma": 0.1, "beta": "polak_ribiere"}, "train": {"steps": 100}, "seed": 0}
+CONFIG = {
+    "optimizer": {"sigma": 0.1, "beta": "polak_ribiere"},
+    "train": {"steps": 100, "devices": 1},
+    "seed": 0,
+}
 ARRAYS = {
     "scalars": store.ArraySpec("f8", (WIDTH,), STEP_COLUMNS),
     "ls_eval": store.ArraySpec("f8", (FIELDS,), TRACE_COLUMNS),
@@ -17,6 +24,25 @@ ARRAYS = {
     "path": store.ArraySpec("f4", (3,)),
     "path_step": store.ArraySpec("i8"),
 }
+
+
+def edit(path, change):
+    """Apply `change` to the parsed commit record and write it back with the checksum that fits."""
+    file = path / "log.zarr" / "zarr.json"
+    document = json.loads(file.read_text())
+    change(document)
+    file.write_bytes(resealed(document))
+
+
+def resealed(document):
+    """A commit record as bytes with the checksum that fits it."""
+    attributes = document.get("attributes")
+    facts = attributes.get("gdlab") if isinstance(attributes, dict) else None
+    if not isinstance(facts, dict) or "checksum" not in facts:
+        return json.dumps(document).encode()
+    facts = {key: value for key, value in facts.items() if key != "checksum"}
+    rest = {key: value for key, value in document.items() if key != "attributes"}
+    return checksums.sealed({**rest, "attributes": {"gdlab": checksums.placed(facts)}})
 
 
 def begin(path, config=CONFIG, arrays=ARRAYS, **options):

@@ -35,8 +35,7 @@ def test_a_run_cannot_hide_the_others(tmp_path):
     for name in ("damaged", "empty log", "future", "good", "half", "no record", "truncated"):
         runs.record(tmp_path / name, 5)
     (tmp_path / "damaged" / "log.zarr" / "zarr.json").write_text("{")
-    record = tmp_path / "future" / "log.zarr" / "zarr.json"
-    record.write_text(record.read_text().replace('"schema": 1', '"schema": 9'))
+    runs.edit(tmp_path / "future", lambda document: document["attributes"]["gdlab"].update(schema=9))
     shutil.rmtree(tmp_path / "half" / "log.zarr")
     (tmp_path / "no record" / "log.zarr" / "zarr.json").unlink()
     shutil.rmtree(tmp_path / "empty log" / "log.zarr")
