@@ -33,7 +33,7 @@ def test_they_open(before):
     for name, state, rows in (("interrupted", "interrupted", 16), ("finished", "finished", 27)):
         run = store.open_run(before(name))
         assert (run.state, run.rows("scalars"), run.generation) == (state, rows, 0)
-        assert run.config["problem"]["_target_"] == "gdlab.problems.rosenbrock.rosenbrock"
+        assert run.config["problem"]["_target_"] == "gdlab.problems.rosenbrock"
         assert run.identity["parameters"] == 2
         assert zarr.open_group(run.path / "log.zarr", mode="r")["scalars"].shape[0] == rows
 

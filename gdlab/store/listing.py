@@ -51,7 +51,7 @@ def _read(path, name):
     try:
         found, _ = read_manifest(path)
         check_chunks(path, found, last_only=True)
-        return name, summary(path, name, found.facts, found.generation)
+        return name, summary(path, name, found)
     except DamagedRun:
         return name, _second_look(path, name)
     except StoreError as error:

@@ -24,7 +24,8 @@ _MAX_ARRAYS = 4096
 _MAX_GENERATION = 1 << 48
 _ID_BYTES = 16
 _ID = re.compile(r"[0-9a-f]{1,64}")
-_OWN = ("schema", "generation", "id", "session", "checksum")
+_HEX = re.compile(r"[0-9a-f]*")
+_OWN = ("schema", "generation", "id", "session", "sums", "checksum")
 _SUBGROUP = {"zarr_format": 3, "node_type": "group", "attributes": {}}
 _NUMBERS = (int, float, bool, type(None))
 _SPECIAL = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
@@ -33,7 +34,8 @@ _SPECIAL = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-
 class Manifest(NamedTuple):
     """layouts and rows by array name; generation; facts: the remaining attributes, plain values.
 
-    id, session: of the run and of its latest session; None before schema 2.
+    id, session: of the run and of its latest session; None before schema 2. sums: {array: the checksums of
+    its chunks' committed rows, DIGITS characters each}; None where nothing says them.
     """
 
     layouts: dict
@@ -42,11 +44,12 @@ class Manifest(NamedTuple):
     facts: dict
     id: str | None = None
     session: str | None = None
+    sums: dict | None = None
 
     @property
     def mark(self):
         """What is another whenever rows that were read may no longer hold."""
-        return _mark({**self.facts, **self._asdict()})
+        return _mark({**self.facts, "id": self.id, "session": self.session, "generation": self.generation})
 
 
 def encode(manifest):
@@ -55,6 +58,8 @@ def encode(manifest):
     arrays |= {name: spec.to_document(this, manifest.rows[name]) for name, this in manifest.layouts.items()}
     own = {"schema": SCHEMA, "id": manifest.id, "session": manifest.session}
     facts = {**own, "generation": manifest.generation, **to_strict(manifest.facts)}
+    if manifest.sums is not None:
+        facts["sums"] = manifest.sums
     document = {
         "zarr_format": 3,
         "node_type": "group",
@@ -79,7 +84,22 @@ def decode(data, where):
             continue
         layouts[name], rows[name] = spec.from_document(name, item, where)
     rest = from_strict({key: value for key, value in facts.items() if key not in _OWN})
-    return Manifest(layouts, rows, facts["generation"], rest, facts.get("id"), facts.get("session"))
+    ids = facts.get("id"), facts.get("session")
+    return Manifest(layouts, rows, facts["generation"], rest, *ids, _sums(facts, layouts, rows, where))
+
+
+def _sums(facts, layouts, rows, where):
+    """The checksums of a commit record, of which every chunk with committed rows has one."""
+    sums = facts.get("sums")
+    if facts["schema"] == 1 or sums is None:
+        return None
+    if not isinstance(sums, dict) or sums.keys() != layouts.keys():
+        raise DamagedRun("the checksums are of other arrays", where)
+    for name, this in layouts.items():
+        wanted = checksums.DIGITS * -(-rows[name] // this.chunk_rows)
+        if not isinstance(sums[name], str) or len(sums[name]) != wanted or not _HEX.fullmatch(sums[name]):
+            raise DamagedRun(f"the checksums of '{name}' are not those of {rows[name]:,} rows", where)
+    return sums
 
 
 def read_mark(where):

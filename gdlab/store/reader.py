@@ -9,6 +9,7 @@ the read repeated where it has changed.
 import contextlib
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,6 +54,9 @@ class Run:
         self.path = Path(path)
         self.name = str(name) if name is not None else self.path.absolute().name
         self._log = os.path.join(os.fspath(path), manifest.LOG)
+        self._key: Key | None = None
+        self._config: dict | None = None
+        self._document: dict | None = None
         self._load()
         self._stable(self._check)
 
@@ -75,6 +79,29 @@ class Run:
             return self._mark_on_disk() != self._manifest.mark
         except StoreError:
             return True
+
+    @property
+    def verified(self):
+        """Whether the record has checksums, by which all rows are checked before they are returned.
+
+        Runs of schema 1 have none; once such a run is resumed, its rows are guarded as they were found.
+        """
+        return self._manifest.sums is not None
+
+    def verify(self):
+        """[DamagedRun]: what is damaged of all that was recorded; every committed row is read."""
+
+        def rows_of(name):
+            return self._stable(lambda: self._chunks.verify(self._layout(name), self.rows(name)))
+
+        found = []
+        looks = [lambda: self.config, lambda: self.identity]
+        for look in looks + [partial(rows_of, name) for name in self._manifest.layouts]:
+            try:
+                look()
+            except DamagedRun as error:
+                found.append(error)
+        return found
 
     @property
     def config(self):
@@ -153,7 +180,7 @@ class Run:
 
     def summary(self):
         """What a list of runs shows, from the commit record alone: no array is read."""
-        return summary(self.path, self.name, self._manifest.facts, self.generation)
+        return summary(self.path, self.name, self._manifest)
 
     @property
     def status(self):
@@ -183,8 +210,12 @@ class Run:
         old_enough = asked - facts.st_mtime > _CLOCK_TICK_SECONDS
         self._signature = self._checked = _signature(facts) if old_enough else None
         if previous is None or previous.mark != self._manifest.mark:
-            self._chunks = Chunks(self._log, self.path)
+            chunks = Chunks(self._log, self.path)
+            chunks.expect(self._manifest)
+            self._chunks = chunks
             self._key = self._config = self._document = None
+        else:
+            self._chunks.expect(self._manifest)
 
     def _check(self):
         folder.check_chunks(self.path, self._manifest)
@@ -241,8 +272,9 @@ def state(path, facts):
     return "crashed" if recorded == "running" and not lease.is_alive(path) else recorded
 
 
-def summary(path, name, facts, generation):
-    """The dict that `Run.summary` returns, from the facts of a commit record."""
+def summary(path, name, found):
+    """The dict that `Run.summary` returns, from the Manifest of a run."""
+    facts = found.facts
     numbers = facts.get("summary") or {}
     return {
         "name": name,
@@ -255,7 +287,8 @@ def summary(path, name, facts, generation):
         "started": facts.get("started"),
         "updated": facts.get("updated"),
         "seconds": facts.get("seconds"),
-        "generation": generation,
+        "generation": found.generation,
+        "verified": found.sums is not None,
         "status": facts.get("status") or {},
         "hyperparameters": facts.get("hyperparameters") or {},
     }

@@ -1,5 +1,6 @@
 """What has to hold among the arrays of a run when it is continued and when it is committed."""
 
+from gdlab.store import checksums
 from gdlab.store.envelopes import FACTOR, Pyramid, is_level, level_name
 from gdlab.store.errors import BadCursor, BadRows, nearest
 
@@ -29,6 +30,28 @@ def cuts(found, cursors):
                 f"'{name}' has {rows:,} rows where {kept[name]:,} are needed: the envelopes are damaged"
             )
     return kept
+
+
+def verified(chunks, found, kept):
+    """{array: checksums of the rows kept} of a Manifest, whose chunks are checked before anything is cut.
+
+    chunks: the run's `Chunks`. Raises DamagedRun, which names the file. Rows of runs that have no checksums
+    are taken as they are, and guarded from now on.
+    """
+    chunks.expect(found)
+    sums = {}
+    for name, this in found.layouts.items():
+        rows, committed = kept[name], found.rows[name]
+        # The chunk that is cut is checked whole, the ones beyond it are given up.
+        chunks.verify(this, min(committed, -(-rows // this.chunk_rows) * this.chunk_rows))
+        if found.sums is None:
+            sums[name] = chunks.sums(this, rows)
+            continue
+        full = rows // this.chunk_rows
+        sums[name] = found.sums[name][: checksums.DIGITS * full]
+        if rows % this.chunk_rows:
+            sums[name] += checksums.to_text(checksums.crc(chunks.read(this, full * this.chunk_rows, rows)))
+    return sums
 
 
 def pyramids(log, streams, facts):

@@ -10,18 +10,22 @@ import os
 
 import numpy as np
 
-from gdlab.store import files, manifest
+from gdlab.store import checksums, files, manifest
 from gdlab.store.errors import BadRows, DamagedRun
 
 
 class Stream:
-    """Appends rows to `<folder>/<layout.name>`; `rows` counts accepted rows, written or waiting."""
+    """Appends rows to `<folder>/<layout.name>`; `rows` counts accepted rows, written or waiting.
+
+    sums: the checksums of the chunks' rows that were written, continued with every write.
+    """
 
     def __init__(self, folder, this, rows=0):
         self.layout = this
         self.folder = os.path.join(folder, this.name)
         self.rows = rows
         self._written = rows
+        self._full, self._last = "", 0  # checksums of the full chunks, and of the rows in the last one
         self._pending = []
         self._none = np.empty((0, *this.row_shape), this.dtype)
         self._unsynced = set()
@@ -44,6 +48,12 @@ class Stream:
             )
         return np.array(given, dtype=this.dtype, order="C")
 
+    @property
+    def sums(self):
+        """The checksums of all chunks as a commit record keeps them."""
+        begun = self._written % self.layout.chunk_rows
+        return self._full + (checksums.to_text(self._last) if begun else "")
+
     def add(self, rows):
         """Accept rows that `checked` returned; they wait until `flush`."""
         if len(rows):
@@ -54,7 +64,7 @@ class Stream:
         """Write all waiting rows and return them; where this fails (DiskFull), they go on waiting."""
         rows = self._pending[0] if len(self._pending) == 1 else np.concatenate([self._none, *self._pending])
         if len(rows):
-            self._write(rows)
+            self._full, self._last = self._write(rows)
             self._written += len(rows)
             self._pending = []
         if fsync:
@@ -69,13 +79,18 @@ class Stream:
             with files.writing(path):
                 _copy(path, self.layout.chunk_bytes)
 
-    def finish_cut(self, rows):
-        """After that commit: forget the rows beyond, remove the chunks that hold nothing else."""
+    def finish_cut(self, rows, sums):
+        """After that commit: forget the rows beyond, remove the chunks that hold nothing else.
+
+        sums: the checksums of the chunks that stay.
+        """
         step = self.layout.chunk_rows
         for index in range(-(-rows // step), -(-self.rows // step)):
             with contextlib.suppress(OSError):
                 os.unlink(self._chunk(index))
         self.rows = self._written = rows
+        full = checksums.DIGITS * (rows // step)
+        self._full, self._last = sums[:full], int(sums[full:] or "0", 16)
 
     def read(self, start, stop):
         """Rows [start, stop) that were written, as a new array."""
@@ -97,13 +112,19 @@ class Stream:
         return out
 
     def _write(self, rows):
+        """Write rows behind those written; the checksums then, which hold once all of it has succeeded."""
         step, first = self.layout.chunk_rows, self._written
+        full, last = self._full, self._last
         for index in range(first // step, -(-(first + len(rows)) // step)):
             begin = max(first, index * step)
             part = rows[begin - first : (index + 1) * step - first]
             path = self._chunk(index)
             with files.writing(path):
                 self._write_chunk(path, part, begin - index * step)
+            last = checksums.crc(np.ascontiguousarray(part), last)
+            if begin + len(part) == (index + 1) * step:
+                full, last = full + checksums.to_text(last), 0
+        return full, last
 
     def _write_chunk(self, path, part, offset):
         if offset == 0:

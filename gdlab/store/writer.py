@@ -11,6 +11,7 @@ import time
 
 from gdlab.store import config as configs
 from gdlab.store import files, folder, lease, manifest, resume, schema
+from gdlab.store.chunks import Chunks
 from gdlab.store.envelopes import Pyramid, is_level
 from gdlab.store.errors import UnknownName, nearest
 from gdlab.store.signals import Uninterrupted
@@ -95,13 +96,14 @@ class RunWriter:
             folder.check_chunks(path, found)
             cuts = resume.cuts(found, cursors)
             log = os.path.join(path, manifest.LOG)
+            sums = resume.verified(Chunks(log, path), found, cuts)
             files.remove_leftovers(log)
             streams = {name: Stream(log, this, found.rows[name]) for name, this in found.layouts.items()}
             for name, rows in cuts.items():
                 streams[name].prepare_cut(rows)
-            manifest.write(log, found._replace(rows=cuts, generation=found.generation + 1))
+            manifest.write(log, found._replace(rows=cuts, generation=found.generation + 1, sums=sums))
             for name, rows in cuts.items():
-                streams[name].finish_cut(rows)
+                streams[name].finish_cut(rows, sums[name])
             shutil.rmtree(os.path.join(path, "derived"), ignore_errors=True)
             towers = resume.pyramids(log, streams, found.facts)
             facts = {**found.facts, "state": "running", "reason": None}
@@ -175,7 +177,8 @@ class RunWriter:
         self._facts["summary"] = {"iterations": self._iterations(), **self._losses.facts()}
         layouts = {name: stream.layout for name, stream in self._streams.items()}
         rows = {name: stream.rows for name, stream in self._streams.items()}
-        found = manifest.Manifest(layouts, rows, self.generation, self._facts, self.id, self.session)
+        sums = {name: stream.sums for name, stream in self._streams.items()}
+        found = manifest.Manifest(layouts, rows, self.generation, self._facts, self.id, self.session, sums)
         manifest.write(self._log, found, fsync)
         if time.monotonic() - self._arrays_written > _ARRAYS_SECONDS:
             self._write_arrays()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gdlab import store
-from gdlab.store import files
+from gdlab.store import checksums, files
 from tests.store import runs
 
 
@@ -277,8 +277,13 @@ def test_damaged_identity_leaves_the_rest(path, text):
 
 
 def test_a_damaged_envelope_is_not_continued(path):
+    name = "envelope/scalars/L1"
+
     def forget_a_level(document):
-        arrays(document)["envelope/scalars/L1"]["shape"][0] = 2
+        item = arrays(document)[name]
+        item["shape"][0] = 2
+        two = (path / "log.zarr" / name / "c.0.0.0").read_bytes()[: 8 * np.prod(item["shape"])]
+        document["attributes"]["gdlab"]["sums"][name] = checksums.to_text(checksums.crc(two))
 
     runs.edit(path, forget_a_level)
     with pytest.raises(store.BadCursor, match="envelopes are damaged"):
