@@ -8,9 +8,10 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from gdlab import experiment
+from gdlab import experiment, naming
 from gdlab.app_path import conf_dir
 
 
@@ -27,14 +28,33 @@ def composed(name, *overrides):
     return OmegaConf.to_container(config, resolve=True), params
 
 
-def trained(runs, name, *overrides, data_dir=None, called=None):
-    """The Run of `python -m gdlab experiment=NAME OVERRIDES`, its folder below `runs`; called: its name."""
-    config, _ = composed(name, *overrides)
+def trained(runs, name, *overrides, unnamed=(), data_dir=None, called=None, formerly=None):
+    """The Run of `python -m gdlab experiment=NAME OVERRIDES`, its folder below `runs`.
+
+    unnamed: further overrides, which the folder's name does not say; called, formerly: its name, and the one
+    it had before, where both are not the command line's.
+    """
+    config, _ = composed(name, *overrides, *unnamed)
     if data_dir is not None:
         config["data_dir"] = str(data_dir)
-    return experiment.run(config, Path(runs) / (called or folder(name, overrides)))
+    place = Path(runs)
+    if called is None:
+        called = chosen(place, name, overrides)
+    elif not (place / called).exists() and formerly is not None and (place / formerly).exists():
+        called = formerly
+    return experiment.run(config, place / called)
+
+
+def chosen(place, name, overrides):
+    """The name of the folder below `place` in which the command line finds or makes this run."""
+    old = ",".join([*filter(None, [name]), *sorted(text.replace("/", "_") for text in overrides)])
+    return naming.chosen_name(Path(place), name, _changes(overrides), old)
 
 
 def folder(name, overrides):
     """The name of the run's folder, as the command line gives it."""
-    return ",".join([name, *sorted(text.replace("/", "_") for text in overrides)])
+    return naming.run_name(name, _changes(overrides))
+
+
+def _changes(overrides):
+    return naming.own_changes(OverridesParser.create().parse_overrides(list(overrides)))

@@ -1,87 +1,164 @@
 """`python -m gdlab experiment=NAME`: Hydra composes a config, gdlab runs it.
 
-Everything that can be wrong with the command is found before a folder is made: unknown options and
-groups here, unknown targets and values in `gdlab.experiment`.
+Whatever is wrong ends in one line that says what, where and what would be right, and leaves nothing behind:
+unknown options and groups are found by `gdlab.command_line`, values by `gdlab.experiment` before a run
+begins, and what nobody foresaw is caught here. HYDRA_FULL_ERROR=1 shows where it came from.
 """
 
 import logging
+import os
+import signal
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gdlab.app_path import conf_dir
+from gdlab import __version__
 from gdlab.config import ConfigError, nearest
+from gdlab.messages import described, readable
+from gdlab.store.errors import StoreError
 
 TASKS = ("train", "ensemble", "probe")
+WHOLE = "HYDRA_FULL_ERROR"  # Hydra's own variable: whole tracebacks
 
 
 def main():
     """Entry point of `python -m gdlab` and of the script `gdlab`."""
+    if "--version" in sys.argv[1:]:
+        print(f"gdlab {__version__}")
+        return
+    with _answered():
+        _compose_and_run()
+
+
+def serve():
+    """Entry point of the script `gdlab-serve`."""
+    from gdlab.app_path import make_server_importable
+
+    make_server_importable()
+    from server.__main__ import main as start
+
+    sys.exit(start(sys.argv[1:]))
+
+
+def _compose_and_run():
     import hydra
 
-    from gdlab import resolvers
+    from gdlab import command_line, resolvers
+    from gdlab.app_path import conf_dir
 
     resolvers.register()
-    try:
-        _check_overrides(sys.argv[1:])
-        given = _take_grid(sys.argv)
-    except ConfigError as error:
-        sys.exit(f"gdlab: {error}")
+    command = command_line.parsed(sys.argv[1:])
+    command_line.check(command)
+    command, grid = command_line.take_grid(command)
+    sys.argv[1:] = [*command.flags, *command.overrides]
 
     @hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")
     def run(config):
-        from hydra.core.hydra_config import HydraConfig
-
-        from gdlab import experiment
-
-        for chatty in ("absl", "jax"):
-            logging.getLogger(chatty).setLevel(logging.WARNING)
-        output = Path(HydraConfig.get().runtime.output_dir)
-        sweep = HydraConfig.get().mode == hydra.types.RunMode.MULTIRUN
-        try:
-            if given is not None:
-                _train_grid(given, output)
-                return
-            outcome = _perform(_plain(config), output)
-        except experiment.EXPECTED_ERRORS as error:
-            _remove_if_empty(output)
-            logging.getLogger("gdlab").debug("refused", exc_info=True)
-            if sweep:
-                _name_failure(output, error)
-                raise
-            sys.exit(f"gdlab: {error}")
-        except Exception as error:
-            if sweep:
-                _name_failure(output, error)
-            raise
-        if outcome is not None and outcome.state == "interrupted":
-            sys.exit(130)
+        _run(config, grid)
 
     run()
 
 
-def _plain(config):
+def _run(config, grid):
+    """The task of one composed config; `grid`: overrides of a task=ensemble, else None."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    from gdlab.leftovers import remove_empty
     from gdlab.sweep import plain
 
-    return plain(config)
+    quiet()
+    output = Path(HydraConfig.get().runtime.output_dir)
+    if grid is not None:
+        _train_grid(grid, output)
+        return
+    try:
+        outcome = _perform(plain(config), output)
+    except Exception as error:
+        remove_empty(output)
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            _name_failure(output, error)
+        elif os.environ.get(WHOLE) != "1":
+            sys.exit(_told(error))  # Hydra would say first with which overrides
+        raise
+    if outcome is not None and outcome.state == "interrupted":
+        sys.exit(130)
 
 
-def _take_grid(arguments):
-    """The overrides of a task=ensemble, with which Hydra must not deal: it has but one job; else None.
+def quiet():
+    """Keep what JAX says of its backends and checkpoints from being taken for something that went wrong."""
+    for chatty in ("absl", "jax"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
 
-    What sweeps over several values is taken out of `arguments`.
-    """
-    from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    texts = [a for a in arguments[1:] if not a.startswith("-")]
-    if "task=ensemble" not in texts:
-        return None
-    if {"-m", "--multirun"} & {*arguments}:
-        raise ConfigError("task=ensemble trains the whole grid as one job: leave -m out")
-    parsed = OverridesParser.create().parse_overrides(texts)
-    several = {override.input_line for override in parsed if override.is_sweep_override()}
-    arguments[1:] = [a for a in arguments[1:] if a not in several]
-    return [override.input_line for override in parsed if not override.is_hydra_override()]
+@contextmanager
+def _answered():
+    """Turns every end that is not a success into one line on stderr and an exit status, and tidies up."""
+    whole = os.environ.get(WHOLE) == "1"
+    before = signal.signal(signal.SIGTERM, _end)
+    quiet()
+    try:
+        with _raising():
+            yield
+    except KeyboardInterrupt:
+        print("gdlab: interrupted before there was anything to keep", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        if whole:
+            raise
+        sys.exit(_told(error))
+    finally:
+        _tidy()
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _raising():
+    """Hydra raises what goes wrong around a run instead of printing where it did."""
+    from hydra._internal import utils as hydras
+
+    utils: Any = hydras
+    before = utils.run_and_report
+    utils.run_and_report = lambda function: function()
+    try:
+        yield
+    finally:
+        utils.run_and_report = before
+
+
+def _end(number, frame):
+    """SIGTERM while nothing is trained: as Ctrl-C, so that what was begun is tidied up."""
+    del frame
+    sys.exit(128 + number)
+
+
+def _tidy():
+    # Not imported where it was never used: that would take Hydra.
+    leftovers = sys.modules.get("gdlab.leftovers")
+    if leftovers is not None:
+        leftovers.remove_empty()
+
+
+def _told(error):
+    """What the user is told of an error that ended the command; an exit status where it was told already."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    if getattr(error, "told", False):
+        return 1
+    if isinstance(error, HydraException) and error.__cause__ is not None:
+        causes = [str(one) for one in (error, error.__cause__) if str(one)]
+        return readable("gdlab: " + "\n".join(causes))
+    if isinstance(error, (FileExistsError, NotADirectoryError)):
+        return readable(
+            f"gdlab: {error.filename} cannot be made a folder, a file is in its place; choose another one: "
+            "hydra.run.dir=FOLDER, of a sweep hydra.sweep.dir=FOLDER"
+        )
+    expected = (ConfigError, StoreError, FileNotFoundError, HydraException, OmegaConfBaseException)
+    said = described(error, expected)
+    more = "" if isinstance(error, (*expected, OSError, ValueError)) else f" ({WHOLE}=1 shows all of it)"
+    return f"gdlab: {said}{more}"
 
 
 def _train_grid(overrides, output):
@@ -90,9 +167,10 @@ def _train_grid(overrides, output):
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 
+    from gdlab.leftovers import remove_empty
     from gdlab.sweep import grid, jobs_of, train_jobs
 
-    _remove_if_empty(output)
+    remove_empty(output)
     settings: Any = HydraConfig.instance().cfg
     lists = grid(settings.hydra.sweeper.get("params"), overrides)
     jobs = jobs_of(GlobalHydra.instance().config_loader(), settings, lists)
@@ -112,10 +190,7 @@ def _perform(config, output):
         hint = nearest(config["task"], TASKS)
         raise ConfigError(f"task={config['task']!r}: allowed: {', '.join(TASKS)}.{hint}")
     if config["task"] == "probe":
-        try:
-            probe_task.probe_task(config)
-        finally:
-            _remove_if_empty(output)
+        probe_task.probe_task(config)
         return None
     probe_task.check_probes(config["probes"])
     outcome = experiment.run(config, output)
@@ -124,84 +199,11 @@ def _perform(config, output):
     return outcome
 
 
-def serve():
-    """Entry point of the script `gdlab-serve`."""
-    from gdlab.app_path import make_server_importable
-
-    make_server_importable()
-    from server.__main__ import main as start
-
-    sys.exit(start(sys.argv[1:]))
-
-
-def _check_overrides(arguments):
-    """Refuse unknown groups, choices and options, with the nearest valid name."""
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-    from omegaconf import OmegaConf
-
-    texts = [a for a in arguments if not a.startswith("-")]
-    if any(a.startswith("--") and a != "--multirun" for a in arguments):
-        return
-    try:
-        overrides = OverridesParser.create().parse_overrides(texts)
-    except HydraException as error:
-        raise ConfigError(
-            f"{error}\nallowed: option=value, e.g. experiment=rosenbrock train.steps=50"
-        ) from None
-    with initialize_config_dir(config_dir=str(conf_dir()), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-        groups = loader.list_groups("")
-        chosen = []
-        for override in overrides:
-            key = override.key_or_group
-            if key.startswith("hydra") or override.is_sweep_override():
-                continue
-            if key in groups:
-                _check_choice(key, override.value(), loader.get_group_options(key))
-                chosen.append(str(override.input_line))
-        composed = OmegaConf.to_container(compose("config", overrides=chosen), resolve=False)
-    for override in overrides:
-        key = override.key_or_group
-        if key in groups or key.startswith("hydra") or override.is_add():
-            continue
-        _check_key(key, composed, groups)
-
-
-def _check_choice(group, value, options):
-    if value is not None and str(value) not in options:
-        hint = nearest(value, options)
-        raise ConfigError(f"{group}={value}: there is no such {group}; allowed: {', '.join(options)}.{hint}")
-
-
-def _check_key(key, composed, groups):
-    node, seen = composed, []
-    for part in key.split("."):
-        if not isinstance(node, dict):
-            return
-        if part not in node:
-            allowed = [name for name in node if not name.startswith("_")]
-            if not seen:
-                allowed = sorted({*allowed, *groups})
-            place = ".".join(seen) or "the config"
-            hint = nearest(part, allowed)
-            raise ConfigError(f"{key}: no option '{part}' in {place}; allowed: {', '.join(allowed)}.{hint}")
-        node = node[part]
-        seen.append(part)
-
-
 def _name_failure(output, error):
     """Hydra shows the first job of a sweep that fails, when all have been run; this names each at once."""
-    print(f"gdlab: failed: {output.name}: {error}", file=sys.stderr, flush=True)
-
-
-def _remove_if_empty(folder):
-    try:
-        folder.rmdir()
-    except OSError:
-        return
+    said = described(error, (ConfigError, StoreError, FileNotFoundError))
+    print(f"gdlab: failed: {output.name}: {said}", file=sys.stderr, flush=True)
+    error.told = True
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ from gdlab.config import ConfigError, check_sections, instantiate, takes
 from gdlab.data.sampling import Schedule
 from gdlab.devices import mesh_of, on_all
 from gdlab.options import check_values
+from gdlab.records import Problem
+from gdlab.soundness import check_data
 from gdlab.train import Steps, make_training
 
 CHUNK = 512  # largest number of iterations that one call of the training runs
@@ -153,7 +155,9 @@ def _dataset(config):
     if node is None:
         return None
     live = {"data_dir": config["data_dir"]} if takes(node, "data_dir") and "data_dir" not in node else {}
-    return instantiate(node, "dataset", **live)
+    dataset = instantiate(node, "dataset", **live)
+    check_data(dataset)
+    return dataset
 
 
 def make_problem(config, dataset, numbers=MappingProxyType({})):
@@ -171,7 +175,13 @@ def make_problem(config, dataset, numbers=MappingProxyType({})):
         raise ConfigError(
             f"problem {node['_target_']} takes no data, but a dataset is given; use dataset=null"
         )
-    return instantiate(node, "problem", **live)
+    problem = instantiate(node, "problem", **live)
+    if not isinstance(problem, Problem):
+        raise ConfigError(
+            f"problem: {node['_target_']} returned a {type(problem).__name__}, not a gdlab Problem; "
+            "gdlab.problems.from_function makes one of an error function"
+        )
+    return problem
 
 
 def _rate(config, numbers=MappingProxyType({})):

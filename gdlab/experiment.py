@@ -12,7 +12,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from gdlab import store
+from gdlab import soundness, store
 from gdlab.assembly import CHUNK, assemble, training
 from gdlab.checkpoints import Checkpoints
 from gdlab.config import ConfigError
@@ -79,8 +79,10 @@ class _Session:
         self.watchers = row_watchers(assembly, config)
         self.dumper, self.dump_every = dumper(assembly, config)
         self.training = training(assembly, config)
+        soundness.check_problem(assembly)
         self.state = self.training.init(assembly.key, assembly.data)
         self._refuse_start()
+        soundness.check_compiles(self.training, self.state, assembly)
         self.writer, self.checkpoints = self._open()
         self.step = int(self.state.step)
 

@@ -54,6 +54,7 @@ def jobs_of(loader: ConfigLoader, master: Any, overrides: Any) -> list[Job]:
             OmegaConf.update(config, key, override.value())
         with open_dict(config.hydra.job):
             config.hydra.job.override_dirname = _dirname(parsed, config.hydra.job.config.override_dirname)
+            config.hydra.overrides.task = [o.input_line for o in parsed if not o.is_hydra_override()]
         folder = Path(config.hydra.sweep.dir) / config.hydra.sweep.subdir
         jobs.append(Job(tuple(texts), plain(config), folder.absolute()))
     return jobs
@@ -66,6 +67,11 @@ def plain(config):
         key: OmegaConf.to_container(value, resolve=True) if isinstance(value, Container) else value
         for key, value in values.items()
     }
+    # The choice that is none may have got options of an experiment that counts on another.
+    found |= {key: None for key, value in found.items() if isinstance(value, dict) and "_none_" in value}
+    if "name" in found:  # of letters alone, whatever YAML takes it for
+        named = found["name"]
+        found["name"] = str(named).lower() if isinstance(named, bool) else str(named)
     return with_absolute_paths(found)
 
 

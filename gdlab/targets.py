@@ -105,7 +105,7 @@ def _named_in_yamls(slot):
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     nodes = (yaml.load(path.read_bytes(), Loader=loader) for path in (conf_dir() / slot).glob("*.yaml"))
-    return {node["_target_"] for node in nodes}
+    return {node["_target_"] for node in nodes if "_target_" in node}  # none.yaml calls nothing
 
 
 def _own_modules():

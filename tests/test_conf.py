@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
 from gdlab import config, options
 from gdlab.app_path import conf_dir
+from gdlab.sweep import plain
 from tests.composing import composed
 
 GROUPS = (
@@ -15,7 +17,9 @@ GROUPS = (
     *("beta", "probe"),
 )
 EXPERIMENTS = sorted(path.stem for path in (conf_dir() / "experiment").glob("*.yaml"))
-TARGETS = sorted((path for group in GROUPS for path in (conf_dir() / group).glob("*.yaml")), key=str)
+NONE = "none"  # the choice of a group that calls nothing
+FOUND = (path for group in GROUPS for path in (conf_dir() / group).glob("*.yaml"))
+TARGETS = sorted((path for path in FOUND if path.stem != NONE), key=str)
 
 
 def identify(path):
@@ -45,6 +49,11 @@ def test_defaults_in_yaml_are_those_of_the_code(path):
         if isinstance(parameter.default, str | int | float | tuple) and key in node:
             default = list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
             assert node[key] == default, f"{key}: {node[key]!r} in the yaml, {default!r} in the code"
+
+
+@pytest.mark.parametrize("group", ["dataset", "model", "schedule", "weight_decay", "class_shares"])
+def test_a_group_may_be_chosen_as_none(group):
+    assert plain(OmegaConf.create(composed("experiment=mnist_stages", f"{group}={NONE}")))[group] is None
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

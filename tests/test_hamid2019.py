@@ -56,7 +56,7 @@ def test_every_run_is_wanted_where_the_command_puts_it():
     jobs = training.jobs(training.Place("runs", mnist="there"), "mnist")
     assert len(jobs) == len({folder for _, folder in jobs}) == 121
     settings, folder = jobs[0]
-    assert folder == Path("runs/hamid_mnist/optimizer.learning_rate=0.0059049,optimizer.momentum=0.313811")
+    assert folder == Path("runs/hamid_mnist/learning_rate-0.0059049--momentum-0.313811")
     assert settings["optimizer"]["learning_rate"] == 0.0059049 and settings["data_dir"] == "there"
     rates = sorted({one["optimizer"]["learning_rate"] for one, _ in jobs})
     momenta = sorted({one["optimizer"]["momentum"] for one, _ in jobs})
@@ -66,7 +66,7 @@ def test_every_run_is_wanted_where_the_command_puts_it():
     np.testing.assert_allclose(momenta, 0.9 ** np.arange(11, 0, -1), atol=1e-6)
     jobs = training.jobs(training.Place("runs", images=True, form="small"), "cifar10")
     assert len(jobs) == 16 and jobs[0][0]["dataset"]["_target_"].endswith("images")
-    assert str(jobs[0][1]).startswith("runs/hamid_cifar10_small/dataset=images,")
+    assert str(jobs[0][1]).startswith("runs/hamid_cifar10_small/dataset-images--")
 
 
 def test_the_stripe_and_what_goes_with_it(tmp_path):

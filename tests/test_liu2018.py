@@ -263,8 +263,8 @@ def test_a_training_with_shares_knows_the_plain_one(tmp_path, monkeypatch):
     asked = {}
     monkeypatch.setattr(training, "trained", lambda *names, **options: asked.update(names=names, **options))
     training.run_with_shares(Place("runs"), Setting("mnist", seed=2), SimpleNamespace(path="runs/a,b=1"))
-    assert asked["called"] == "mnist_stages,class_shares=from_run,seed=2"
-    config, _ = composed(*asked["names"][1:])
+    assert folder(asked["names"][1], asked["names"][2:]) == "mnist_stages--class_shares-from_run--seed-2"
+    config, _ = composed(*asked["names"][1:], *asked["unnamed"])
     assert config["class_shares"]["path"] == "runs/a,b=1" and config["seed"] == 2
 
 

@@ -8,7 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-from experiments.recorded import composed
+from experiments.recorded import chosen, composed
 from gdlab import ensemble
 from gdlab.analysis.ensemble import open_ensemble
 
@@ -83,6 +83,6 @@ def jobs(place, data):
     for rate, momentum in product(*([column[i] for i in form.places] for column in values)):
         one = copy.deepcopy(config)
         one["optimizer"] |= {"learning_rate": float(rate), "momentum": float(momentum)}
-        folder = ",".join([*shared, f"{RATE}={rate}", f"{MOMENTUM}={momentum}"])
-        found.append((one, top / folder))
+        named = (*shared, f"{RATE}={rate}", f"{MOMENTUM}={momentum}")
+        found.append((one, top / chosen(top, "", named)))
     return found

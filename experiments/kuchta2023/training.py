@@ -70,7 +70,8 @@ def shaped(place, setting, earlier):
     path = str(earlier.path.resolve()).replace("'", "\\'")
     overrides = (*overrides, "schedule=from_run", f"schedule.path='{path}'")
     data_dir = getattr(place, setting.data)
-    return trained(place.runs, name, *overrides, data_dir=data_dir, called=f"{earlier.path.name},shaped")
+    names = {"called": f"{earlier.path.name}--shaped", "formerly": f"{earlier.path.name},shaped"}
+    return trained(place.runs, name, *overrides, data_dir=data_dir, **names)
 
 
 def command(place, setting):

@@ -7,7 +7,7 @@ MNIST training, as long, with a cosine as schedule, since only that one has a tw
 
 from typing import NamedTuple
 
-from experiments.recorded import folder, trained
+from experiments.recorded import trained
 
 DATA = ("cifar10", "mnist")
 OPTIMIZERS = ("sgd", "adam")
@@ -72,8 +72,8 @@ def run_with_shares(place, setting, plain):
     """The Run of a Setting that shows the classes less often that the Run `plain` found easy."""
     name, overrides = command(place, setting)
     overrides += ("class_shares=from_run",)
-    called, path = folder(name, overrides), f'class_shares.path="{plain.path}"'
-    return trained(place.runs, name, *overrides, path, data_dir=getattr(place, setting.data), called=called)
+    path = f'class_shares.path="{plain.path}"'
+    return trained(place.runs, name, *overrides, unnamed=(path,), data_dir=getattr(place, setting.data))
 
 
 def command(place, setting):

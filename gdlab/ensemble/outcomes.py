@@ -16,6 +16,7 @@ from gdlab.ensemble.member import Member
 from gdlab.ensemble.session import GroupSession, make_program
 from gdlab.ensemble.width import choose_width
 from gdlab.interruption import interruptible
+from gdlab.messages import described
 from gdlab.options import check_values
 from gdlab.progress import Progress
 from gdlab.recording import group_of
@@ -104,7 +105,7 @@ def train(configs, folders, *, progress=True, width=None):
     say(", ".join(f"{count} {state}" for state, count in counts.items()))
     for outcome in results:
         if outcome.error is not None:
-            say(f"failed: {outcome.folder}: {outcome.error}")
+            say(f"failed: {outcome.folder}: {described(outcome.error, experiment.EXPECTED_ERRORS)}")
     return results
 
 
