@@ -27,6 +27,7 @@ from bokeh.models import (
 from bokeh.plotting import figure as bokeh_figure
 
 LEFT, RIGHT = 58, 14  # px, borders shared by the figures of a column
+TICKS = 6  # about so many on an axis that chooses its own
 
 # 0.001 and 12,000 as they are, 1e-7 as a power: short labels on an axis of any size.
 PLAIN = """
@@ -42,14 +43,16 @@ const {start: low, end: high} = cb_data
 if (!(0 < low && low < high)) return []
 const decades = Math.log10(high / low)
 if (decades < 0.35) {
-  const size = 10 ** Math.floor(Math.log10((high - low) / 5))
-  const step = size * [1, 2, 5, 10].find((factor) => factor * size >= (high - low) / 5 * 0.999)
+  const least = (high - low) / (most - 1) * 0.999
+  const size = 10 ** Math.floor(Math.log10(least))
+  const step = size * [1, 2, 5, 10].find((factor) => factor * size >= least)
   const first = Math.ceil(low / step)
   return Array.from({length: Math.floor(high / step) - first + 1}, (_, i) => (first + i) * step)
 }
-const digits = decades < 0.7 ? [1, 2, 3, 5, 7] : decades < 2.5 ? [1, 2, 5] : [1]
+const few = most < 6
+const digits = decades < (few ? 0.5 : 0.7) ? [1, 2, 3, 5, 7] : decades < (few ? 1.2 : 2.5) ? [1, 2, 5] : [1]
 const [first, last] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))]
-const stride = Math.max(1, Math.floor((last - first) / 6))
+const stride = Math.max(1, Math.floor((last - first) / most))
 const powers = Array.from({length: Math.floor((last - first) / stride) + 1}, (_, i) => first + i * stride)
 return powers.flatMap((power) => digits.map((digit) => digit * 10 ** power))
   .filter((tick) => low <= tick && tick <= high)
@@ -104,11 +107,14 @@ def draw(plot, source, glyph, **properties):
     return plot.add_glyph(source, glyph, **states, **properties)
 
 
-def set_scale(plot, dimension: str, scale: str, ticks: dict[float, float] | None = None) -> None:
+def set_scale(
+    plot, dimension: str, scale: str, ticks: dict[float, float] | None = None, *, most: int = TICKS
+) -> None:
     """Turns an axis into "linear", "log", "count" (whole numbers), "time", or "fixed" at `ticks`.
 
     dimension: "x" or "y". ticks: {position: value shown}, for axes whose data are transformed. The range
-    is left alone: on a log axis it must be positive before this is called.
+    is left alone: on a log axis it must be positive before this is called. most: about so many ticks
+    where the axis chooses them itself, fewer where it is short.
     """
     axis, grid = getattr(plot, f"{dimension}axis")[0], getattr(plot, f"{dimension}grid")[0]
     # Every replaced model makes Bokeh walk the whole document again: nothing is replaced without need.
@@ -124,7 +130,7 @@ def set_scale(plot, dimension: str, scale: str, ticks: dict[float, float] | None
         axis.major_label_overrides = {position: _short(value) for position, value in (ticks or {}).items()}
         axis.formatter = BasicTickFormatter()
     else:
-        set_ticks(axis, scale)
+        set_ticks(axis, scale, most)
     grid.ticker = axis.ticker
 
 
@@ -142,7 +148,10 @@ def at_once(*plots):
 
 
 def name_ticks(axis, names: dict[float, str]) -> None:
-    """Names at places of an axis, and nothing else on it: {place: name}."""
+    """Names at places of an axis or of a colour bar, and nothing else on it: {place: name}.
+
+    A colour bar must have been made with a FixedTicker: it keeps the ticker that it was first drawn with.
+    """
     if isinstance(axis.ticker, FixedTicker):  # in place, see `set_scale`
         axis.ticker.ticks = sorted(names)
     else:
@@ -150,10 +159,10 @@ def name_ticks(axis, names: dict[float, str]) -> None:
     axis.major_label_overrides = names
 
 
-def set_ticks(axis, scale: str) -> None:
+def set_ticks(axis, scale: str, most: int = TICKS) -> None:
     """Ticks and labels of an axis for a scale as `set_scale` gives them, "fixed" excepted."""
     axis.major_label_overrides = {}
-    axis.ticker = _ticker(scale)
+    axis.ticker = _ticker(scale, most)
     axis.formatter = _formatter(scale)
 
 
@@ -161,12 +170,14 @@ def _short(value: float) -> str:
     return f"{value:.0e}".replace("e+0", "e").replace("e-0", "e-") if value else "0"
 
 
-def _ticker(scale: str):
+def _ticker(scale: str, most: int):
+    """Only here is a ticker told how many: that of a logarithmic axis has no such property."""
     if scale == "log":
-        return CustomJSTicker(major_code=LOG_TICKS)
+        return CustomJSTicker(major_code=LOG_TICKS, args={"most": most})
     if scale == "time":
-        return DatetimeTicker(num_minor_ticks=0)
-    return BasicTicker(num_minor_ticks=0, min_interval=1 if scale == "count" else 0)
+        return DatetimeTicker(num_minor_ticks=0, desired_num_ticks=most)
+    interval = 1 if scale == "count" else 0
+    return BasicTicker(num_minor_ticks=0, desired_num_ticks=most, min_interval=interval)
 
 
 def _formatter(scale: str):

@@ -13,6 +13,7 @@ from bokeh.models import (
 )
 
 from server.curve.page import CSS
+from server.tables import data_table
 
 MOST_ROWS = 10  # rows that are shown without scrolling
 ROW, HEADER = 26, 30  # px
@@ -25,17 +26,15 @@ def small_table(context, source: ColumnDataSource, columns: Mapping[str, tuple],
     columns: {field: (title, kind, width)}; kind: "text", "count" (whole numbers), "number" or "share"
     (in [0, 1], shown in percent).
     """
-    table = DataTable(
-        source=source,
-        columns=[
+    table = data_table(
+        source,
+        [
             TableColumn(field=field, title=title, formatter=_formatter(kind), width=width)
             for field, (title, kind, width) in columns.items()
         ],
         name=name,
-        index_position=None,
         # Fitting columns to the card forgets their widths where the table is made before it has one.
         autosize_mode="none",
-        reorderable=False,
         selectable=False,
         row_height=ROW,
         sizing_mode="stretch_width",

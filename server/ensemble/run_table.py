@@ -11,6 +11,7 @@ from server import card
 from server.curve.page import CSS
 from server.ensemble.panel import Panel
 from server.ensemble.selection import MOST_FOCUS
+from server.tables import data_table
 
 PAGES = {"descent": "Descent", "surface": "Surface", "tracker": "Classes & layers", "insides": "Insides"}
 COLUMNS = {
@@ -135,9 +136,9 @@ class RunTable(Panel):
             TableColumn(field=field, title=title, width=width, formatter=StringFormatter())
             for field, (title, width) in COLUMNS.items()
         ]
-        return DataTable(
-            source=self.table_source, columns=columns, name=f"{self.name}_table", index_position=None,
-            selectable="checkbox", autosize_mode="none", reorderable=False, row_height=26,
+        return data_table(
+            self.table_source, columns, name=f"{self.name}_table",
+            selectable="checkbox", autosize_mode="none", row_height=26,
             height=30 + 26 * ROWS, sizing_mode="stretch_width", scroll_to_selection=False,
             css_classes=["gd-small-table"], stylesheets=[self.context.sheet, InlineStyleSheet(css=CSS)],
         )  # fmt: skip

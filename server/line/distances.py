@@ -17,6 +17,7 @@ from bokeh.models import (
 from gdlab.records import Table
 from server import card, sheets
 from server.line.requests import WHOLE, RunLine
+from server.tables import data_table
 
 COLUMNS = {
     "run": "run",
@@ -79,13 +80,11 @@ class Distances:
             )
             for name in names
         ]
-        return DataTable(
-            source=self.source,
-            columns=columns,
+        return data_table(
+            self.source,
+            columns,
             name="line_table",
-            index_position=None,
             autosize_mode="force_fit",
-            reorderable=False,
             selectable=False,
             row_height=26,
             height=120,

@@ -109,8 +109,7 @@ class Map:
         self._show_relief(picture.relief(x, y, shown) if relief else None)
         self.sources["contours"].data = picture.contours(x, y, shown, levels)
         self.sources["cells"].data = picture.cells(x, y, **values)
-        self.bar.ticker = FixedTicker(ticks=sorted(shades_ticks))
-        self.bar.major_label_overrides = shades_ticks
+        figures.name_ticks(self.bar, shades_ticks)
         extent = {"x0": [float(x[0])], "x1": [float(x[-1])], "y0": [float(y[0])], "y1": [float(y[-1])]}
         if extent != self.sources["extent"].data:
             self.sources["extent"].data = extent
@@ -156,7 +155,10 @@ class Map:
     def _draw_map(self, tips) -> None:
         plot, sources = self.figure, self.sources
         figures.draw(plot, sources["image"], Image(**BOX, color_mapper=self.mapper))
-        self.bar = ColorBar(color_mapper=self.mapper, width=8, padding=6, location=(0, 0))
+        self.bar = ColorBar(
+            color_mapper=self.mapper, width=8, padding=6, location=(0, 0), ticker=FixedTicker(minor_ticks=[]),
+            name=f"{self.name}_bar",
+        )  # fmt: skip
         self.bar.major_label_text_font_size = "11px"
         self.bar.bar_line_color = self.bar.major_tick_line_color = self.bar.background_fill_color = None
         self.context.paint(self.bar, major_label_text_color="muted")

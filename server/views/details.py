@@ -13,6 +13,7 @@ from server.curve.feed import Feed
 from server.curve.page import page
 from server.curve.story import Story, tell
 
+TICKS = 3  # on the error axis of a plot so low
 MOST = 12  # plots shown at once: figures are dear, so a longer search is told in pages
 COPY = """
 const text = words.text
@@ -125,17 +126,21 @@ class _Details:
         self.words.text = _as_text(story)
 
     def _axes(self, story: Story) -> None:
-        """Scales before ranges: a log axis must never see a range that holds 0."""
-        for facet in self.facets:
-            self._scale(facet, story)
-        self.x_range.update(start=story.x[0], end=story.x[1])
-        self.y_range.update(start=story.y[0], end=story.y[1])
+        """A logarithmic axis must never see a range that holds 0: it gets its limits before its scale."""
+        for dimension, log, limits, range_ in (
+            ("x", story.log_x, story.x, self.x_range),
+            ("y", story.log_y, story.y, self.y_range),
+        ):
+            if log:
+                range_.update(start=limits[0], end=limits[1])
+            for facet in self.facets:
+                self._scale(facet, dimension, log)
+            range_.update(start=limits[0], end=limits[1])
         self._log_x.active, self._log_y.active = story.log_x, story.log_y
 
-    def _scale(self, facet: Facet, story: Story) -> None:
-        figures.set_scale(facet.figure, "x", "log" if story.log_x else "linear")
-        figures.set_scale(facet.figure, "y", "log" if story.log_y else "linear")
-        facet.figure.yaxis.ticker.desired_num_ticks = 3
+    def _scale(self, facet: Facet, dimension: str, log: bool) -> None:
+        most = figures.TICKS if dimension == "x" else TICKS
+        figures.set_scale(facet.figure, dimension, "log" if log else "linear", most=most)
 
     def _facets(self, count: int) -> None:
         """As many plots as are needed: made once, kept, shown and hidden."""
@@ -150,7 +155,8 @@ class _Details:
     def _new_facet(self, index: int) -> Facet:
         facet = Facet(self.context, f"details_{index}", self.x_range, self.y_range, self.crosshair)
         if self._story is not None:
-            self._scale(facet, self._story)
+            self._scale(facet, "x", self._story.log_x)
+            self._scale(facet, "y", self._story.log_y)
         page(self.context).style(facet.root)
         return facet
 

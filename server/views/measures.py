@@ -23,6 +23,7 @@ from gdlab.store import StoreError
 from server import card, figures
 from server.context import Context, View
 from server.curve.page import page
+from server.tables import data_table
 
 MOST = 20_000  # iterations of a run that are counted
 SETTINGS = {
@@ -202,13 +203,11 @@ class _Measures:
             )
             for name in MEASURES
         ]
-        return DataTable(
-            source=self.rows,
-            columns=columns,
+        return data_table(
+            self.rows,
+            columns,
             name="measures_table",
-            index_position=None,
             autosize_mode="force_fit",
-            reorderable=False,
             row_height=26,
             height=30 + 26 * min(len(self.names), 10),
             sizing_mode="stretch_width",

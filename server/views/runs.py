@@ -26,6 +26,7 @@ from gdlab.records import Table
 from server import card, hyper, patterns
 from server.context import Context, View
 from server.ensemble import source as ensembles
+from server.tables import data_table
 from server.views import runs_columns as columns
 
 TABLE_CSS = (Path(__file__).parents[1] / "static" / "table.css").read_text(encoding="utf-8")
@@ -119,15 +120,13 @@ class RunList:
     # -- parts ------------------------------------------------------------------------------------
 
     def _table(self) -> DataTable:
-        table = DataTable(
-            source=self.source,
+        table = data_table(
+            self.source,
+            [],
             view=CDSView(filter=self.matches),
             name="runs_table",
-            columns=[],
             selectable="checkbox",
-            index_position=None,
             autosize_mode="none",
-            reorderable=False,
             scroll_to_selection=False,
             row_height=32,
             sizing_mode="stretch_width",

@@ -24,6 +24,7 @@ from server import card, figures
 from server.context import Context, View
 from server.curve.data import dot_count
 from server.curve.page import page
+from server.tables import data_table
 
 MOST = 20_000  # iterations that are counted at once
 SMOOTHED = 200  # iterations whose smoothness is computed, evenly spread over the view
@@ -251,13 +252,11 @@ class _Statistics:
             TableColumn(field=name, title=title, formatter=formats[name], width=80)
             for name, title in COLUMNS.items()
         ]
-        return DataTable(
-            source=self.rows,
-            columns=columns,
+        return data_table(
+            self.rows,
+            columns,
             name="statistics_table",
-            index_position=None,
             autosize_mode="force_fit",
-            reorderable=False,
             selectable=False,
             row_height=26,
             height=120,

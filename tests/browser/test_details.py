@@ -21,6 +21,7 @@ from tests.browser.gestures import (
     wait,
     x_range,
 )
+from tests.browser.sight import without_numbers
 
 pytestmark = pytest.mark.browser
 
@@ -252,3 +253,35 @@ def test_two_runs_that_differ_in_everything_fit_the_page_and_their_frames_align(
 def box(page, name: str) -> dict:
     """The rectangle of a model on the screen."""
     return value(page, f"Bokeh.index.find_one(model('{name}')).el.getBoundingClientRect().toJSON()")
+
+
+def told(page, k: int, trained) -> None:
+    """Waits until title and plots are those of iteration k, on axes with numbers."""
+    wait_iteration(page, k)
+    trace = store.open_run(trained / "rosenbrock").table("evaluations", k, k + 1).columns
+    followed = np.flatnonzero(trace["search"][1:] == trace["search"][:-1])[:12]
+
+    @eventually(page)
+    def the_plots_are_those_of_the_title():
+        assert value(page, PLOTS) == len(followed)
+        assert [column(page, f"details_{j}_current", "x")[0] for j in range(len(followed))] == [
+            trace["eta"][i] for i in followed
+        ]
+        assert without_numbers(page) == []
+
+
+@pytest.mark.parametrize("k", [20, 21, 22, 23])
+def test_searches_that_move_little_are_told_at_their_address(visit, trained, k):
+    page = open_page(visit, trained, "rosenbrock", k=k)
+    told(page, k, trained)
+
+
+def test_the_arrow_key_goes_through_all_searches_and_both_axes(visit, trained):
+    page = open_page(visit, trained, "rosenbrock", k=17)
+    for k in range(17, 24):
+        told(page, k, trained)
+        page.keyboard.press("ArrowRight")
+    for _ in range(2):
+        page.get_by_role("button", name="Log J").click()
+        wait(page, "model('details_logy').active === (model('details_0').y_scale.type === 'LogScale')")
+        told(page, 24, trained)

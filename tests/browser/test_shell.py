@@ -17,6 +17,7 @@ from tests.browser.gestures import (
     says,
     wait,
 )
+from tests.browser.sight import old_cells, see
 
 expect.set_options(timeout=TIMEOUT)
 pytestmark = pytest.mark.browser
@@ -98,6 +99,54 @@ def test_a_pattern_applies_to_runs_that_appear_later(visit, tmp_path):
     make_runs.make(tmp_path / "runs" / "a2", seed=2)
     becomes(page, "model('filter_message').text", "2 of 3 runs")
     lists(page, "a1", "a2")
+
+
+def shown(page, field: str) -> list[str]:
+    """What the table of runs shows in a column, top to bottom."""
+    return [cell["shown"] for cell in see(page, "cells") if cell["field"] == field]
+
+
+def test_a_run_that_goes_on_is_shown_as_it_is_now_where_it_is_sorted_now(visit, tmp_path):
+    folder = tmp_path / "runs"
+    with make_runs.begin(folder / "live") as writer:
+        make_runs.append(writer, 0, 20)
+        make_runs.make(folder / "done", iterations=30)
+        page = visit(folder)
+        lists(page, "live", "done")
+        page.locator(".slick-header-column", has_text="Iterations").click()
+
+        @eventually(page)
+        def the_longer_one_comes_first():
+            assert shown(page, "iterations") == ["30", "20"]
+
+        make_runs.append(writer, 20, 25)
+        writer.set_status("finished")
+
+    @eventually(page)
+    def every_cell_follows_its_source_and_the_order_too():
+        assert shown(page, "iterations") == ["45", "30"]
+        assert shown(page, "name") == ["live", "done"]
+        assert shown(page, "state") == ["finished", "finished"]
+        assert old_cells(page) == []
+
+
+def test_columns_that_came_with_a_later_run_can_be_hidden(visit, tmp_path):
+    make_runs.make(tmp_path / "runs" / "a")
+    page = visit(tmp_path / "runs")
+    lists(page, "a")
+    assert "sigma" not in heads(page)
+    make_runs.make(tmp_path / "runs" / "b", sigma=0.2)
+
+    @eventually(page)
+    def the_column_is_there():
+        assert "sigma" in heads(page)
+
+    page.get_by_role("button", name="Columns").click()
+    page.locator(".bk-input-group label", has_text="sigma").click()
+
+    @eventually(page)
+    def the_column_is_gone():
+        assert "sigma" not in heads(page)
 
 
 def test_a_name_opens_its_descent_and_escape_leads_back(visit, runs):

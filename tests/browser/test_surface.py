@@ -9,6 +9,7 @@ from gdlab.analysis.surface_options import settings
 from gdlab.probing import run_probe
 from gdlab.surface import fidelity, grid
 from tests.browser.gestures import address, becomes, column, drawn, eventually, position, says, value, wait
+from tests.browser.sight import see
 from tests.recording import record
 
 pytestmark = pytest.mark.browser
@@ -259,3 +260,29 @@ def test_on_a_narrow_page_the_current_tab_is_in_sight(visit, folder):
       return tab.dataset.page === "surface" && a.left >= b.left - 1 && a.right <= b.right + 1
     }"""
     page.wait_for_function(inside)
+
+
+def test_colour_bars_have_their_losses_beside_them_whatever_the_scale(visit, folder):
+    tables = [probe(folder, "digits0", method=method).columns["value"] for method in ("averaged", "pca")]
+    page = visit(folder, run="digits0", page="surface", lines=5)
+    finished(page, "a")
+    low, high = (end([end(table) for table in tables]) for end in (np.min, np.max))
+
+    def numbers_between_the_ends(*maps: str) -> None:
+        @eventually(page)
+        def every_map_has_its_own():
+            bars = {bar["figure"]: [float(label) for label in bar["labels"]] for bar in see(page, "bars")}
+            assert set(maps) <= set(bars)
+            for name in maps:
+                assert len(bars[name]) >= 2 and bars[name] == sorted(bars[name])
+            assert all(0.99 * low <= number <= 1.01 * high for number in bars["surface_a_figure"])
+
+    was = value(page, "model('surface_a_bar').color_mapper.low")
+    numbers_between_the_ends("surface_a_figure", "surface_second_figure")
+    page.get_by_role("button", name="Log", exact=True).click()
+    wait(page, f"model('surface_a_bar').color_mapper.low !== {was}")
+    numbers_between_the_ends("surface_a_figure", "surface_second_figure")
+    options_opened(page)
+    value(page, "model('surface_other').value = 'pca'")
+    finished(page, "b")
+    numbers_between_the_ends("surface_a_figure", "surface_b_figure")

@@ -1,0 +1,95 @@
+// What a reader sees of the page, read from the views that draw it: texts, tick labels, cells of tables.
+(() => {
+  const views = () => {
+    const found = []
+    const walk = (view) => {
+      found.push(view)
+      for (const child of view.children_views?.() ?? []) if (child != null) walk(child)
+    }
+    for (const view of Bokeh.index) walk(view)
+    return found
+  }
+  const seen = (view) => {
+    if (view.el == null || view.model.visible === false) return false
+    const box = view.el.getBoundingClientRect()
+    return box.width > 0 && box.height > 0 && view.el.checkVisibility?.() !== false
+  }
+  const kind = (view) => view.model.type
+  const figures = () => views().filter((view) => kind(view) === "Figure" && seen(view))
+
+  // Labels as they are drawn on an axis, or on the axis of a colour bar.
+  const labels = (view) => {
+    const ticks = view.tick_coords.major[view.dimension]
+    return view.compute_labels(ticks).items.map((label) => String(label.text ?? label.model?.text ?? ""))
+  }
+  const limits = (view) => [view.ranges[0].start, view.ranges[0].end]
+  const axes = () => figures().flatMap((figure) =>
+    figure.children_views().filter((view) => view?.model?.type?.endsWith("Axis") && view.model.visible)
+      .map((view) => ({
+        figure: figure.model.name, side: view.panel?.side ?? "", title: view.model.axis_label?.text ?? view.model.axis_label ?? "",
+        labels: labels(view), limits: limits(view),
+        none: view.model.major_label_text_font_size === "0px" || view.model.major_label_text_color == null ||
+          (view.model.ticker.type === "FixedTicker" && view.model.ticker.ticks.length === 0),
+      })))
+  const bars = () => figures().flatMap((figure) =>
+    figure.children_views().filter((view) => view?.model?.type === "ColorBar" && view.model.visible)
+      .map((view) => ({figure: figure.model.name, side: "bar", title: view.model.title ?? "", labels: labels(view._axis_view), limits: limits(view._axis_view)})))
+
+  // Cells that are on the screen, beside what their formatter makes of the source.
+  const words = (html) => {
+    const box = document.createElement("div")
+    box.innerHTML = html
+    return box.textContent.trim()
+  }
+  const tables = () => views().filter((view) => kind(view) === "DataTable" && seen(view) && view.grid != null)
+  const cells = () => tables().flatMap((view) => {
+    const found = [], columns = view.grid.getColumns()
+    const {bottom} = view.grid.getRenderedRange()
+    const count = view.data.getLength()
+    for (let row = 0; row <= Math.min(bottom, count - 1); row++) {
+      columns.forEach((column, place) => {
+        const node = view.grid.getCellNode(row, place)
+        if (node == null || column.field == null || column.formatter == null || column.id === "_checkbox_selector") return
+        const item = view.data.getItem(row)
+        const wanted = words(column.formatter(row, place, item[column.field], column, item))
+        const shown = node.textContent.trim()
+        found.push({table: view.model.name, row, field: column.field, shown, wanted})
+      })
+    }
+    return found
+  })
+
+  const own = (node) => [...node.childNodes].filter((child) => child.nodeType === 3).map((child) => child.textContent).join(" ").trim()
+  // Every text of the page, those of the shadow trees too.
+  const texts = (root = document.body) => {
+    const found = []
+    const walk = (node) => {
+      if (node.nodeType === 1) {
+        if (["STYLE", "SCRIPT", "SVG", "OPTION"].includes(node.tagName)) return
+        if (node.checkVisibility?.() === false) return
+        const text = own(node)
+        if (text !== "") found.push(text)
+      }
+      for (const child of node.shadowRoot?.childNodes ?? []) walk(child)
+      for (const child of node.childNodes) walk(child)
+    }
+    walk(root)
+    return found
+  }
+  const drawn = () => figures().flatMap((figure) => figure.children_views()
+    .filter((view) => ["Title", "Label", "Legend"].includes(view?.model?.type) && view.model.visible)
+    .flatMap((view) => view.model.type === "Legend" ? view.model.items.map((item) => item.label?.value ?? "") : [view.model.text])
+    .concat(figure.model.title?.text ?? []).map(String))
+
+  const named = (name) => Bokeh.documents[0].get_model_by_name(name)
+  const cards = (style) => views().filter((view) => view.model.css_classes?.includes?.(style) && seen(view))
+    .map((view) => `${view.model.name}: ${texts(view.el).join(" ")}`)
+  const working = () => views().filter((view) => view.model.css_classes?.includes?.("gd-progress") && seen(view))
+    .filter((view) => view.model.children.some((child) => child.type === "Button" && child.visible))
+    .map((view) => `${view.model.name}: ${texts(view.el).join(" ")}`)
+  const refused = () => views().filter((view) => view.model.css_classes?.includes?.("gd-progress") && seen(view))
+    .filter((view) => !view.model.children.some((child) => child.type === "Button" && child.visible))
+    .map((view) => `${view.model.name}: ${texts(view.el).join(" ")}`)
+
+  window.gdSight = {axes, bars, cells, texts, drawn, cards, working, refused, named, figures: () => figures().map((view) => view.model.name)}
+})()
