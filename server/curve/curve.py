@@ -28,13 +28,11 @@ class Curve:
         self.name = name
         self.plot = CurvePlot(context, name, self.viewport)
         self.clock = data.Clock(self.run, self.viewport.axis, log=self.viewport.log_x)
-        self.feed = Feed(context, run_name, self._segments_came)
-        self.progress = card.Progress(context, self.feed.cancel, name=f"{name}_progress")
-        self.feed.progress = self.progress
+        self.feed = Feed(context, run_name, self._segments_came, name=name)
         self._sent: data.Sent | None = None
         tools, panels = page.take_options()
         body = card.box(
-            context, *panels, self.plot.main, self.plot.strip, self.progress.root, classes=["gd-body"]
+            context, *panels, self.plot.main, self.plot.strip, self.feed.progress.root, classes=["gd-body"]
         )
         page.style(body)
         self.root = card.card(

@@ -10,7 +10,7 @@ import numpy as np
 
 from gdlab.analysis import segments
 from gdlab.records import Table
-from server import card
+from server.query import Query
 
 REST_MS = 120  # a view that has not moved for so long is looked at
 KEPT = 4000  # iterations kept per run and batch
@@ -18,21 +18,22 @@ SAMPLED = ("offset", "value", "noise", "noisy", "difference")
 
 
 class Feed:
-    """Segments of one run. changed(): more are there; progress: a `card.Progress` or None.
-
-    error: the last failure's message, or None; attrs: what the last answer reported.
+    """Segments of one run. changed(): more are there; name: of the models of `progress`, to be placed in a
+    card. attrs: what the last answer reported.
     """
 
-    def __init__(self, context, run_name: str, changed: Callable[[], None]):
+    def __init__(self, context, run_name: str, changed: Callable[[], None], *, name: str):
         self.context, self.run_name, self.changed = context, run_name, changed
-        self.progress: card.Progress | None = None
-        self.error: str | None = None
+        self._query = Query(
+            context, self._arrived, name=name, failed=lambda why: changed(), cancelled=self._given_up
+        )
+        self.progress = self._query.progress
         self.cancelled = False
         self.attrs: dict = {}
         self._known: dict[str, dict[int, tuple]] = {"batch": {}, "train": {}}
         self._generation = None
-        self._asked: tuple = ()
-        self._job = self._timer = None
+        self._asked: dict = {}
+        self._timer = None
 
     @property
     def run(self):
@@ -45,33 +46,37 @@ class Feed:
         missing = [k for k in range(start, stop) if k not in self._known[on]]
         self._stop_timer()
         if not missing:
-            self._drop_job()
+            self._query.forget()
             return
-        asked = (missing[0], missing[-1] + 1, on)
-        if self._job is not None and self._asked == asked:
+        options = {"start": missing[0], "stop": missing[-1] + 1, "on": on}
+        if self._query.waiting and self._asked == options:
             return
-        self._drop_job()
-        self.cancelled, self.error = False, None
+        self._query.forget()
+        self.cancelled = False
         if at_once:
-            self._ask(asked)
+            self._ask(options)
         else:
-            self._timer = self.context.doc.add_timeout_callback(lambda: self._rested(asked), REST_MS)
+            self._timer = self.context.doc.add_timeout_callback(lambda: self._rested(options), REST_MS)
 
     def leave(self) -> None:
         """Nothing is wanted any more: the view shows too many iterations."""
         self._stop_timer()
-        self._drop_job()
+        self._query.drop()
 
     def cancel(self) -> None:
         """The reader pressed "Cancel": nothing more until the view moves."""
-        self.leave()
-        self.cancelled = True
-        self.changed()
+        self._stop_timer()
+        self._query.cancel()
+
+    @property
+    def error(self) -> str | None:
+        """Why the last question has no answer; None where it has one or waits for it."""
+        return self._query.failure
 
     @property
     def waiting(self) -> bool:
         """Whether segments are asked for and not there yet."""
-        return self._job is not None or self._timer is not None
+        return self._query.waiting or self._timer is not None
 
     def segments(self, start: int, stop: int, on: str) -> Table:
         """The known segments of [start, stop) with the record in place: see `analysis.segments.assemble`."""
@@ -90,52 +95,30 @@ class Feed:
 
     # -- the worker's answers ---------------------------------------------------------------------
 
-    def _rested(self, asked) -> None:
+    def _rested(self, options: dict) -> None:
         self._timer = None
-        self._ask(asked)
+        self._ask(options)
 
-    def _ask(self, asked) -> None:
-        start, stop, on = asked
-        self._asked = asked
-        if self.progress:
-            self.progress.show(0.0, f"Segments {start:,} to {stop - 1:,}")
-        self._job = self.context.worker.submit(
-            self.run.path,
-            "segments",
-            {"start": start, "stop": stop, "on": on},
-            on_progress=self._progressed,
-            on_done=self._arrived,
-            on_error=self._failed,
-        )
+    def _ask(self, options: dict) -> None:
+        self._asked = options
+        words = f"Segments {options['start']:,} to {options['stop'] - 1:,}"
+        self._query.probe(self.run, "segments", options, words)
 
-    def _progressed(self, fraction: float, words: str) -> None:
-        if self.progress:
-            self.progress.show(fraction, words[:1].upper() + words[1:])
+    def _given_up(self) -> None:
+        self.cancelled = True
+        self.changed()
 
     def _arrived(self, table: Table) -> None:
-        on, self._job = self._asked[2], None
-        known = self._known[on]
+        if self._generation != self.run.generation:  # of steps that the run has not taken after all
+            self.changed()
+            return
+        known = self._known[self._asked["on"]]
         if len(known) > KEPT:
             known.clear()
         columns, self.attrs = table.columns, table.attrs
         for row, k in enumerate(columns["iteration"]):
             known[int(k)] = tuple(columns[name][row] for name in SAMPLED)
-        if self.progress:
-            self.progress.done()
         self.changed()
-
-    def _failed(self, message: str) -> None:
-        self._job, self.error = None, message
-        if self.progress:
-            self.progress.failed(message)
-        self.changed()
-
-    def _drop_job(self) -> None:
-        if self._job is not None:
-            self._job.cancel()
-            self._job = None
-            if self.progress:
-                self.progress.done()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -146,5 +129,6 @@ class Feed:
         """A resumed run may have taken other steps: its old segments are not its own any more."""
         if self._generation != self.run.generation:
             self._generation = self.run.generation
+            self._query.forget()
             for known in self._known.values():
                 known.clear()

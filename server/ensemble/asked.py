@@ -1,40 +1,39 @@
 """A card's question to the background: shown as progress, taken up when the answer is there."""
 
 from collections.abc import Callable
+from functools import partial
 
-from server import card
+from server.query import Query
+
+CANCELLED = "Cancelled: what is shown is older. Choose again to go on."
+FAILED = "There is no answer to what was chosen last; what is shown, if anything, is older."
 
 
 class Question:
     """progress: to be placed in the card. ask(key, compute): unless `key` was what was asked for last."""
 
     def __init__(self, shared, what: str, show: Callable, caption: Callable[[str], None]):
-        self.shared, self.what, self.show, self.caption = shared, what, show, caption
-        self.progress = card.Progress(shared.context, self.cancel, name=f"{what}_progress")
-        self._key: object = None
+        self.shared, self.what = shared, what
+        self.query = Query(
+            shared.context, show, name=what, failed=lambda why: caption(FAILED),
+            cancelled=lambda: caption(CANCELLED),
+        )  # fmt: skip
+        self.progress = self.query.progress
 
     def ask(self, key, compute: Callable) -> None:
         """compute(progress) in a thread, its result to `show`."""
-        if key == self._key:
-            return
-        self._key = key
-        self.shared.background.ask(self.what, compute, self._take, self._failed, self.progress.show)
+        self.query.ask(key, partial(self._begin, compute))
 
     def drop(self) -> None:
         """Nothing is asked for any more."""
-        self._key = None
-        self.shared.background.cancel(self.what)
-        self.progress.done()
+        self.query.forget()
+
+    # -- what a Query asks of one that it has begun ------------------------------------------------
+
+    def _begin(self, compute: Callable, *, on_progress, on_done, on_error) -> "Question":
+        self.shared.background.ask(self.what, compute, on_done, on_error, on_progress)
+        return self
 
     def cancel(self) -> None:
-        """The reader pressed "Cancel": what was there before stays."""
-        self.drop()
-        self.caption("Cancelled: what is shown is older. Choose again to go on.")
-
-    def _take(self, found) -> None:
-        self.progress.done()
-        self.show(found)
-
-    def _failed(self, message: str) -> None:
-        self._key = None
-        self.progress.failed(message[:1].upper() + message[1:])
+        """Nobody waits for the work any more."""
+        self.shared.background.cancel(self.what)

@@ -118,5 +118,5 @@ def _place(block: Block, cells: dict, top: float, columns: int) -> float:
         cells["dw"].append(width - gap)
         cells["dh"].append(height - gap)
         cells["layer"].append(block.layer)
-        cells["cell"].append(index + 1)
+        cells["cell"].append(index)
     return -(-len(pictures) // per_row) * height

@@ -82,7 +82,7 @@ class Filters:
     def _offer(self, table: Table) -> None:
         """As many inputs to choose from as the layer with most of them has, up to 32."""
         most = max((kernel.shape[2] for kernel in table.columns.values() if kernel.ndim == 4), default=1)
-        options = [(MEAN, "mean over inputs"), *((str(i), f"input {i + 1}") for i in range(min(most, 32)))]
+        options = [(MEAN, "mean over inputs"), *((str(i), f"input {i}") for i in range(min(most, 32)))]
         self.input.visible = most > 1
         if self.input.options != options:
             self.input.options = options
@@ -101,7 +101,7 @@ def _block(layer: str, kernel, wanted: str, image) -> Block | None:
         if wanted == MEAN:
             return Block(layer, words, np.moveaxis(kernel.mean(axis=2), -1, 0))
         at = min(int(wanted), inputs - 1)
-        words += f", input {at + 1}" if inputs > 1 else ""
+        words += f", input {at}" if inputs > 1 else ""
         return Block(layer, words, np.moveaxis(kernel[:, :, at], -1, 0))
     if image is not None and len(image) == 3 and kernel.shape[0] == np.prod(image):
         pictures = kernel.T.reshape(-1, *image).mean(axis=-1)

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gdlab.records import Table
-from server import card
 from server.line.options import LineOptions
+from server.query import Query
 
 WHOLE = "network"
 REST_MS = 300  # a choice that has rested for so long is meant
@@ -38,18 +38,23 @@ class Lines:
 
     def __init__(self, context, names, options: LineOptions, changed: Callable[[], None]):
         self.context, self.names, self.options, self.changed = context, tuple(names), options, changed
-        self.progress = card.Progress(context, self.cancel, name="line_progress")
+        self.query = Query(
+            context, self._arrived, name="line", failed=self._failed, cancelled=self._cancelled,
+            progressed=self._progressed,
+        )  # fmt: skip
+        self.progress = self.query.progress
         self.runs: dict[str, RunLine] = {}
         self.cancelled = False
         self.generations: dict[str, int] = {}
         self._queue: deque[tuple[str, str]] = deque()
-        self._job = self._timer = None
+        self._name = ""  # of the run that is asked about
+        self._timer = None
         self._done = self._all = 0
 
     @property
     def waiting(self) -> bool:
         """Whether something is asked for and not there yet."""
-        return self._job is not None or self._timer is not None
+        return self.query.waiting or self._timer is not None
 
     def rest(self) -> None:
         """Asks once the choices have rested."""
@@ -73,12 +78,6 @@ class Lines:
         self.changed()
         self._next()
 
-    def cancel(self) -> None:
-        """The reader pressed "Cancel": what has come stays."""
-        self._drop()
-        self.cancelled = True
-        self.changed()
-
     # -- private ----------------------------------------------------------------------------------
 
     def _rested(self) -> None:
@@ -98,23 +97,18 @@ class Lines:
             self.progress.done()
             self.changed()
             return
-        name, layers = self._queue.popleft()
-        start, stop = self.runs[name].ends
-        self._progressed(name, 0.0, "the line")
-        self._job = self.context.worker.submit(
-            self.context.run(name).path,
-            "interpolation",
-            {**self.options.probe, "start": start, "stop": stop, "layers": layers},
-            on_progress=lambda fraction, words: self._progressed(name, fraction, words),
-            on_done=lambda table: self._arrived(name, table),
-            on_error=lambda message: self._failed(name, message),
-        )
+        self._name, layers = self._queue.popleft()
+        start, stop = self.runs[self._name].ends
+        options = {**self.options.probe, "start": start, "stop": stop, "layers": layers}
+        self.query.forget()
+        self.query.probe(self.context.run(self._name), "interpolation", options, "the line")
 
-    def _progressed(self, name: str, fraction: float, words: str) -> None:
-        label = f"{name}: {words}" if len(self.names) > 1 else words[:1].upper() + words[1:]
+    def _progressed(self, fraction: float, words: str) -> None:
+        label = f"{self._name}: {words}" if len(self.names) > 1 else words[:1].upper() + words[1:]
         self.progress.show((self._done + fraction) / max(self._all, 1), label)
 
-    def _arrived(self, name: str, table: Table) -> None:
+    def _arrived(self, table: Table) -> None:
+        name = self._name
         line, columns = self.runs[name], table.columns
         line.alpha, line.attrs = columns["alpha"], table.attrs
         for row, curve in enumerate(columns["curve"]):
@@ -123,7 +117,14 @@ class Lines:
         line.layers = not any(run == name for run, _ in self._queue)
         self._one_done()
 
-    def _failed(self, name: str, message: str) -> None:
+    def _cancelled(self) -> None:
+        """The reader pressed "Cancel": what has come stays."""
+        self._drop()
+        self.cancelled = True
+        self.changed()
+
+    def _failed(self, message: str) -> None:
+        name = self._name
         self.runs[name].trouble = message
         left = [request for request in self._queue if request[0] != name]
         self._done += len(self._queue) - len(left)
@@ -131,7 +132,6 @@ class Lines:
         self._one_done()
 
     def _one_done(self) -> None:
-        self._job = None
         self._done += 1
         if self._queue:
             self.changed()
@@ -142,10 +142,7 @@ class Lines:
         if self._timer is not None:
             self.context.doc.remove_timeout_callback(self._timer)
             self._timer = None
-        if self._job is not None:
-            self._job.cancel()
-            self._job = None
-        self.progress.done()
+        self.query.forget()
 
 
 def _too_short(start: int, stop: int, last: int) -> str | None:

@@ -9,6 +9,7 @@ from gdlab.records import Table
 from gdlab.surface import grid
 from server import card
 from server.curve.page import CSS
+from server.query import Query
 from server.surface import picture, shades
 from server.surface.plot import Map
 
@@ -30,9 +31,14 @@ class Second:
     """map, root; `draw` follows the surfaces of a SurfacePage. kind: one of TITLES."""
 
     def __init__(self, context, page, on_tap):
-        self.context, self.page, self.job = context, page, None
+        self.context, self.page = context, page
+        self.query = Query(
+            context, lambda table: self.draw(), name="surface_second", failed=lambda why: self.draw(),
+            cancelled=self.draw,
+        )  # fmt: skip
         self.kind = context.state.get("second", "", choices=tuple(TITLES))
         self.shown: Table | None = None
+        self._asked: dict | None = None
         self.mapper = LinearColorMapper(
             palette=list(context.palette.magnitudes), low=0, high=1, name="surface_second_mapper"
         )
@@ -50,8 +56,7 @@ class Second:
         )  # fmt: skip
         self.button.on_click(self._compute)
         self.bar = card.row(context, self.words, self.button, classes=["gd-bar"], visible=False)
-        self.progress = card.Progress(context, self._cancel, name="surface_second_progress")
-        body = card.box(context, self.bar, self.map.figure, self.progress.root, classes=["gd-body"])
+        body = card.box(context, self.bar, self.map.figure, self.query.progress.root, classes=["gd-body"])
         body.stylesheets = [*body.stylesheets, InlineStyleSheet(css=CSS)]
         self.root = card.card(
             context, TITLES["uncertainty"], "", body, name="surface_second", figures=[self.map.figure],
@@ -78,6 +83,8 @@ class Second:
     def draw(self) -> None:
         """Draws what the surfaces of the page give."""
         kinds = self.kinds
+        if self.query.waiting and self._wanted() != self._asked:
+            self.query.forget()  # other surfaces are shown now
         self.root.visible = bool(kinds)
         if not kinds:
             return
@@ -89,7 +96,7 @@ class Second:
         self.select.visible = len(kinds) > 1
         value, done, words = getattr(self, f"_{kind.removesuffix('_b')}")("b" if kind[-2:] == "_b" else "a")
         there = bool(np.isfinite(value).any())
-        self.bar.visible = not there and self.job is None
+        self.bar.visible = not there and not self.query.waiting
         self.button.visible = kind == "distance"
         self.words.text = words if not there else ""
         card.retitle(self.root, title=TITLES[kind], caption=words if there else "")
@@ -98,7 +105,7 @@ class Second:
         if there:
             self._show("b" if kind == "uncertainty_b" else "a", value, done, signed=kind == "difference")
         # After everything that is drawn: what whoever drives the page from outside may wait for.
-        self.root.tags = [kind, "computing" if self.job else "whole" if there else "missing"]
+        self.root.tags = [kind, "computing" if self.query.waiting else "whole" if there else "missing"]
 
     def table(self) -> Table:
         """The cells of the map, one row each, for CSV."""
@@ -170,24 +177,15 @@ class Second:
         self.context.state.set("second", None if kind == kinds[0] else kind)
         self.draw()
 
-    def _compute(self) -> None:
+    def _wanted(self) -> dict | None:
+        """Options of the probe for the distances between the surfaces of the page; None without two."""
         slots, options = self.page.slots, self.page.options
+        if "a" not in slots or not options.other:
+            return None
+        return {**slots["a"].chosen, "against": options.against(options.other)}
+
+    def _compute(self) -> None:
         self.bar.visible = False
-        self.progress.show(0.0, "Distances")
-        self.job = self.context.worker.submit(
-            slots["a"].run.path,
-            "surface",
-            {**slots["a"].chosen, "against": options.against(options.other)},
-            on_progress=self.progress.show,
-            on_done=lambda table: self._ended(),
-            on_error=self._ended,
-        )
-
-    def _cancel(self) -> None:
-        self.job.cancel()
-        self._ended()
-
-    def _ended(self, message: str = "") -> None:
-        self.job = None
-        self.draw()
-        self.progress.failed(message) if message else self.progress.done()
+        self._asked = self._wanted()
+        self.query.forget()
+        self.query.probe(self.page.slots["a"].run, "surface", self._asked, "Distances")

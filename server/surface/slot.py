@@ -16,6 +16,7 @@ from gdlab.analysis import surface
 from gdlab.analysis.surface_options import path_iterations, settings
 from gdlab.records import Table
 from server import card
+from server.query import Query
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,12 @@ class Slot:
         self.context, self.name, self.run_name = context, name, run_name
         self.options, self.changed = options, changed
         self.table: Table | None = None
-        self.whole, self.job, self.replay = False, None, None
+        self.whole, self.replay = False, None
+        self.query = Query(
+            context, self._arrived, name=name, failed=self._failed, cancelled=self._read,
+            progressed=self._progressed,
+        )  # fmt: skip
+        self.progress = self.query.progress
         self.last: int | None = None
         self._read_at = self._took = 0.0
         self.words = card.text("", "gd-message", name=f"{name}_words")
@@ -44,7 +50,6 @@ class Slot:
         )
         self.button.on_click(self.compute)
         self.bar = card.row(context, self.words, self.button, classes=["gd-bar"], name=f"{name}_invite")
-        self.progress = card.Progress(context, self._cancel, name=f"{name}_progress")
 
     @property
     def run(self):
@@ -58,19 +63,18 @@ class Slot:
 
     def look(self) -> None:
         """Reads what there is for the options in force; a computation for other ones is given up."""
-        self._stop()
+        self.query.forget()
         self.last = self.context.state.get("upto", 0, low=1, high=10**12) or None
-        self.progress.done()
         self._read()
 
     def grown(self) -> None:
         """The record has grown: without a surface on the page, the newest path is what is offered."""
-        if self.job is None and self.table is None:
+        if not self.query.waiting and self.table is None:
             self.look()
 
     def compute(self) -> None:
         """Asks the worker for what is missing."""
-        if self.job is not None:
+        if self.query.waiting:
             return
         if self.run.state == "running":
             points = path_iterations(self.run)
@@ -78,41 +82,22 @@ class Slot:
             self.context.state.set("upto", self.last)
         self.bar.visible = False
         self.bar.tags = ["computing"]
-        self.progress.show(0.0, "Surface")
-        self.job = self.context.worker.submit(
-            self.run.path,
-            "surface",
-            self.chosen,
-            on_progress=self._progressed,
-            on_done=self._arrived,
-            on_error=self._failed,
-        )
+        self.query.forget()  # what is missing of the same surface may be asked for again
+        self.query.probe(self.run, "surface", self.chosen)
 
     # -- private ----------------------------------------------------------------------------------
 
-    def _stop(self) -> None:
-        if self.job is not None:
-            self.job.cancel()
-            self.job = None
-
-    def _cancel(self) -> None:
-        self._stop()
-        self.progress.done()
-        self._read()
-
     def _progressed(self, fraction: float, words: str) -> None:
-        self.progress.show(fraction, words.capitalize())
-        if time.monotonic() - self._read_at > max(READ_EVERY, REST * self._took):
+        self.progress.show(fraction, words[:1].upper() + words[1:])
+        if fraction > 0 and time.monotonic() - self._read_at > max(READ_EVERY, REST * self._took):
             self._read()
 
     def _arrived(self, table) -> None:
-        self.job, self.replay = None, table.attrs.get("replay")
-        self.progress.done()
+        self.replay = table.attrs.get("replay")
         self._read()
 
     def _failed(self, message: str) -> None:
-        self.job = None
-        self.progress.done()
+        self.progress.done()  # the bar says why
         self._read(message)
 
     def _read(self, failure: str = "") -> None:
@@ -127,8 +112,8 @@ class Slot:
         self.words.text = " ".join(filter(None, [failure, words]))
         self.words.css_classes = ["gd-message", "gd-bad"] if failure else ["gd-message"]
         self.button.label, self.button.visible = button or "Compute", bool(button)
-        self.bar.visible = self.job is None and not self.whole
-        if self.job is None or before is None or _count(self.table) != known:
+        self.bar.visible = not self.query.waiting and not self.whole
+        if not self.query.waiting or before is None or _count(self.table) != known:
             self.changed()
         self._mark()
         self._read_at = time.monotonic()
@@ -136,7 +121,7 @@ class Slot:
 
     def _mark(self) -> None:
         """After everything that is drawn: what whoever drives the page from outside may wait for."""
-        self.bar.tags = ["computing" if self.job else "whole" if self.whole else "missing"]
+        self.bar.tags = ["computing" if self.query.waiting else "whole" if self.whole else "missing"]
 
     def _invitation(self) -> tuple[str, str]:
         """(what is said, the button's label) where something is missing."""

@@ -4,7 +4,8 @@ from bokeh.models import Button, RadioButtonGroup, Select, Spinner
 
 from gdlab.analysis.filters import MEASURES
 from server import card, sheets
-from server.later import later
+from server.query import Query
+from server.tracker.names import filter_name, image_number
 from server.tracker.tracker import MODES, RULE_NAMES, Tracker
 
 MEASURE_NAMES = {"cosine": "1 − cosine", "l2": "L2", "relative_l2": "relative L2"}
@@ -17,6 +18,8 @@ class Bar:
     def __init__(self, context, tracker: Tracker):
         self.context, self.tracker = context, tracker
         self._quiet = False
+        self._trouble = ""  # why nobody knows how many anomalies there are
+        self.query = Query(context, lambda flips: self.update(), failed=self._failed)
         self.mode = RadioButtonGroup(
             labels=list(MODES.values()), active=list(MODES).index(tracker.mode), name="tracker_mode",
             stylesheets=[context.sheet],
@@ -56,11 +59,17 @@ class Bar:
     def _anomalies(self):
         """How many there are; where looking for them takes long, it is said later."""
         if not self.tracker.anomalies_at_once():
-            later(self.context, self.tracker.evidence.flips, lambda flips: self.update(), lambda why: None)
+            if self._trouble:
+                return f"anomalies cannot be found: {self._trouble}"
+            self.query.compute(self.tracker.dumps, self.tracker.evidence.flips)
             return "looking for anomalies …"
         found = self.tracker.anomalies().columns
         classes, places = (len(set(found[name].tolist())) for name in ("class", "dump"))
         return f"{len(found['class']):,} anomalies of {classes:,} classes at {places:,} iterations"
+
+    def _failed(self, why: str) -> None:
+        self._trouble = why
+        self.update()
 
     def _widgets(self):
         context, settings, deep = self.context, self.tracker.settings, max(1, self.tracker.count - 1)
@@ -115,15 +124,17 @@ class Bar:
             "iteration": [f"{tracker.dumps.iteration[i]:,}" for i in chosen.dumps],
             "class": [tracker.dumps.classes[i] for i in chosen.classes],
             "layer": [tracker.dumps.nodes[i].name for i in chosen.layers],
-            "filter": [str(i) for i in chosen.filters],
-            "image": [] if chosen.image is None else [str(chosen.image)],
+            "filter": [filter_name(tracker.dumps, i) for i in chosen.filters[:NAMED]],
+            "image": [] if chosen.image is None else [f"{image_number(tracker.dumps, chosen.image):,}"],
         }
-        words = [_listed(kind, found) for kind, found in names.items() if found]
+        counts = {"filter": len(chosen.filters)}  # not all of them are named
+        words = [_listed(kind, found, counts.get(kind)) for kind, found in names.items() if found]
         self.selected.text = "Selected: " + "; ".join(words) if words else "Nothing is selected."
         self.clear.disabled = not words
 
 
-def _listed(kind, names):
-    plural = {"class": "classes"}.get(kind, f"{kind}s") if len(names) > 1 else kind
+def _listed(kind, names, count=None):
+    count = len(names) if count is None else count
+    plural = {"class": "classes"}.get(kind, f"{kind}s") if count > 1 else kind
     shown = ", ".join(names[:NAMED])
-    return f"{plural} {shown}" + (f" and {len(names) - NAMED:,} more" if len(names) > NAMED else "")
+    return f"{plural} {shown}" + (f" and {count - NAMED:,} more" if count > NAMED else "")

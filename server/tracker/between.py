@@ -11,6 +11,7 @@ from gdlab.analysis.finer_dumps import finer_dumps
 from gdlab.records import Table
 from server import card, figures
 from server.insides.asked import Asked
+from server.tracker.names import filter_name
 
 MODES = ("classes", "correlation")
 MOST_LINES = 6
@@ -51,7 +52,8 @@ class Between:
             context, "Between the dumps", "", body, name="between", figures=[self.errors, self.turns],
             csv=self._rows, controls=[self.button],
         )  # fmt: skip
-        self._found = self._shown = self._asked_for = None
+        self._found = self._shown = None
+        self._asked_for = self._found_for = None  # intervals
         context.on("selection", self._offer)
         context.on("mode", self._offer)
         self._offer()
@@ -74,7 +76,7 @@ class Between:
         caption = f"Trains iterations {start:,} to {stop - 1:,} again and dumps {often}."
         card.retitle(self.root, caption=caption)
         self.button.disabled = stop - start < 2
-        if self._found is not None and self._asked_for == (start, stop, every):
+        if self._found is not None and self._found_for == (start, stop, every):
             self._draw()
         else:
             self.errors.visible = self.turns.visible = False
@@ -90,13 +92,14 @@ class Between:
     # -- the answer -------------------------------------------------------------------------------
 
     def _show(self, table: Table) -> None:
+        self._found_for = self._asked_for
         self._found = finer_dumps(self.context.run(self.tracker.name), table)
         report = table.attrs["replay"]
         self._same = "The replay equals the record, bit for bit."
         if report["different"]:
             count = f"{report['different']:,} of {report['compared']:,}"
             self._same = f"The replay differs from the record in {count} iterations."
-        self._draw()
+        self._offer()  # draws it where the dump that it is about is still the selected one
 
     def _draw(self) -> None:
         found, iteration = self._found, self._found.iteration
@@ -129,8 +132,7 @@ class Between:
         if not chosen:
             most = np.nan_to_num(turned[1:]).max(axis=0, initial=0)
             chosen = np.argsort(-most, kind="stable")[:MOST_LINES]
-        nodes, layer = self._found.nodes, self._found.layer_of_filter()
-        return {f"{nodes[layer[f]].name} {f - nodes[layer[f]].first}": turned[:, f] for f in chosen}
+        return {filter_name(self._found, int(f)): turned[:, f] for f in chosen}
 
     def _fill(self, plot, iteration, curves):
         sources = self.lines[plot.name]

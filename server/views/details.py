@@ -45,8 +45,8 @@ class _Details:
         self.more = self._button("", "details_more", "The next plots of this search", self._turn)
         self.more.visible = False
         self.words = Div(text="", render_as_text=True, visible=False, name="details_values")
-        self.progress = card.Progress(context, self._cancel, name="details_progress")
-        body = card.box(context, self.stack, self.more, self.progress.root, self.words, classes=["gd-body"])
+        self.waiting = card.box(context, classes=[], name="details_waiting")
+        body = card.box(context, self.stack, self.more, self.waiting, self.words, classes=["gd-body"])
         page(context).style(body, self.stack)
         self.root: Column = card.card(
             context,
@@ -76,8 +76,9 @@ class _Details:
     def feed(self) -> Feed:
         name = self.run_name
         if name not in self.feeds:
-            self.feeds[name] = Feed(self.context, name, self._draw)
-            self.feeds[name].progress = self.progress
+            feed = Feed(self.context, name, self._draw, name=f"details_{len(self.feeds)}")
+            self.feeds[name] = feed
+            self.waiting.children = [*self.waiting.children, feed.progress.root]
         return self.feeds[name]
 
     def show(self) -> None:
@@ -85,6 +86,9 @@ class _Details:
         k, count = self.context.iteration, self.context.run(self.run_name).rows("scalars")
         if k != self._shown:
             self._shown, self.first = k, 0
+        for name, feed in self.feeds.items():
+            if k is None or name != self.run_name:
+                feed.leave()
         if k is None or k >= count:
             self._invite(count)
             return
@@ -166,7 +170,6 @@ class _Details:
         card.retitle(self.root, title="Line search", caption=words)
         self._facets(0)
         self.more.visible, self.words.text = False, ""
-        self.progress.done()
 
     # -- controls ---------------------------------------------------------------------------------
 
@@ -207,10 +210,6 @@ class _Details:
         count = len(self._story.contents) if self._story else 0
         self.first = self.first + MOST if self.first + MOST < count else 0
         self._draw()
-
-    def _cancel(self) -> None:
-        for feed in self.feeds.values():
-            feed.cancel()
 
     def _table(self) -> Table:
         return self._story.table if self._story else Table({}, {}, {})

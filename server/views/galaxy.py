@@ -10,6 +10,7 @@ from gdlab.records import Table
 from server import card, figures
 from server.context import Context, View
 from server.curve.page import page
+from server.insides.asked import Asked
 
 BINS = 60
 MOST_RUNS = 2
@@ -42,14 +43,14 @@ def _has_codes(run) -> bool:
 class _Codes:
     def __init__(self, context: Context, run_name: str, index: int):
         self.context, self.run_name, self.name = context, run_name, f"galaxy_{index}"
-        self.table: Table | None = None
+        self.asked = Asked(context, "codes", self._arrived, self._say, name=self.name)
         self.classes: list[tuple[ColumnDataSource, ColumnDataSource]] = []
         self.scatter, self.histogram = self._figures()
-        self.progress = card.Progress(context, self._cancel, name=f"{self.name}_progress")
         self.pair = card.row(
             context, self.scatter, self.histogram, classes=["gd-pair"], sizing_mode="stretch_width"
         )
-        body = card.box(context, self.pair, self.progress.root, classes=["gd-body"])
+        self.asked.layouts = [self.pair]
+        body = card.box(context, self.pair, self.asked.progress.root, classes=["gd-body"])
         page(context).style(body, self.pair)
         title = "Data and codes"
         if len(context.selected) > 1:
@@ -61,45 +62,23 @@ class _Codes:
             body,
             name=self.name,
             figures=[self.scatter, self.histogram],
-            csv=lambda: self.table or Table({}, {}, {}),
+            csv=self.asked.rows,
             span=12 if len(context.selected) == 1 else 6,
         )
         context.on("iteration", lambda k: self.update())
-        self._ask()
+        self.update()
 
     def update(self) -> None:
         """The codes follow the chosen iteration; without one they are those of the last."""
-        if self._wanted() != self.asked:
-            self._ask()
+        run, k = self.context.run(self.run_name), self.context.iteration
+        last = run.rows("scalars")
+        at = last if k is None else min(k, last)
+        self.asked.ask(run, {"iteration": at}, f"Codes at iteration {at:,}")
 
-    def _wanted(self) -> int:
-        last = self.context.run(self.run_name).rows("scalars")
-        k = self.context.iteration
-        return last if k is None else min(k, last)
-
-    def _ask(self) -> None:
-        self.asked = self._wanted()
-        self.progress.show(0.0, f"Codes at iteration {self.asked:,}")
-        self.job = self.context.worker.submit(
-            self.context.run(self.run_name).path,
-            "codes",
-            {"iteration": self.asked},
-            on_progress=self.progress.show,
-            on_done=self._arrived,
-            on_error=self._failed,
-        )
-
-    def _cancel(self) -> None:
-        self.job.cancel()
-        self.progress.done()
-
-    def _failed(self, message: str) -> None:
-        self.progress.failed(message)
-        card.retitle(self.root, caption="There are no codes to show.")
+    def _say(self, words: str) -> None:
+        card.retitle(self.root, caption=words)
 
     def _arrived(self, table: Table) -> None:
-        self.table = table
-        self.progress.done()
         code, label, x = (table.columns[name] for name in ("code", "label", "x"))
         names = np.unique(label)
         while len(self.classes) < len(names):
@@ -114,10 +93,10 @@ class _Codes:
             bars.data = {"left": edges[:-1], "right": edges[1:], "top": counts}
         self._limits(x, edges, highest)
         accuracy = table.attrs.get("accuracy", float("nan"))
-        words = f"Codes at iteration {table.attrs.get('iteration', self.asked):,}."
+        words = f"Codes at iteration {table.attrs['iteration']:,}."
         if np.isfinite(accuracy):
             words += f" Two thresholds tell {100 * accuracy:.1f} % of the examples apart."
-        card.retitle(self.root, caption=words)
+        self._say(words)
 
     def _limits(self, x, edges, highest) -> None:
         self.scatter.visible = x.shape[1] == 2

@@ -12,6 +12,7 @@ from gdlab.records import Table
 from server import card, figures
 from server.context import Context, View
 from server.curve.page import page
+from server.query import Query
 
 RESOLUTION = 201
 CONTOURS = 14
@@ -29,15 +30,17 @@ def build(context: Context) -> View:
 class _Map:
     def __init__(self, context: Context):
         self.context, self.run_name = context, context.selected[0]
-        self.table: Table | None = None
+        self.query = Query(
+            context, self._arrived, name="map", failed=lambda why: self._say("There is no map."),
+            cancelled=lambda: self._say("The map was cancelled."),
+        )  # fmt: skip
         self.image = ColumnDataSource({"image": [], "x": [], "y": [], "dw": [], "dh": []}, name="map_image")
         self.lines = ColumnDataSource({"xs": [], "ys": []}, name="map_contours")
         self.path = ColumnDataSource({"x": [], "y": [], "iteration": [], "loss": []}, name="map_path")
         self.chosen = ColumnDataSource({"x": [], "y": []}, name="map_chosen")
         self.mapper = LinearColorMapper(palette=list(context.palette.magnitudes), low=0, high=1)
         self.figure = self._figure()
-        self.progress = card.Progress(context, self._cancel, name="map_progress")
-        body = card.box(context, self.figure, self.progress.root, classes=["gd-body"])
+        body = card.box(context, self.figure, self.query.progress.root, classes=["gd-body"])
         page(context).style(body)
         self.root = card.card(
             context,
@@ -126,29 +129,12 @@ class _Map:
     # -- map --------------------------------------------------------------------------------------
 
     def _ask(self) -> None:
-        self.progress.show(0.0, "Error map")
         self._say("The map is being computed.")
-        self.job = self.context.worker.submit(
-            self.context.run(self.run_name).path,
-            "landscape",
-            {"resolution": RESOLUTION},
-            on_progress=self.progress.show,
-            on_done=self._arrived,
-            on_error=self._failed,
+        self.query.probe(
+            self.context.run(self.run_name), "landscape", {"resolution": RESOLUTION}, "Error map"
         )
 
-    def _cancel(self) -> None:
-        self.job.cancel()
-        self.progress.done()
-        self._say("The map was cancelled.")
-
-    def _failed(self, message: str) -> None:
-        self.progress.failed(message)
-        self._say("There is no map.")
-
     def _arrived(self, table: Table) -> None:
-        self.table = table
-        self.progress.done()
         x, y, value = (table.columns[name] for name in ("x", "y", "value"))
         shown, unit = _shade(value)
         finite = shown[np.isfinite(shown)]

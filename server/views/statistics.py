@@ -24,6 +24,7 @@ from server import card, figures
 from server.context import Context, View
 from server.curve.data import dot_count
 from server.curve.page import page
+from server.query import Query
 from server.tables import data_table
 
 MOST = 20_000  # iterations that are counted at once
@@ -71,9 +72,9 @@ class _Statistics:
             plot.min_border_top = 28  # room for the legend, so that the frames align
         pair = card.row(context, self.histogram, self.shape, classes=["gd-pair"], sizing_mode="stretch_width")
         self.table = self._table()
-        self.progress = card.Progress(context, self._cancel, name="statistics_progress")
-        self._words, self._job = "", None
-        body = card.box(context, pair, self.table, self.progress.root, classes=["gd-body"])
+        self.query = Query(context, self._smoothness_came, name="statistics")
+        self._words = ""
+        body = card.box(context, pair, self.table, self.query.progress.root, classes=["gd-body"])
         page(context).style(body, pair)
         flat = "path" in self.run.arrays and self.run.array("path", 0, 0).shape[1] == 2
         self.root = card.card(
@@ -119,21 +120,11 @@ class _Statistics:
 
     def _ask(self) -> None:
         start, stop = self._in_view()
-        self._cancel()
         if stop > start:
-            self.progress.show(0.0, "Smoothness")
             every = max(1, -(-(stop - start) // SMOOTHED))
-            self._job = self.context.worker.submit(
-                self.run.path,
-                "smoothness",
-                {"start": start, "stop": stop, "every": every},
-                on_progress=self.progress.show,
-                on_done=self._smoothness_came,
-                on_error=self.progress.failed,
-            )
+            self.query.probe(self.run, "smoothness", {"start": start, "stop": stop, "every": every})
 
     def _smoothness_came(self, table: Table) -> None:
-        self.progress.done()
         found = table.columns["smoothness"]
         self.rough.data = {"x": table.columns["iteration"], "smoothness": found}
         known = np.concatenate([self.points.data["steepness"], self.points.data["curvature"], found])
@@ -146,15 +137,9 @@ class _Statistics:
         card.retitle(self.root, caption=f"{self._words} {words}")
 
     def _forget_smoothness(self) -> None:
-        self._cancel()
+        self.query.forget()
         if len(self.rough.data["x"]):
             self.rough.data = {"x": [], "smoothness": []}
-
-    def _cancel(self) -> None:
-        if self._job is not None:
-            self._job.cancel()
-            self._job = None
-        self.progress.done()
 
     def _button(self) -> Button:
         button = Button(

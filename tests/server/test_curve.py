@@ -249,7 +249,7 @@ def answer(job, record):
 
 def test_a_feed_asks_once_for_what_is_missing(context, record):
     calls = []
-    feed = Feed(context, "bowls", lambda: calls.append(1))
+    feed = Feed(context, "bowls", lambda: calls.append(1), name="curve")
     feed.want(2, 8, "batch", at_once=True)
     (job,) = context.worker.asked
     assert job.options == {"start": 2, "stop": 8, "on": "batch"}
@@ -267,7 +267,7 @@ def test_a_feed_asks_once_for_what_is_missing(context, record):
 
 def test_a_feed_gives_up_and_says_so(context):
     calls = []
-    feed = Feed(context, "bowls", lambda: calls.append(1))
+    feed = Feed(context, "bowls", lambda: calls.append(1), name="curve")
     feed.want(0, 4, "batch", at_once=True)
     feed.cancel()
     assert context.worker.asked[0].cancelled and feed.cancelled and calls == [1]

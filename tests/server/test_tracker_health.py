@@ -190,7 +190,12 @@ def test_dead_and_restless_filters_are_listed_by_layer(shared):
     truth = filters.never_settling(turned).columns
     assert restless.source.data["count"].sum() == len(truth["filter"])
     assert max(restless.source.data["ratio"]) == truth["ratio"].max()
-    assert sorted(restless.table().columns["filter"]) == sorted(truth["filter"])
+    table = restless.table().columns
+    assert sorted(table["position"]) == sorted(truth["filter"])
+    first = {node.name: node.first for node in dumps.nodes}
+    assert [first[name] + at for name, at in zip(table["layer"], table["filter"], strict=True)] == list(
+        table["position"]
+    )
 
 
 def test_one_dump_with_weights_and_activations_alone(shared):

@@ -5,7 +5,7 @@ from bokeh.models import Button
 from gdlab.records import Table
 from server import card, sheets
 from server.context import View
-from server.later import later
+from server.query import Query
 from server.tracker.classes.board import Board
 from server.tracker.classes.choices import Choices
 from server.tracker.classes.errors import Errors
@@ -31,7 +31,8 @@ class Page:
         self.context, self.tracker = context, tracker
         self.errors = Errors(context, tracker, self._column)
         self.recorded = bool(len(tracker.dumps.labels))
-        self._count, self._settings, self._asked = tracker.count, tracker.settings, 0
+        self._count, self._settings = tracker.count, tracker.settings
+        self.query = Query(context, self._grouped, failed=self._not_grouped)
         self._rule: str | None = None  # of the triangle that was clicked last
         cards = [self._head()]
         if self.recorded:
@@ -107,28 +108,27 @@ class Page:
 
     def _regroup(self) -> None:
         """Groups the classes beside the event loop: the first time it loads a library."""
-        self._asked += 1
-        asked, k, tracker = self._asked, self.choices.k, self.tracker
+        k, tracker = self.choices.k, self.tracker
 
         def compute():
             for rule in tracker.rules:  # what the triangles need is there too, then
                 tracker.evidence.scores(tracker.settings.window, rule)
             return tracker.evidence.clusters(k)
 
-        def arrived(clusters):
-            if asked == self._asked:
-                self.board.clusters = clusters
-                self.words.text = ""
-                self.words.visible = False
-                self.board.arrange()
-
-        def failed(why):
-            self.words.update(text=why, visible=True)
-
         if tracker.evidence.knows_clusters(k):
-            arrived(compute())
+            self.query.forget()
+            self._grouped(compute())
         else:
-            later(self.context, compute, arrived, failed)
+            self.query.compute((k, tracker.dumps, tracker.settings), compute)
+
+    def _grouped(self, clusters) -> None:
+        self.board.clusters = clusters
+        self.words.text = ""
+        self.words.visible = False
+        self.board.arrange()
+
+    def _not_grouped(self, why: str) -> None:
+        self.words.update(text=why, visible=True)
 
     def _clicked(self, kind: str, **what) -> None:
         if kind == "anomaly":

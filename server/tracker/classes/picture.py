@@ -18,6 +18,7 @@ from server import card, figures
 from server.insides.asked import Asked
 from server.insides.mosaic import picture
 from server.tracker.classes import cells, history
+from server.tracker.names import image_number
 
 LEFT = 112  # px, for names of classes
 ROW = 20  # px, one label
@@ -73,7 +74,7 @@ class Picture:
         self._draw(found)
         positions = tracker.dumps.images
         known = len(positions) > 0
-        where = f"Image {positions[image]:,} of the test part" if known else f"Image {image:,}"
+        where = f"Image {image_number(tracker.dumps, image):,}" + (" of the test part" if known else "")
         names = tracker.dumps.classes
         first = found.first_right
         right = f"first right at {tracker.label(first)}" if first >= 0 else "never right"
@@ -84,7 +85,8 @@ class Picture:
             f"{found.share_right:.1%} of dumps. Click a column to select its dump.",
         )  # fmt: skip
         if known:
-            self.asked.ask(self.context.run(tracker.name), {"images": [int(positions[image])]})
+            if self.asked.ask(self.context.run(tracker.name), {"images": [int(positions[image])]}):
+                self.pixels.data = {name: [] for name in BOX}  # another image than the title's
         else:
             self._say_picture("The run does not tell which image of its data this is.")
 

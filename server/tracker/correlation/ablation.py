@@ -20,6 +20,7 @@ class Ablation:
         self.button = Button(label="Inactivate", name="ablation_ask", **self._look())
         self.button.on_click(self._ask)
         self.words = card.text("", "gd-caption", name="ablation_words")
+        self._about: tuple = ()  # filters that were asked about
         self.bars = ColumnDataSource({"y": [], "change": [], "colour": []}, name="ablation_bars")
         self.controls = ColumnDataSource({"y": [], "change": []}, name="ablation_controls")
         self.figure = figures.figure(
@@ -51,6 +52,9 @@ class Ablation:
         self.images.visible = self.insides.visible = bool(count)
         words = f"{count:,} filters" if count != 1 else "1 filter"
         self.button.label = f"Inactivate {words}" if count else "Inactivate"
+        if self._about != self.tracker.selection.filters:
+            self.asked.drop()  # what the filters of before are worth is not what these are
+            self.figure.visible, self.words.text = False, ""
         if not count:
             self.words.text = "Select filters to see what the classes lose without them."
 
@@ -77,6 +81,7 @@ class Ablation:
         dumps = self.tracker.selection.dumps
         iteration = int(self.tracker.dumps.iteration[dumps[-1]]) if dumps else run.rows("scalars")
         options = {"filters": list(self.tracker.selection.filters), "iteration": iteration, "samples": 2000}
+        self._about = self.tracker.selection.filters
         self.words.text = ""
         self.asked.ask(run, options)
 

@@ -7,6 +7,7 @@ from server import card, figures
 from server.insides.asked import Asked
 from server.insides.mosaic import picture
 from server.tracker.classes.picture import rgba, short
+from server.tracker.names import filter_name
 
 MOST_FILTERS, COUNT = 8, 6  # filters shown, images of each
 GAP, NAME = 0.6, 2.2  # between before and after, beside: in widths of an image
@@ -31,6 +32,7 @@ class Strongest:
             {name: [] for name in ("x", "y", "text", "align")}, name="strongest_texts"
         )
         self.frames = ColumnDataSource({name: [] for name in ("left", "right", "top", "bottom")})
+        self._about: tuple = ()  # filters that were asked about
         self.figure = self._figure()
         self.figure.visible = False
         self.asked.layouts = [self.figure]
@@ -40,9 +42,9 @@ class Strongest:
 
     def offer(self) -> None:
         """Images of other filters are put away."""
-        count = len(self.tracker.selection.filters)
-        self.button.visible = bool(count)
-        if not count:
+        self.button.visible = bool(self.tracker.selection.filters)
+        if self._about != self.tracker.selection.filters:
+            self.asked.drop()
             self.figure.visible, self.words.text = False, ""
 
     # -- private ----------------------------------------------------------------------------------
@@ -52,7 +54,7 @@ class Strongest:
         at = chosen.dumps[-1] if chosen.dumps else self.tracker.count - 1
         iterations = [int(dumps.iteration[i]) for i in sorted({max(at - 1, 0), at})]
         filters = [int(f) for f in chosen.filters[:MOST_FILTERS]]
-        self.words.text = ""
+        self.words.text, self._about = "", chosen.filters
         options = {"filters": filters, "iterations": iterations, "count": COUNT}
         self.asked.ask(self.context.run(self.tracker.name), options)
 
@@ -79,7 +81,7 @@ class Strongest:
                     name = short(str(attrs["classes"][columns["label"][which]]), 8)
                     texts.append((x + 0.5, y + 1.06, name, "center"))
         for row in range(rows):
-            name = f"{columns['layer'][row]} {int(columns['filter'][row]):,}"
+            name = filter_name(self.tracker.dumps, int(columns["filter"][row]))
             texts.append((NAME - 0.15, row * TALL + 0.5, name, "right"))
         self._fill(images, texts, frames, NAME + moments * count + (moments - 1) * GAP, rows * TALL)
         more = len(self.tracker.selection.filters) - rows

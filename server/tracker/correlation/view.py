@@ -12,6 +12,7 @@ from server.tracker.correlation.cube import Cube
 from server.tracker.correlation.layout import filters_of, layout, parts_with
 from server.tracker.correlation.plot import Plot
 from server.tracker.correlation.strongest import Strongest
+from server.tracker.names import within_layer
 
 KINDS = {"full": "Mini-sets", "abstract": "Counts"}
 SHAPES = {"l": "L", "cube": "Cube"}
@@ -255,17 +256,19 @@ class Correlation:
         self.words.text = "\n".join(lines)
 
     def _table(self) -> Table:
-        """A row per rectangle: class, iteration, layer, number of filters, appearances, the filters."""
+        """A row per rectangle: class, iteration, layer, number of filters, appearances, positions of the
+        filters in the layer."""
         grid, dumps = self.tracker.grid(), self.tracker.dumps
         met, line, part = grid.rectangles.columns, grid.columns.columns, grid.parts.columns
         at, column = met["part"], met["column"]
+        named = {i: within_layer(dumps, filters_of(grid, i)) for i in set(at.tolist())}
         columns = {
             "class": np.array([dumps.classes[i] for i in line["class"][column]]),
             "iteration": dumps.iteration[line["dump"][column]],
             "layer": np.array([dumps.nodes[self._layer(i)].name for i in part["layer"][at]]),
             "size": part["size"][at],
             "appearances": part["appearances"][at],
-            "filters": np.array([" ".join(map(str, filters_of(grid, i))) for i in at]),
+            "filters": np.array([" ".join(map(str, named[i])) for i in at]),
         }
         return Table(columns, dict.fromkeys(columns, ("rectangle",)), {})
 

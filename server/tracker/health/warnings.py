@@ -7,7 +7,7 @@ from bokeh.models import ColumnDataSource
 from gdlab.analysis import health
 from gdlab.records import Table
 from server import card
-from server.later import later
+from server.query import Query
 from server.smalltable import fit_rows, small_table
 
 SIGNS = {
@@ -34,6 +34,7 @@ class Warnings:
         self.table_ = small_table(context, self.source, COLUMNS, name="health_warnings_table")
         self.table_.selectable = True
         self.source.selected.on_change("indices", self._chosen)
+        self.query = Query(context, lambda found: self._show(), failed=self._failed)
         self.root = card.card(
             context, "Warnings", LOOKING, self.table_, name="health_warnings", csv=self.table
         )  # fmt: skip
@@ -43,14 +44,10 @@ class Warnings:
         """The warnings of what is recorded now."""
         dumps = self.tracker.dumps
         if dumps in _found:
+            self.query.forget()
             self._show()
-            return
-
-        def arrived(found):
-            if dumps is self.tracker.dumps:
-                self._show()
-
-        later(self.context, lambda: warnings(dumps), arrived, self._failed)
+        else:
+            self.query.compute(dumps, lambda: warnings(dumps))
 
     def table(self) -> Table:
         """All columns of gdlab.analysis.health.check."""

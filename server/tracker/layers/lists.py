@@ -8,8 +8,9 @@ from bokeh.models import ColumnDataSource
 from gdlab.analysis import filters
 from gdlab.records import Table
 from server import card
-from server.later import later
+from server.query import Query
 from server.smalltable import fit_rows, small_table
+from server.tracker.names import within_layer
 
 DEAD = {
     "layer": ("layer", "text", 190), "count": ("dead", "count", 60), "of": ("of", "count", 60),
@@ -40,6 +41,7 @@ class Found:
         self.rows.update(selectable=True, visible=False)
         self.source.selected.on_change("indices", self._chosen)
         self.nodes: list[int] = []
+        self.query = Query(context, lambda found: self._show(*found), failed=self._failed)
         self.below = below
         body = self.rows if below is None else card.box(context, self.rows, below.root, classes=["gd-body"])
         self.root = card.card(context, title, LOOKING, body, name=name, csv=self.table, span=6)
@@ -48,15 +50,11 @@ class Found:
     def draw(self) -> None:
         """Looks through the dumps of now; the first time beside the event loop: it reads every filter."""
         dumps = self.tracker.dumps
-
-        def arrived(answer):
-            if dumps is self.tracker.dumps:
-                self._show(*answer)
-
         if self.root.name in _found.get(dumps, {}):
-            arrived(self._look(dumps))
+            self.query.forget()
+            self._show(*self._look(dumps))
         else:
-            later(self.context, lambda: self._look(dumps), arrived, self._failed)
+            self.query.compute(dumps, lambda: self._look(dumps))
 
     def _failed(self, why: str) -> None:
         card.retitle(self.root, caption=why)
@@ -86,11 +84,13 @@ class Found:
         card.retitle(self.root, caption=f"{rule} {words}" if rule else words)
 
     def table(self) -> Table:
-        """For CSV: every filter that was found, with its layer."""
+        """For CSV: every filter that was found: its layer, its position there and among all filters."""
         found, _ = self._look(self.tracker.dumps)
-        layer = filters.split(found.columns["filter"], self.tracker.evidence.first)
+        every = found.columns["filter"]
+        layer = filters.split(every, self.tracker.evidence.first)
         names = [self.tracker.dumps.nodes[i].name for i in self.tracker.evidence.layers[layer]]
         columns = {"layer": np.array(names, object), **found.columns}
+        columns |= {"filter": within_layer(self.tracker.dumps, every), "position": every}
         return Table(columns, dict.fromkeys(columns, ("filter",)), {})
 
     def _chosen(self, attribute, old, new) -> None:
