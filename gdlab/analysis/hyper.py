@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 _SILENT = ("_target_", "_partial_", "hydra.", "data_dir")  # parts of names that tell nothing
 _OWN = ("name", "task")  # the run's name says it already
+_KEPT = ("record.", "probes.")  # what is kept of a training, and what is asked of it, change nothing in it
 
 
 def flatten(config, prefix: str = "") -> dict[str, object]:
@@ -21,10 +22,13 @@ def flatten(config, prefix: str = "") -> dict[str, object]:
 def differing(configs: Iterable[Mapping[str, object]]) -> list[str]:
     """Names of the flat hyper-parameters with more than one value, in order of first appearance.
 
-    A parameter that some runs lack differs. Paths of a machine and Hydra's own keys do not count.
+    A parameter that some runs lack differs. Paths of a machine, Hydra's own keys and what is recorded do
+    not count.
     """
     return [
-        name for name in varying(configs) if name not in _OWN and not any(part in name for part in _SILENT)
+        name
+        for name in varying(configs)
+        if name not in _OWN and not name.startswith(_KEPT) and not any(part in name for part in _SILENT)
     ]
 
 

@@ -14,6 +14,7 @@ from gdlab.records import KINDS, NO_FIT, PHASES, Table
 SHOWN = (
     "search", "phase", "kind", "anchor_a", "anchor_b", "c0", "c1", "c2", "c3", "minimiser", "lower", "upper",
 )  # fmt: skip
+AT_BOUND = 1e-6  # relative distance below which a step width is at a bound of its interval
 
 
 def plots(evaluations: Table) -> Table:
@@ -21,7 +22,8 @@ def plots(evaluations: Table) -> Table:
 
     Returns, per plot [n - 1 for each search, or 1]: j (from 1), current, phi, dphi (at the current
     step width), next (NaN where there is none), phi_next, dphi_next, accepted (the next one was
-    accepted), and the columns named in SHOWN. A search that was repeated along -g gives the plots of
+    accepted), and the columns named in SHOWN; a bound from which `next` differs by rounding alone is
+    `next`. A search that was repeated along -g gives the plots of
     both, `search` 0 and 1. No rows give no plots.
     """
     trace = evaluations.columns
@@ -135,7 +137,13 @@ def _search(trace, rows) -> dict[str, np.ndarray]:
         "dphi_next": following["dphi"],
         "accepted": trace["accepted"][now if then is None else then].astype(bool),
     }
-    return columns | {name: trace[name][now] for name in SHOWN}
+    shown = {name: trace[name][now] for name in SHOWN}
+    # A compiled program works a bound out once for the step and once for the record, which may differ in
+    # the last bit: a step that was limited lies at its bound.
+    for bound in ("lower", "upper"):
+        at = np.isclose(columns["next"], shown[bound], rtol=AT_BOUND, atol=0)
+        shown[bound] = np.where(at, columns["next"], shown[bound])
+    return columns | shown
 
 
 def _where(table: Table, row: int) -> str:
@@ -145,6 +153,6 @@ def _where(table: Table, row: int) -> str:
     if limits is None:
         return ""
     for bound, name in zip(limits, ("lower bound", "upper bound"), strict=True):
-        if np.isclose(following, bound, rtol=1e-6, atol=0):
+        if following == bound:
             return f" ({name})"
     return ""

@@ -6,7 +6,7 @@ is the end of the last step.
 
 import numpy as np
 
-from gdlab.records import Table
+from gdlab.records import TRACE_COLUMNS, Table
 from gdlab.store.envelopes import is_level, level_name, query
 from gdlab.store.errors import DamagedRun, UnknownName, nearest
 
@@ -82,6 +82,8 @@ def _steps(run, start, stop, wanted):
 
 
 def _evaluations(run, start, stop, wanted):
+    if "ls_eval" not in run.arrays or "ls_end" not in run.arrays:
+        return _no_evaluations(run, wanted)
     names = run.columns("ls_eval")
     start, stop, _ = slice(start, stop).indices(run.rows("ls_end"))
     stop = max(start, stop)
@@ -104,6 +106,13 @@ def _evaluations(run, start, stop, wanted):
     for name in names if wanted is None else wanted:
         if name not in columns:
             columns[name] = run._chunks.column(layout, _index(name, names), first, last)
+    return Table(columns, dict.fromkeys(columns, ("evaluation",)), {"generation": run.generation})
+
+
+def _no_evaluations(run, wanted):
+    """Of a run that has recorded no line searches, as of one whose method has none: no rows."""
+    names = dict.fromkeys(["iteration", "j", *(TRACE_COLUMNS if wanted is None else wanted)])
+    columns = {name: np.empty(0, np.int64 if name in ("iteration", "j") else float) for name in names}
     return Table(columns, dict.fromkeys(columns, ("evaluation",)), {"generation": run.generation})
 
 

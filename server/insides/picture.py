@@ -136,7 +136,10 @@ class Picture:
             for at in order
         ]
         place = np.arange(len(order))
-        self.bars.data = {"x": place, "probability": probability[order], "name": names, "kind": kind}
+        colours = [self.context.palette.colour(role) for role in kind]
+        self.bars.data = {
+            "x": place, "probability": probability[order], "name": names, "kind": kind, "colour": colours
+        }  # fmt: skip
         axis = self.scores.xaxis[0]
         axis.ticker = FixedTicker(ticks=place.tolist(), minor_ticks=[])
         axis.major_label_overrides = dict(zip(place.tolist(), names, strict=True))

@@ -8,7 +8,7 @@ from bokeh.models import Column, InlineStyleSheet, LinearColorMapper
 
 from gdlab.records import Table
 from gdlab.surface import fidelity
-from server import card
+from server import card, left_out
 from server.context import View
 from server.curve.page import CSS
 from server.surface import picture, second, shades
@@ -20,6 +20,7 @@ from server.surface.slot import Slot
 PLACES = ("a", "b")
 LINE_WORDS = "From start to end: the surface there, and the true loss of the interpolated parameters."
 KNOWN_WORDS = "At points of the path: the surface there, and the true loss of the recorded parameters."
+WHERE = "A cross beside a name above takes a run away and makes room for another."
 
 
 class SurfacePage:
@@ -39,6 +40,7 @@ class SurfacePage:
         self.second: second.Second | None = None
         self.coming = [card.loading_card(context, "", name=f"surface_coming_{part}") for part in PLACES]
         self.numbers = Numbers(context, "surface_numbers")
+        self.left_out = left_out.notice(context, len(PLACES), WHERE, name="surface_more")
         self.side = card.grid(context, self.coming[0])
         self.below = card.grid(context, self.coming[1], self.numbers.root)
         self.root = card.box(context, classes=[], name="surface")
@@ -167,6 +169,7 @@ class SurfacePage:
         self.root.children = [
             *(self.cards[place] for place in self.places),
             *([self.below, self.side] if two else [self.side, self.below]),
+            *self.left_out,
         ]
 
     def _link(self) -> None:

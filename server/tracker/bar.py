@@ -53,6 +53,9 @@ class Bar:
         if len(dumps.labels):
             words.append(f"{len(dumps.labels):,} images in {len(dumps.classes):,} classes")
             words.append(self._anomalies())
+        others = [name for name in self.context.selected if name != self.tracker.name]
+        if others:
+            words.append(f"this page follows one run; not shown: {_listed('', others).strip()}")
         card.retitle(self.root, caption="; ".join(words) + ".")
         self._say_selection()
 
@@ -135,6 +138,6 @@ class Bar:
 
 def _listed(kind, names, count=None):
     count = len(names) if count is None else count
-    plural = {"class": "classes"}.get(kind, f"{kind}s") if count > 1 else kind
+    plural = {"class": "classes", "": ""}.get(kind, f"{kind}s") if count > 1 else kind
     shown = ", ".join(names[:NAMED])
     return f"{plural} {shown}" + (f" and {count - NAMED:,} more" if count > NAMED else "")

@@ -13,11 +13,11 @@ from server.curve.page import page
 from server.insides.asked import Asked
 
 BINS = 60
-MOST_RUNS = 2
+MOST_RUNS = 6  # as many as the page Compare shows
 
 
 def build(context: Context) -> View:
-    """One card per selected run that has one-dimensional codes, at most two."""
+    """One card per selected run that has one-dimensional codes, at most six."""
     cards = [
         _Codes(context, run_name, index)
         for index, run_name in enumerate(context.selected[:MOST_RUNS])

@@ -8,7 +8,7 @@ import numpy as np
 from bokeh.models import Button, Toggle
 
 from gdlab.records import Table
-from server import card, sheets
+from server import card, left_out, sheets
 from server.context import Context, View
 from server.curve.overlay import short_label
 from server.line.distances import Distances
@@ -18,6 +18,7 @@ from server.line.plot import LinePlot
 from server.line.requests import WHOLE, Lines
 
 MOST_RUNS = 6  # as many as there are colours to tell them apart
+WHERE = "A cross beside a name above takes a run away and makes room for another."
 
 
 def build(context: Context) -> View:
@@ -54,7 +55,8 @@ class _Line:
             controls=self._tools(),
             span=7,
         )
-        cards = (self.main, self.distances.root, self.layers.root)
+        more = left_out.notice(context, MOST_RUNS, WHERE, name="line_more")
+        cards = (self.main, self.distances.root, self.layers.root, *more)
         self.view = View(card.box(context, *cards, classes=["gd-grid", "gd-span-12"]), self.update)
         for event in ("colour", "theme"):
             context.on(event, self._colour)

@@ -44,7 +44,7 @@ class _Map:
         page(context).style(body)
         self.root = card.card(
             context,
-            "Path on the error function",
+            "Path on the error function" + (f": {self.run_name}" if len(context.selected) > 1 else ""),
             "",
             body,
             name="map",

@@ -79,7 +79,7 @@ class _Statistics:
         flat = "path" in self.run.arrays and self.run.array("path", 0, 0).shape[1] == 2
         self.root = card.card(
             context,
-            "Line searches",
+            "Line searches" + (f": {self.run_name}" if len(context.selected) > 1 else ""),
             "",
             body,
             name="statistics",

@@ -59,13 +59,10 @@ def _more(context: Context, shared) -> list[Panel]:
 
 
 def _no_layers(context: Context):
-    many = (
-        f"{'Neither of' if len(context.selected) == 2 else 'None of'} these runs"
-        if len(context.selected) > 1
-        else "This run"
-    )
+    count = len(context.selected)
+    who = "This run has not" if count == 1 else f"{'Neither' if count == 2 else 'None'} of these runs has"
     message = (
-        f"{many} has recorded the steps of its layers. Runs record them where there are several layers; "
+        f"{who} recorded the steps of its layers. Runs record them where there are several layers; "
         "record.layers=true or false decides otherwise."
     )
     return card.empty_card(context, "Layers", message, name="step_layers_empty")

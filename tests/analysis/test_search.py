@@ -71,6 +71,20 @@ def one_row(**values):
     return Table(columns, {}, {})
 
 
+@pytest.mark.parametrize(("bound", "words"), [("lower", "(lower bound)"), ("upper", "(upper bound)")])
+@pytest.mark.parametrize("off", [-1, 1])
+def test_a_step_at_a_bound_is_at_it_whatever_the_last_bit_says(bound, words, off):
+    eta = np.float64(np.float32(0.3))
+    written = float(np.nextafter(np.float32(0.3), np.float32(off)))
+    first = one_row(kind=2.0, accepted=0.0, anchor_a=0.0, anchor_b=0.5, lower=0.1, upper=0.9).columns
+    first[bound] = np.array([written])
+    rows = {name: np.append(values, values) for name, values in first.items()}
+    rows["eta"] = np.array([0.5, eta])
+    table = search.plots(Table(rows, {}, {}))
+    assert table.columns[bound][0] == table.columns["next"][0] == eta
+    assert dict(search.texts(table, 0))["η"].endswith(words)
+
+
 def test_a_start_accepted_at_once_is_one_plot_without_polynomial():
     table = search.plots(one_row())
     assert table.attrs["plots"] == 1 and table.columns["accepted"][0]

@@ -40,10 +40,10 @@ class Ablation:
         self.images.on_click(self._show_images)
         self.insides = Button(label="Look inside", name="correlation_insides", **self._look())
         self.insides.on_click(self._look_inside)
-        row = card.row(
-            context, self.button, self.images, self.insides, self.words, classes=["gd-options-row"]
-        )
-        self.root = card.box(context, row, self.asked.progress.root, self.figure, classes=["gd-body"])
+        row = card.row(context, self.button, self.images, self.insides, classes=["gd-options-row"])
+        # The words have a line of their own: beside the buttons they would run over the next chart.
+        parts = (row, self.words, self.asked.progress.root, self.figure)
+        self.root = card.box(context, *parts, classes=["gd-body"])
 
     def offer(self) -> None:
         """What the button would do."""

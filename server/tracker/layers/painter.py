@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from server.surface.shades import label
 from server.tracker.layers import charts, layout, pixels, statistics
 from server.tracker.layers.drawing import Drawing, Scale, extent, points
 from server.tracker.layers.tree import Row
@@ -131,8 +132,8 @@ class Painter:
         if chosen.chart == "horizon":
             base, size = charts.folding(scale)
             ticks[bottom + INSET], ticks[-place.top - INSET] = (
-                f"{base:.3g}",
-                f"±{size:.3g}" if scale.low < 0 else f"{base + size:.3g}",
+                label(base),
+                f"±{label(size)}" if scale.low < 0 else label(base + size),
             )
             return
         zero = [0.0] if scale.low < 0 < scale.high and not scale.log else []
@@ -141,7 +142,7 @@ class Painter:
             drawing.stroke(
                 low, y, high, y, palette.muted if value else palette.axis, "dashed" if value else "solid"
             )
-        ticks[bottom + INSET], ticks[-place.top - INSET] = f"{scale.low:.3g}", f"{scale.high:.3g}"
+        ticks[bottom + INSET], ticks[-place.top - INSET] = label(scale.low), label(scale.high)
 
     def _anomaly_filters(self) -> dict[int, np.ndarray]:
         """{node: its anomaly filters, mini-set by mini-set} of the layers that have some."""
