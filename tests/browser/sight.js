@@ -10,7 +10,7 @@
     return found
   }
   const seen = (view) => {
-    if (view.el == null || view.model.visible === false) return false
+    if (typeof view.el?.getBoundingClientRect !== "function" || view.model.visible === false) return false
     const box = view.el.getBoundingClientRect()
     return box.width > 0 && box.height > 0 && view.el.checkVisibility?.() !== false
   }
@@ -91,5 +91,58 @@
     .filter((view) => !view.model.children.some((child) => child.type === "Button" && child.visible))
     .map((view) => `${view.model.name}: ${texts(view.el).join(" ")}`)
 
-  window.gdSight = {axes, bars, cells, texts, drawn, cards, working, refused, named, figures: () => figures().map((view) => view.model.name)}
+  // -- what can be chosen, and choosing it --------------------------------------------------------
+
+  const key = (model) => model.name ?? model.id
+  const find = (name) => named(name) ?? Bokeh.documents[0].get_model_by_id(name)
+  const able = (view) => seen(view) && !view.model.disabled
+  const options = (model) => {
+    const plain = (option) => Array.isArray(option) ? option[0] : option
+    switch (model.type) {
+      case "Select": return (Array.isArray(model.options) ? model.options : Object.values(model.options).flat()).map(plain)
+      case "RadioButtonGroup": return model.labels.map((_, i) => i)
+      case "CheckboxGroup": return model.labels.map((_, i) => model.active.includes(i) ? model.active.filter((j) => j !== i) : [...model.active, i].sort())
+      case "Slider": return [model.start, model.end]
+      case "Spinner": return [model.low, model.high].filter((value) => value != null)
+      default: return []
+    }
+  }
+  const held = (model) => model.type === "RadioButtonGroup" || model.type === "CheckboxGroup" ? "active" : "value"
+  const choices = () => views().filter(able).flatMap(({model}) => {
+    const now = model[held(model)]
+    return options(model).filter((value) => JSON.stringify(value) !== JSON.stringify(now)).map((value) => [key(model), value, now])
+  })
+  const buttons = () => views().filter((view) => ["Button", "Toggle"].includes(kind(view)) && able(view))
+    .map(({model}) => [key(model), model.label])
+  const choose = (name, value) => {
+    const model = find(name)
+    if (model == null) return
+    if (["Button", "Toggle"].includes(model.type)) Bokeh.index.find_one(model)?.click()
+    else model[held(model)] = value
+  }
+
+  const into_view = (name) => Bokeh.index.find_one(named(name))?.el.scrollIntoView({block: "center", behavior: "instant"})
+  const middle = (name) => {
+    const view = Bokeh.index.find_one(named(name))
+    const box = view?.canvas_view?.el.getBoundingClientRect(), frame = view?.frame?.bbox
+    if (box == null || !(frame.width > 0 && frame.height > 0)) return null
+    return [box.left + frame.left + frame.width / 2, box.top + frame.top + frame.height / 2]
+  }
+  const titles = () => views().filter((view) => /_(title|caption)$/.test(view.model.name ?? "") && seen(view)).map((view) => [view.model.name, view.model.text])
+  const page = () => [new URLSearchParams(location.search).get("page") ?? ""]
+
+  // Columns of a source by its name, as plain lists; [] where there is none.
+  const column = (source, name) => {
+    const plain = (a) => a != null && typeof a === "object" ? Array.from(a, plain) : a
+    return plain(named(source)?.get_column?.(name) ?? [])
+  }
+  const shown = (name) => {
+    const model = named(name), view = model == null ? null : Bokeh.index.find_one(model)
+    return view != null && seen(view) ? model : null
+  }
+
+  window.gdSight = {
+    axes, bars, cells, texts, drawn, cards: () => cards("gd-error"), working, refused, named, titles, page, column, shown,
+    choices, buttons, choose, into_view, middle, figures: () => figures().map((view) => view.model.name),
+  }
 })()

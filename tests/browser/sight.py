@@ -7,8 +7,14 @@ LOOK = (Path(__file__).parent / "sight.js").read_text(encoding="utf-8")
 
 def see(page, what: str):
     """What `window.gdSight.WHAT()` of sight.js finds: "axes", "bars", "cells", "texts", ..."""
-    page.evaluate(f"() => {{ if (window.gdSight == null) {{ {LOOK} }} }}")
+    with_eyes(page)
     return page.evaluate(f"() => window.gdSight.{what}()")
+
+
+def with_eyes(page) -> None:
+    """Gives the page `window.gdSight`, once."""
+    if not page.evaluate("window.gdSight != null"):
+        page.evaluate(f"() => {{ {LOOK} }}")
 
 
 def old_cells(page) -> list[dict]:
