@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -183,3 +184,11 @@ def test_pins_are_plain_versions_of_everything_asked_for(pins):
     asked = [*PROJECT["dependencies"], *extras["app"], *extras["test"], *extras["bench"]]
     names = {re.match(r"[\w-]+", line)[0].lower() for line in asked} - {"gdlab"}
     assert not names - pinned
+
+
+def test_every_python_gets_the_bokeh_that_the_pages_are_tested_with():
+    pinned = {
+        path.stem: re.search(r"^bokeh==(\S+)$", path.read_text(), re.MULTILINE)[1]
+        for path in (ROOT / "constraints").glob("*.txt")
+    }
+    assert len(pinned) == 3 and set(pinned.values()) == {metadata.version("bokeh")}

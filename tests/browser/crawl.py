@@ -1,6 +1,6 @@
 """A reader who tries everything: every page of every run, every choice, both themes, zooms, keys.
 
-python -m tests.browser.crawl RUNS [--report FILE] [--pages descent,surface] [--only NAME,NAME] [--compute]
+python -m tests.browser.crawl RUNS [--report FILE] [--pages descent,surface] [--only NAME ...] [--compute]
 
 opens what is recorded below RUNS in a real browser and reports what nobody should see: an error card, an
 error or a warning in the console or the server's log, a title that differs from what is drawn, cells that
@@ -116,6 +116,10 @@ class Visit:
             name for name, label in found if not LEAVES.search(label) and (compute or not LONG.search(label))
         ]
 
+    def figures(self) -> list[str]:
+        """Names of the figures on the screen."""
+        return sight.see(self.page, "figures")
+
     def press(self, key: str) -> None:
         """A key of the keyboard."""
         self.page.keyboard.press(key)
@@ -194,7 +198,7 @@ class Crawler:
             if what not in sight.see(visit.page, "page"):  # Escape leads back to the list
                 visit.open(page=what, theme="light", **query)
             self.look(visit, what, f"{where}, key {key}")
-        for figure in sight.see(visit.page, "figures"):
+        for figure in visit.figures():
             for turn in (-400, 400):
                 visit.zoom(figure, turn)
                 self.look(visit, what, f"{where}, wheel {turn} over {figure}")
@@ -244,11 +248,11 @@ def main() -> int:
     parser.add_argument("runs", type=Path)
     parser.add_argument("--report", type=Path)
     parser.add_argument("--pages", default=",".join(("runs", "ensemble", *PAGES)))
-    parser.add_argument("--only", default="", help="names of runs, separated by commas; all without it")
+    parser.add_argument("--only", nargs="*", default=[], help="names of runs; all without it")
     parser.add_argument("--compute", action="store_true", help="also press what takes long")
     parser.add_argument("--steps", default="rosenbrock", help="the run whose every iteration is opened")
     options = parser.parse_args()
-    chosen = [name for name in options.only.split(",") if name] or names(options.runs)
+    chosen = options.only or names(options.runs)
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     server = Server(options.runs)
     try:
