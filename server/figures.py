@@ -26,6 +26,8 @@ from bokeh.models import (
 )
 from bokeh.plotting import figure as bokeh_figure
 
+from gdlab.analysis import steps
+
 LEFT, RIGHT = 58, 14  # px, borders shared by the figures of a column
 TICKS = 6  # about so many on an axis that chooses its own
 
@@ -192,8 +194,8 @@ def log_ticks(low: float, high: float) -> list[float]:
 
     Bokeh's own ticker turns to even steps below two decades, which leaves the lower half without any.
     """
-    first, last = floor(log10(low)), ceil(log10(high))
-    decades = log10(high / low)
+    first, last = floor(log10(low)), min(ceil(log10(high)), 308)
+    decades = log10(high) - log10(low)
     digits = range(1, 10) if decades < 0.7 else (1, 2, 5) if decades < 2.5 else (1,)
     stride = max(1, (last - first) // 6)
     ticks = [digit * 10.0**power for power in range(first, last + 1, stride) for digit in digits]
@@ -213,6 +215,7 @@ def zoomed(low: float, high: float, factor: float, *, log: bool = False) -> tupl
     """Limits around the same middle, `factor` times as wide (of the logarithms, on a log axis)."""
     if log:
         low, high = zoomed(log10(low), log10(high), factor)
+        low, high = max(low, steps.DECADES[0]), min(high, steps.DECADES[1])
         return 10.0**low, 10.0**high
     middle, half = (low + high) / 2, (high - low) / 2 * factor
     return middle - half, middle + half

@@ -12,6 +12,9 @@ import numpy as np
 from gdlab.records import Table
 
 SCALES = ("auto", "log", "linear", "symlog")
+# Limits of an axis, so that their difference, and what lies a little beyond them, is still a number.
+LARGEST, SMALLEST = 8e307, 1e-307
+DECADES = (-307.0, 308.0)
 
 
 def dots(steps: Table) -> Table:
@@ -51,7 +54,8 @@ def view_range(values, scale: str, *, margin: float = 0.05) -> tuple[float, floa
     """Limits that hold every finite value with a margin, in the units of the data.
 
     On a log axis the margin is a share of the decades. A constant curve gets a range of its own
-    around it; no finite value at all gives (0, 1) or, on a log axis, (0.1, 1).
+    around it; no finite value at all gives (0, 1) or, on a log axis, (0.1, 1). Limits are finite and
+    differ by a finite number, however large the values are.
     """
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
@@ -59,18 +63,42 @@ def view_range(values, scale: str, *, margin: float = 0.05) -> tuple[float, floa
         values = np.log10(values[values > 0])
     if not values.size:
         return (0.1, 1.0) if scale == "log" else (0.0, 1.0)
-    low, high = float(values.min()), float(values.max())
+    ends = DECADES if scale == "log" else (-LARGEST, LARGEST)
+    low, high = (float(np.clip(end, *ends)) for end in (values.min(), values.max()))
     width = high - low
     if width == 0:
         width = 1.0 if scale == "log" else abs(low) or 1.0
     low, high = low - margin * width, high + margin * width
-    return (10.0**low, 10.0**high) if scale == "log" else (low, high)
+    return _powers(low, high) if scale == "log" else limits(low, high)
+
+
+def limits(low: float, high: float, scale: str = "linear") -> tuple[float, float]:
+    """Limits that an axis can have: finite, one below the other, and with a finite difference."""
+    if scale == "log":
+        return _powers(*(float(np.log10(max(end, SMALLEST))) for end in (low, high)))
+    low, high = (float(np.clip(end, -LARGEST, LARGEST)) for end in (low, high))
+    size = max(abs(low), abs(high))
+    if not high - low > 1e-14 * size or size < SMALLEST:
+        half = 0.5 * size if size >= SMALLEST else 0.5
+        low, high = max(low - half, -LARGEST), min(high + half, LARGEST)
+    return low, high
+
+
+def _powers(low: float, high: float) -> tuple[float, float]:
+    """10^low and 10^high, as limits of an axis."""
+    low, high = (float(np.clip(end, *DECADES)) for end in (low, high))
+    if not high - low > 1e-9:
+        low, high = max(low - 0.5, DECADES[0]), min(high + 0.5, DECADES[1])
+    return 10.0**low, 10.0**high
 
 
 def symlog(values, threshold: float):
     """Signed logarithm `sign(v) log10(1 + |v| / threshold)`: linear near zero, monotone everywhere."""
     values = np.asarray(values, float)
-    return np.sign(values) * np.log10(1.0 + np.abs(values) / threshold)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        times = np.abs(values) / threshold
+        far = np.log10(np.abs(values)) - np.log10(threshold)  # where the quotient is too large for a number
+        return np.sign(values) * np.where(np.isinf(times), far, np.log10(1.0 + times))
 
 
 def symlog_threshold(values) -> float:
@@ -82,11 +110,12 @@ def symlog_threshold(values) -> float:
 
 def symlog_ticks(low: float, high: float, threshold: float) -> dict[float, float]:
     """Ticks of a symlog axis between two transformed limits: {transformed position: value}."""
-    top = max(abs(low), abs(high))
-    largest = threshold * (10.0**top - 1.0)
-    first, last = int(np.floor(np.log10(threshold))), int(np.ceil(np.log10(max(largest, threshold))))
+    top, base = max(abs(low), abs(high)), float(np.log10(threshold))
+    # The logarithm of the largest value, threshold (10^top - 1), which itself may be no number.
+    largest = base + (top if top > 15 else float(np.log10(max(10.0**top - 1.0, 1.0))))
+    first, last = int(np.floor(base)), int(np.ceil(largest))
     stride = max(1, -(-(last - first) // 4))
-    values = [10.0**exponent for exponent in range(last, first - 1, -stride)]
+    values = [10.0**exponent for exponent in range(last, first - 1, -stride) if exponent <= 308]
     ticks = [-value for value in values] + [0.0] + values[::-1]
     placed = {float(symlog(value, threshold)): value for value in ticks}
     return {position: value for position, value in placed.items() if low <= position <= high}

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gdlab.analysis import search
+from gdlab.analysis import search, steps
 from gdlab.records import LINE_SEARCH_FAILED, STATUS, Table
 from server.curve.facet import CURVE_POINTS, Content
 
@@ -36,13 +36,14 @@ def tell(run, k: int, segments: Table, log_x: bool | None = None, log_y: bool | 
         return _ray(k, step, curve, segments, bool(log_y))
     plots = search.plots(trace)
     widths = trace.columns["eta"]
-    spread = widths.max() / widths[widths > 0].min() if (widths > 0).any() else 1.0
-    log_x = spread > LOG_STEPS if log_x is None else log_x
+    positive = widths[(widths > 0) & np.isfinite(widths)]
+    low, high = (float(positive.min()), float(positive.max())) if len(positive) else (1.0, 1.0)
+    log_x = high / low > LOG_STEPS if log_x is None else log_x
     errors = np.concatenate([[step["loss"]], curve[1], trace.columns["phi"]])
     log_y = _falls_far(errors, step["loss"]) if log_y is None else log_y and _positive(errors)
-    low, high = float(widths[widths > 0].min()), float(widths.max())
     right = _right(plots, widths)
     limits_x = (low * (low / high) ** 0.2, high * (high / low) ** 0.08) if log_x else (-GUTTER * right, right)
+    limits_x = steps.limits(*limits_x, "log" if log_x else "linear")
     contents = [
         _content(plots, row, trace, step, curve, limits_x, log_x) for row in range(plots.attrs["plots"])
     ]
@@ -96,7 +97,7 @@ def _ray(k: int, step, curve, segments: Table, log_y: bool) -> Story:
     found = search.ray_minimum(*curve)
     change = f"J {search.number(step['loss'])} → {search.number(step['loss_end'])}"
     words = []
-    if found:
+    if found and size > 0:
         share = found[0] / size
         verdict = "too long" if share < 0.95 else "too short" if share > 1.05 else "about right"
         ends = len(curve[0]) and found[0] == curve[0][-1]
@@ -115,7 +116,8 @@ def _ray(k: int, step, curve, segments: Table, log_y: bool) -> Story:
         following=float(size),
         lowest=found[0] if found else None,
     )
-    right = max(float(curve[0].max()) if len(curve[0]) else 0.0, 1.2 * size)
+    right = max(float(curve[0].max()) if len(curve[0]) else 0.0, 1.2 * size if np.isfinite(size) else 0.0)
+    right = right or 1.0
     return Story(
         f"Step at iteration {k:,}",
         " · ".join(filter(None, [change, _status(step)])),
@@ -155,20 +157,26 @@ def _right(plots: Table, widths) -> float:
     """The right limit: every visited width, and the allowed intervals as far as that does not dwarf them."""
     upper = plots.columns["upper"]
     upper = upper[np.isfinite(upper)]
-    widest = float(widths.max())
+    widths = widths[np.isfinite(widths)]
+    widest = float(widths.max()) if len(widths) and widths.max() > 0 else 1.0
     return 1.06 * max(widest, min(float(upper.max()) if upper.size else 0.0, 1.5 * widest))
 
 
 def _height(errors, step, log_y: bool) -> tuple[float, float]:
     """Limits that follow the dots: from the lowest error to a little above J(theta_k), not to the far
     end of a loose end."""
-    finite = errors[np.isfinite(errors)]
-    low, start = (float(finite.min()), float(step["loss"])) if finite.size else (0.0, 1.0)
+    finite = np.clip(errors[np.isfinite(errors)], -steps.LARGEST, steps.LARGEST)
+    if not finite.size:
+        return (0.1, 1.0) if log_y else (0.0, 1.0)
+    low, start = float(finite.min()), float(step["loss"])
+    start = float(np.clip(start, -steps.LARGEST, steps.LARGEST)) if np.isfinite(start) else finite.max()
     if log_y:
-        reach = np.log10(start / low) if start > low else 1.0
-        return low * 10 ** (-0.12 * reach), start * 10 ** (0.35 * reach)
+        low, start = np.log10(low), np.log10(start)
+        reach = start - low if start > low else 1.0
+        ends = np.clip([low - 0.12 * reach, start + 0.35 * reach], *steps.DECADES)
+        return steps.limits(*10.0**ends, "log")
     drop = start - low or abs(start) or 1.0
-    return low - 0.12 * drop, start + 0.4 * drop
+    return steps.limits(low - 0.12 * drop, start + 0.4 * drop)
 
 
 def _positive(errors) -> bool:

@@ -150,7 +150,7 @@ def _axis(name, caption, raw, setting: Setting, measure: bool) -> Axis:
     constant = not len(known) or (low == high and (measure or len(known) == len(values)))
     low, high = _range(low, high, setting, measure)
     may = low > 0 and not words
-    usual = may and not measure and high / low >= SPREAD
+    usual = may and not measure and high >= SPREAD * low
     log = may and (usual if setting.log is None else setting.log)
     shown = not (constant if setting.hidden is None else setting.hidden)
     return Axis(name, caption, values, words, low, high, log, constant, shown, measure)
@@ -170,6 +170,7 @@ def _range(low, high, setting, measure) -> tuple[float, float]:
 
 
 def _round(low, high) -> np.ndarray:
-    size = 10.0 ** math.floor(math.log10((high - low) / 4))
-    step = next(factor * size for factor in (1, 2, 5, 10) if factor * size >= (high - low) / 6)
+    quarter = high / 4 - low / 4  # the difference alone may be no number
+    size = 10.0 ** math.floor(math.log10(quarter))
+    step = next(factor * size for factor in (1, 2, 5, 10) if factor * size >= quarter * 4 / 6)
     return np.arange(math.ceil(low / step), math.floor(high / step) + 1) * step

@@ -77,17 +77,17 @@ def label(value: float) -> str:
 
 
 def _linear(low: float, high: float) -> np.ndarray:
-    rough = (high - low) / LEVELS
+    rough = high / LEVELS - low / LEVELS  # the difference alone may be no number
     size = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * size for factor in (1, 2, 2.5, 5, 10) if factor * size >= rough * 0.999)
     return step * np.arange(math.ceil(low / step), math.floor(high / step) + 1)
 
 
 def _logarithmic(low: float, high: float) -> np.ndarray:
-    decades = math.log10(high / low)
+    decades = math.log10(high) - math.log10(low)
     within = next((factors for most, factors in DECADES if decades <= most), (1,))
     if within is None:
         return _linear(low, high)
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    powers = range(math.floor(math.log10(low)), min(math.ceil(math.log10(high)), 307) + 1)
     stride = max(1, -(-len(powers) // 16)) if within == (1,) else 1
     return np.array([factor * 10.0**power for power in powers[::stride] for factor in within])

@@ -119,7 +119,8 @@ class _Details:
         if len(self.context.selected) > 1:
             caption = f"{self.run_name}: {caption}"
         card.retitle(self.root, title=story.title, caption=caption)
-        self._axes(story)
+        with self.context.doc.models.freeze():  # one walk of the document, not one for each new ticker
+            self._axes(story)
         count = len(story.contents)
         shown = story.contents[self.first : self.first + MOST]
         self._facets(len(shown))

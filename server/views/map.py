@@ -138,6 +138,9 @@ class _Map:
         x, y, value = (table.columns[name] for name in ("x", "y", "value"))
         shown, unit = _shade(value)
         finite = shown[np.isfinite(shown)]
+        if not finite.size:
+            self._say("The error is finite nowhere around the path: there is nothing to map.")
+            return
         self.mapper.update(low=float(finite.min()), high=float(finite.max()))
         half_x, half_y = (x[1] - x[0]) / 2, (y[1] - y[0]) / 2
         self.image.data = {
@@ -170,7 +173,8 @@ def _shade(value) -> tuple[np.ndarray, str]:
     if finite.size and finite.min() > 0:
         return np.log10(value), "Colours and contours: log₁₀ of the error."
     low = float(finite.min()) if finite.size else 0.0
-    return np.log10(1.0 + (value - low)), "Colours and contours: log₁₀(1 + error above the lowest)."
+    with np.errstate(over="ignore"):
+        return np.log10(1.0 + (value - low)), "Colours and contours: log₁₀(1 + error above the lowest)."
 
 
 def _contours(x, y, shown) -> dict:

@@ -17,6 +17,8 @@ TEXT = '<span title="<%- value %>"><%- value %></span>'
 SPAN = '<span class="gd-number"><%- gdlab.duration(value) %></span>'
 WHEN = '<span class="gd-number" title="<%- gdlab.when(value, true) %>"><%- gdlab.when(value) %></span>'
 
+EXACT = 2**53  # the largest integer up to which the browser knows all
+
 HEAD = '<span class="gd-number">{}</span>'  # above numbers, which stand at the right
 
 FIXED = (
@@ -93,12 +95,23 @@ def _escaped(text: str) -> str:
 
 
 def _number(value) -> float:
-    return float(value) if isinstance(value, (int, float)) else math.nan
+    try:
+        return float(value) if isinstance(value, (int, float)) else math.nan
+    except OverflowError:  # an integer of hundreds of digits
+        return math.nan
 
 
 def _cell(value):
-    """Numbers sort as numbers; everything else is text."""
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else hyper.value(value)
+    """Numbers sort as numbers; everything else is text, integers that are no numbers of the browser, too."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return hyper.value(value)
+    return value if isinstance(value, float) or abs(value) <= EXACT else _long(value)
+
+
+def _long(value: int) -> str:
+    """An integer as text, its middle left out where it is very long."""
+    digits = str(value) if abs(value) < 10**40 else f"about 1e{int(math.log10(abs(value)))}"
+    return digits if value > 0 or digits.startswith("-") else f"-{digits}"
 
 
 def _note(summary) -> str:

@@ -97,3 +97,34 @@ def test_ranges_in_words():
     assert steps.ranges([27, 25, 26, 30]) == "25–27, 30"
     assert steps.ranges([1, 3, 5, 7, 9, 11], limit=2) == "1, 3, and 4 more"
     assert steps.ranges([]) == ""
+
+
+EXTREME = [
+    [1e-308, 1.7e308], [1.7e308], [1.7e308, 1.69e308], [5e-324], [0.0], [-1.7e308, 1.7e308], [np.nan, np.inf],
+    [-1.7e308], [],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("values", EXTREME, ids=str)
+@pytest.mark.parametrize("scale", ["linear", "log"])
+@pytest.mark.parametrize("margin", [0.05, 0.35])
+def test_limits_are_numbers_however_large_or_small_the_errors(values, scale, margin):
+    low, high = steps.view_range(np.array(values), scale, margin=margin)
+    assert np.isfinite([low, high, high - low]).all() and low < high
+    assert low > 0 or scale == "linear"
+
+
+@pytest.mark.parametrize("values", EXTREME, ids=str)
+def test_a_symlog_axis_has_ticks_however_large_or_small_the_errors(values):
+    threshold = steps.symlog_threshold(values)
+    drawn = steps.symlog(np.array(values), threshold)
+    finite = np.isfinite(values)
+    assert np.isfinite(drawn[finite]).all()
+    low, high = steps.view_range(drawn, "linear")
+    ticks = steps.symlog_ticks(low, high, threshold)
+    assert all(np.isfinite([place, value]).all() and low <= place <= high for place, value in ticks.items())
+
+
+def test_symlog_of_a_quotient_too_large_for_a_number_is_its_logarithm():
+    assert steps.symlog(1e300, 1e-300) == pytest.approx(600)
+    assert steps.symlog(-1e300, 1e-300) == pytest.approx(-600)

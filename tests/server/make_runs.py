@@ -27,21 +27,35 @@ def config(**changes) -> dict:
     }
 
 
-def begin(path: Path, **changes) -> store.RunWriter:
-    """An open writer of a run with nothing in it."""
+def begin(path: Path, *, searches: bool = True, **changes) -> store.RunWriter:
+    """An open writer of a run with nothing in it; searches: it has places for line searches."""
+    arrays = {"scalars": SCALARS} | ({"ls_eval": EVALUATIONS, "ls_end": ENDS} if searches else {})
     return store.RunWriter.create(
         path,
         config=config(**changes),
         identity={"versions": {"gdlab": "0.1.0"}},
-        arrays={"scalars": SCALARS, "ls_eval": EVALUATIONS, "ls_end": ENDS},
+        arrays=arrays,
     )
 
 
-def append(writer: store.RunWriter, start: int, count: int, seed: int = 0) -> None:
-    """`count` iterations of a made-up descent with two evaluations each, committed."""
+def append(
+    writer: store.RunWriter,
+    start: int,
+    count: int,
+    seed: int = 0,
+    *,
+    scale: float = 1.0,
+    searches: bool = True,
+) -> None:
+    """`count` iterations of a made-up descent with two evaluations each, committed; scale: of its losses."""
     k = np.arange(start, start + count)
     random = np.random.default_rng(seed)
-    loss = 24 * np.exp(-0.05 * np.arange(start, start + count + 1)) * (1 + 0.2 * random.random(count + 1))
+    loss = (
+        scale
+        * 24
+        * np.exp(-0.05 * np.arange(start, start + count + 1))
+        * (1 + 0.2 * random.random(count + 1))
+    )
     scalars = np.zeros((count, len(STEP_COLUMNS)))
     columns = {
         "loss": loss[:-1],
@@ -75,14 +89,23 @@ def append(writer: store.RunWriter, start: int, count: int, seed: int = 0) -> No
     }
     for name, values in trace.items():
         rows[:, TRACE_COLUMNS.index(name)] = values
-    writer.append({"scalars": scalars, "ls_eval": rows, "ls_end": 2 * (k + 1)})
+    traced = {"ls_eval": rows, "ls_end": 2 * (k + 1)} if searches else {}
+    writer.append({"scalars": scalars, **traced})
     writer.commit(seconds=0.01 * (start + count))
 
 
-def make(path: Path, *, iterations: int = 40, state: str = "finished", **changes) -> Path:
+def make(
+    path: Path,
+    *,
+    iterations: int = 40,
+    state: str = "finished",
+    searches: bool = True,
+    scale: float = 1.0,
+    **changes,
+) -> Path:
     """A whole run."""
-    with begin(path, **changes) as writer:
-        append(writer, 0, iterations, seed=changes.get("seed", 0))
+    with begin(path, searches=searches, **changes) as writer:
+        append(writer, 0, iterations, seed=changes.get("seed", 0), scale=scale, searches=searches)
         writer.set_status(state)
     return path
 

@@ -305,3 +305,30 @@ def test_a_logarithmic_axis_is_refused_where_errors_are_not_positive(run, long_r
 def test_a_step_without_a_search_is_one_plot(long_run):
     story = tell(long_run, 3, nothing())
     assert story.title == "Step at iteration 3" and len(story.contents) == 1
+
+
+def searching(trace, **step):
+    """A run of one iteration with these values, as far as `tell` asks for them."""
+    step = {"loss": 1.0, "loss_end": 1.0, "step_size": 1.0, "status": 0.0, "new_descent": 0.0,
+            "restarted": 0.0} | step  # fmt: skip
+    tables = {
+        "steps": Table({name: np.array([value]) for name, value in step.items()}, {}, {}),
+        "evaluations": Table(trace, {}, {}),
+    }
+    return SimpleNamespace(table=lambda name, *interval: tables[name])
+
+
+@pytest.mark.parametrize("size", [0.0, 1.0, np.nan, np.inf])
+@pytest.mark.parametrize("loss", [0.0, 1.7e308, -1.7e308, np.nan, np.inf, 5e-324])
+@pytest.mark.parametrize("log", [None, True, False])
+def test_a_story_is_told_of_every_number(size, loss, log):
+    blank = {name: np.empty(0) for name in TRACE_COLUMNS}
+    two = {name: np.array([np.nan, np.nan]) for name in TRACE_COLUMNS}
+    two |= {"search": np.zeros(2), "phase": np.ones(2), "kind": np.zeros(2), "accepted": np.array([0, 1])}
+    two |= {"eta": np.array([size, size]), "phi": np.array([loss, 1.0])}
+    for trace in (blank, two):
+        told = tell(searching(trace, loss=loss, step_size=size), 0, nothing(), log, log)
+        for low, high in (told.x, told.y):
+            assert np.isfinite([low, high, high - low]).all() and low < high
+        assert told.y[0] > 0 or not told.log_y
+        assert "nan" not in told.caption + told.contents[0].words

@@ -13,6 +13,8 @@ from server import figures
         (3.4, 9.4, [4, 5, 6, 7, 8, 9]),
         (1e-6, 2.0, [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0]),
         (1e-300, 1e300, None),
+        (1e-307, 1.7e308, None),
+        (1e300, 1.7e308, None),
     ],
 )
 def test_a_logarithmic_axis_has_a_few_ticks_within_its_limits(low, high, wanted):
@@ -21,3 +23,8 @@ def test_a_logarithmic_axis_has_a_few_ticks_within_its_limits(low, high, wanted)
     assert all(low <= tick <= high for tick in ticks) and ticks == sorted(ticks)
     if wanted:
         np.testing.assert_allclose(ticks, wanted)
+
+
+def test_zooming_out_of_everything_ends_at_numbers():
+    low, high = figures.zoomed(1e-300, 1e300, 4.0, log=True)
+    assert 0 < low < 1e-300 and 1e300 < high < np.inf

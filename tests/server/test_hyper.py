@@ -1,10 +1,12 @@
 """Which hyper-parameters tell runs apart, what runs are called and how they are coloured."""
 
+import json
 import zlib
 
 import pytest
 
 from server import hyper
+from server.views import runs_columns
 
 CATEGORIES = ("a", "b", "c", "d", "e", "f")
 
@@ -104,3 +106,22 @@ def test_chosen_colours_from_the_address():
 )
 def test_values_as_text(leaf, text):
     assert hyper.value(leaf) == text
+
+
+def test_what_is_recorded_tells_no_runs_apart():
+    configs = [
+        {"seed": 0, "record.dumps": False},
+        {"seed": 1, "record.dumps": "auto", "probes.end.on": "test"},
+    ]
+    assert hyper.differing(configs) == ["seed"]
+
+
+@pytest.mark.parametrize(
+    ("leaf", "cell"),
+    [(3, 3), (0.5, 0.5), (2**53 + 1, str(2**53 + 1)), (-(10**400), "-about 1e400"), (None, "none")],
+)
+def test_cells_are_numbers_of_the_browser_or_text(leaf, cell):
+    summary = {"hyperparameters": {"n": leaf}, "iterations": leaf if leaf is not None else 1}
+    found = runs_columns.data(["a"], [summary], ["n"], now=0.0)
+    assert found["p.n"] == [cell]
+    json.dumps(found)

@@ -128,3 +128,11 @@ def test_the_caption_says_what_the_map_does_not_show():
     ):  # fmt: skip
         assert part in words
     assert axis_labels(table) == ("PC 1, 75 % of the variance", "PC 2, 12.5 % of the variance")
+
+
+@pytest.mark.parametrize("ends", [(1e-300, 1.7e308), (-1.7e308, 1.7e308), (0.0, 1.7e308), (1e308, 1.7e308)])
+@pytest.mark.parametrize("wanted", ["auto", "log", "linear"])
+def test_losses_near_the_largest_number_have_levels(ends, wanted):
+    scale = shades.choose([np.array(ends)], wanted=wanted)
+    assert np.isfinite(scale.levels).all() and len(scale.levels) <= 30
+    assert all(np.isfinite(place) for place in scale.ticks())
