@@ -67,7 +67,7 @@ class Query:
 
     def probe(self, run, probe: str, options: dict, words: str = "") -> bool:
         """Asks the worker for a probe of a run as it is recorded now; see `ask`."""
-        key = (str(run.path), run.generation, probe, json.dumps(options, sort_keys=True))
+        key = (str(run.path), run.key, probe, json.dumps(options, sort_keys=True))
         words = words or probe.replace("_", " ").capitalize()
         return self.ask(key, partial(self.context.worker.submit, run.path, probe, options), words)
 

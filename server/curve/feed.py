@@ -31,7 +31,7 @@ class Feed:
         self.cancelled = False
         self.attrs: dict = {}
         self._known: dict[str, dict[int, tuple]] = {"batch": {}, "train": {}}
-        self._generation = None
+        self._key = None
         self._asked: dict = {}
         self._timer = None
 
@@ -109,7 +109,7 @@ class Feed:
         self.changed()
 
     def _arrived(self, table: Table) -> None:
-        if self._generation != self.run.generation:  # of steps that the run has not taken after all
+        if self._key != self.run.key:  # of steps that the run has not taken after all
             self.changed()
             return
         known = self._known[self._asked["on"]]
@@ -127,8 +127,8 @@ class Feed:
 
     def _forget_old(self) -> None:
         """A resumed run may have taken other steps: its old segments are not its own any more."""
-        if self._generation != self.run.generation:
-            self._generation = self.run.generation
+        if self._key != self.run.key:
+            self._key = self.run.key
             self._query.forget()
             for known in self._known.values():
                 known.clear()

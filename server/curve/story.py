@@ -43,7 +43,7 @@ def tell(run, k: int, segments: Table, log_x: bool | None = None, log_y: bool | 
     log_y = _falls_far(errors, step["loss"]) if log_y is None else log_y and _positive(errors)
     right = _right(plots, widths)
     limits_x = (low * (low / high) ** 0.2, high * (high / low) ** 0.08) if log_x else (-GUTTER * right, right)
-    limits_x = steps.limits(*limits_x, "log" if log_x else "linear")
+    limits_x = steps.limits(limits_x[0], limits_x[1], "log" if log_x else "linear")
     contents = [
         _content(plots, row, trace, step, curve, limits_x, log_x) for row in range(plots.attrs["plots"])
     ]
@@ -173,8 +173,8 @@ def _height(errors, step, log_y: bool) -> tuple[float, float]:
     if log_y:
         low, start = np.log10(low), np.log10(start)
         reach = start - low if start > low else 1.0
-        ends = np.clip([low - 0.12 * reach, start + 0.35 * reach], *steps.DECADES)
-        return steps.limits(*10.0**ends, "log")
+        bottom, top = np.clip([low - 0.12 * reach, start + 0.35 * reach], *steps.DECADES)
+        return steps.limits(10.0**bottom, 10.0**top, "log")
     drop = start - low or abs(start) or 1.0
     return steps.limits(low - 0.12 * drop, start + 0.4 * drop)
 

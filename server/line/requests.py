@@ -45,7 +45,7 @@ class Lines:
         self.progress = self.query.progress
         self.runs: dict[str, RunLine] = {}
         self.cancelled = False
-        self.generations: dict[str, int] = {}
+        self.keys: dict[str, object] = {}
         self._queue: deque[tuple[str, str]] = deque()
         self._name = ""  # of the run that is asked about
         self._timer = None
@@ -65,11 +65,11 @@ class Lines:
         """Begins anew with the options in force."""
         self._drop()
         self.cancelled = False
-        self.runs, self.generations = {}, {}
+        self.runs, self.keys = {}, {}
         for name in self.names:
             run = self.context.run(name)
             line = self.runs[name] = RunLine(self.options.ends(run.rows("scalars")))
-            self.generations[name] = run.generation
+            self.keys[name] = run.key
             line.trouble = _too_short(*line.ends, run.rows("scalars"))
         self._queue.extend((name, "whole") for name in self.names if not self.runs[name].trouble)
         for name, _ in list(self._queue):

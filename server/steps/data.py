@@ -66,7 +66,7 @@ class Averages:
     def of(self, run, quantity: str, start: int, stop: int, window: int) -> Table:
         """(iteration, mean) of the windows of iterations [start, stop) that are recorded."""
         stop = min(stop, run.rows("scalars"))
-        key = (run.path, run.generation, quantity, start, stop, window)
+        key = (run.path, run.key, quantity, start, stop, window)
         if key not in self._known:
             self._known[key] = step_sizes.averages(reader(run, quantity), start, stop, window)
             while len(self._known) > KEPT:

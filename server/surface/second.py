@@ -185,7 +185,9 @@ class Second:
         return {**slots["a"].chosen, "against": options.against(options.other)}
 
     def _compute(self) -> None:
+        wanted = self._asked = self._wanted()
+        if wanted is None:
+            return
         self.bar.visible = False
-        self._asked = self._wanted()
         self.query.forget()
-        self.query.probe(self.page.slots["a"].run, "surface", self._asked, "Distances")
+        self.query.probe(self.page.slots["a"].run, "surface", wanted, "Distances")

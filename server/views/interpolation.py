@@ -72,7 +72,7 @@ class _Line:
         for name, line in self.lines.runs.items():
             run = self.context.run(name)
             moved = line.ends != self.options.ends(run.rows("scalars"))
-            anew = run.generation != self.lines.generations[name]
+            anew = run.key != self.lines.keys[name]
             if anew or (moved and (not line.curves or run.state != "running")):
                 self.lines.ask()
                 return

@@ -104,7 +104,7 @@ class _Measures:
 
     def _totals(self, name: str, run) -> dict:
         count = min(run.rows("scalars"), MOST)
-        key = (name, count, run.generation)
+        key = (name, count, run.key)
         if key not in self._known:
             record = run.table("steps", 0, count), run.table("evaluations", 0, count)
             self._known[key] = descents.totals(descents.per_iteration(*record))

@@ -49,7 +49,7 @@ class _Reached:
         rows = []
         for name in self.context.selected:
             run = self.context.run(name)
-            key = (run.generation, run.rows("scalars"))
+            key = (run.key, run.rows("scalars"))
             if self._known.get(name, (None,))[0] != key:
                 self._known[name] = key, validation.reached(run)
             rows.append({"run": short_label(self.context, name)} | self._known[name][1])

@@ -107,9 +107,9 @@ class _Statistics:
         if stop - start > MOST:
             card.retitle(self.root, caption=f"Zoom in to {MOST:,} iterations to count their searches.")
             return
-        if (start, stop, self.run.generation) == self._window:
+        if (start, stop, self.run.key) == self._window:
             return
-        self._window = (start, stop, self.run.generation)
+        self._window = (start, stop, self.run.key)
         record = self.run.table("steps", start, stop), self.run.table("evaluations", start, stop)
         self.iterations = descents.per_iteration(*record)
         self.descents = descents.per_descent(self.iterations)

@@ -88,7 +88,7 @@ class _Prediction:
 
     def _early(self, name: str) -> tuple[float, float]:
         run = self.context.run(name)
-        key = (name, run.generation, run.rows("scalars"), self.share)
+        key = (name, run.key, run.rows("scalars"), self.share)
         if key not in self._known:
             self._known[key] = step_sizes.early(reader(run, "update_norm"), key[2], self.share)
         return self._known[key]

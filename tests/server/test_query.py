@@ -32,7 +32,7 @@ def context(tmp_path):
     )  # fmt: skip
 
 
-RUN = SimpleNamespace(path="run", generation=0)
+RUN = SimpleNamespace(path="run", key="a")
 
 
 class Card:
@@ -82,12 +82,12 @@ def test_the_same_question_is_asked_once_until_it_failed_or_its_run_is_another(c
     assert card.ask(1) and not card.ask(1)
     context.worker.asked[0].on_done("one")
     assert not card.ask(1)
-    assert card.ask(1, SimpleNamespace(path="run", generation=1))
+    assert card.ask(1, SimpleNamespace(path="run", key="b"))
     context.worker.asked[1].on_error("no memory")
     assert card.failures == ["no memory"] and card.query.failure == "no memory"
     assert card.query.answer is None
     assert card.query.progress.root.children[0].text == "No memory"
-    assert card.ask(1, SimpleNamespace(path="run", generation=1))
+    assert card.ask(1, SimpleNamespace(path="run", key="b"))
     assert len(context.worker.asked) == 3
 
 

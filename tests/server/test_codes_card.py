@@ -1,0 +1,61 @@
+"""The codes' card shows what was asked for last, in whatever order the worker answers."""
+
+import itertools
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from bokeh.document import Document
+
+from gdlab.records import Table
+from server.context import Context
+from server.mailbox import Mailbox
+from server.urlstate import UrlState
+from server.views import galaxy
+from tests.server.test_query import Worker
+
+
+def codes(k: int) -> Table:
+    """What the probe answers about iteration k: codes around k."""
+    columns = {"code": k + np.linspace(0, 1, 8), "label": np.repeat([0, 1], 4), "x": np.eye(8)[:, :2]}
+    return Table(columns, {}, {"iteration": k, "accuracy": 0.5})
+
+
+@pytest.fixture
+def context(tmp_path):
+    run = SimpleNamespace(path=tmp_path, key="a", config={"model": {"code": 1}}, rows=lambda name: 30)
+    doc = Document()
+    return Context(
+        root=tmp_path, doc=doc, mail=Mailbox(doc), cache=SimpleNamespace(run=lambda name: run),
+        state=UrlState({}), worker=Worker(), download=None, open_runs=None, selected=("galaxy",),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+def test_codes_are_those_of_the_iteration_that_was_chosen_last(context, order):
+    view = galaxy.build(context)
+    for k in (5, 6, 7):
+        context.iteration = k
+    jobs = context.worker.asked
+    assert [job.options["iteration"] for job in jobs] == [30, 5, 6, 7]
+    for i in order:
+        jobs[i].on_done(codes(jobs[i].options["iteration"]))
+    root = view.root.children[0]
+    assert root.children[0].children[0].children[1].text.startswith("Codes at iteration 7.")
+    drawn = root.select_one({"name": "galaxy_0_bars_0"}).data
+    assert (drawn["left"][0], drawn["right"][-1]) == (7.0, 8.0)
+
+
+def test_codes_that_failed_are_not_shown_and_may_be_asked_for_again(context):
+    view = galaxy.build(context)
+    context.worker.asked[0].on_done(codes(30))
+    pair = view.root.select_one({"name": "galaxy_0_histogram"})
+    context.iteration = 3
+    context.worker.asked[1].on_error("no memory")
+    root = view.root.children[0]
+    assert root.children[0].children[0].children[1].text == "There is nothing to show."
+    assert not root.children[1].children[0].visible and pair.visible
+    view.update()
+    assert len(context.worker.asked) == 3
+    context.worker.asked[2].on_done(codes(3))
+    assert root.children[1].children[0].visible
