@@ -195,7 +195,7 @@ def _perform(config, output):
     probe_task.check_probes(config["probes"])
     outcome = experiment.run(config, output)
     if outcome.state == "finished":
-        probe_task.run_probes(config["probes"], output)
+        probe_task.run_probes(config["probes"], output, config=config)
     return outcome
 
 

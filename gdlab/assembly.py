@@ -18,8 +18,10 @@ from gdlab.collection import collector, layer_names
 from gdlab.config import ConfigError, check_sections, instantiate, takes
 from gdlab.data.sampling import Schedule
 from gdlab.devices import mesh_of, on_all
+from gdlab.looking import dataset_of
 from gdlab.options import check_values
 from gdlab.records import Problem
+from gdlab.room import check_room
 from gdlab.soundness import check_data
 from gdlab.train import Steps, make_training
 
@@ -74,8 +76,10 @@ class Assembly(NamedTuple):
         return jax.random.fold_in(self.key, number)
 
 
-def assemble(config):
+def assemble(config, places=None):
     """Build what `config` describes.
+
+    places: the `gdlab.looking.Places` that one who looks at a run reads from; None: its own, for training.
 
     Raises:
       ConfigError: an option, value or target that cannot be used.
@@ -84,7 +88,9 @@ def assemble(config):
     check_values(config)
     check_sections(config)
     _set_up_jax(config["precision"])
-    dataset = _dataset(config)
+    dataset = dataset_of(config, places)
+    if dataset is not None:
+        check_data(dataset)
     problem = make_problem(config, dataset)
     schedule, mesh = make_schedule(config, dataset)
     data = None
@@ -93,6 +99,7 @@ def assemble(config):
     optimizer = make_optimizer(config)
     several = schedule is not None and schedule.descents(config["train"]["steps"]) > 1
     key = jax.random.key(config["seed"])
+    check_room(jax.tree.leaves(jax.eval_shape(problem.init, key)))
     return Assembly(problem, optimizer, data, dataset, schedule, key, several, mesh)
 
 
@@ -148,16 +155,6 @@ def _set_up_jax(precision):
         jax.config.update("jax_compilation_cache_dir", str(default.expanduser()))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-
-
-def _dataset(config):
-    node = config.get("dataset")
-    if node is None:
-        return None
-    live = {"data_dir": config["data_dir"]} if takes(node, "data_dir") and "data_dir" not in node else {}
-    dataset = instantiate(node, "dataset", **live)
-    check_data(dataset)
-    return dataset
 
 
 def make_problem(config, dataset, numbers=MappingProxyType({})):

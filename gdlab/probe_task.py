@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from gdlab.config import ConfigError, check, nearest
+from gdlab.looking import around, as_recorded
 from gdlab.probing import run_probe
 from gdlab.progress import Progress
 
@@ -23,7 +24,8 @@ FORMATS = (".npz", ".csv")
 def probe_task(config, *, progress=True):
     """Run the probe that `config` describes: its `run` (folder), `probe` (node) and `output` (file or null).
 
-    Returns the Table.
+    The run may be anybody's, so its data are read from `data_dir`, which the command gives, and not from
+    where its own config says. Returns the Table.
 
     Raises:
       ConfigError: run or probe is missing or unknown, or the output's format; and what the probe raises.
@@ -33,22 +35,27 @@ def probe_task(config, *, progress=True):
     if not config.get("probe"):
         raise ConfigError("task=probe needs a probe: probe=NAME, as in conf/probe")
     output = _checked(config.get("output"))
-    table = _run(Path(config["run"]), config["probe"], "probe", progress)
+    run = Path(config["run"])
+    places = around(run, [config["data_dir"]] if config.get("data_dir") else [])
+    table = _run(run, config["probe"], "probe", progress, places)
     if output is not None:
         save(table, output)
     return table
 
 
-def run_probes(nodes, folder, *, progress=True):
+def run_probes(nodes, folder, *, config=None, progress=True):
     """Run the probes configured for the end of a training; nodes: {name: node}.
+
+    config: what was trained by the command at hand, whose paths may be followed; None: of a run of anybody's.
 
     Returns {name: Table, or the ValueError that kept it from being made}: one probe's failure keeps
     neither the others nor the training from being kept.
     """
     tables = {}
+    places = around(folder) if config is None else as_recorded(config)
     for name, node in nodes.items():
         try:
-            tables[name] = _run(folder, node, f"probes.{name}", progress)
+            tables[name] = _run(folder, node, f"probes.{name}", progress, places)
         except (ValueError, OSError) as error:
             tables[name] = error
             if progress:
@@ -86,13 +93,13 @@ def save(table, path):
         raise
 
 
-def _run(folder, node, where, progress):
+def _run(folder, node, where, progress, places):
     name = _named(node, where)
     options = {key: value for key, value in node.items() if not key.startswith("_")}
     label = f"{folder.name} {name}"
     with Progress(label, 100, unit="%") as shown:
         report = shown.share if progress else lambda fraction, text: None
-        table = run_probe(folder, name, options, report)
+        table = run_probe(folder, name, options, report, places=places)
     if progress:
         shapes = ", ".join(f"{key} {list(np.shape(array))}" for key, array in table.columns.items())
         shown.say(shapes)

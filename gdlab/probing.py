@@ -17,7 +17,7 @@ OPEN_REPLAYS = 4
 _open = OrderedDict()
 
 
-def run_probe(path, probe, options, progress=lambda fraction, text: None):
+def run_probe(path, probe, options, progress=lambda fraction, text: None, *, places=None):
     """The Table that `gdlab.probes.<probe>.compute` returns for the run in `path`.
 
     Args:
@@ -25,6 +25,7 @@ def run_probe(path, probe, options, progress=lambda fraction, text: None):
       probe: name of a module in gdlab.probes.
       options: keyword options of its `compute`.
       progress: (fraction in [0, 1], text) -> None; raising in it cancels the probe.
+      places: the `gdlab.looking.Places` that data and earlier runs are read from, as of `Replay`.
 
     Raises:
       ConfigError: unknown probe; ValueError: its options; StoreError: the run cannot be read, or was
@@ -34,7 +35,7 @@ def run_probe(path, probe, options, progress=lambda fraction, text: None):
     if probe not in names:
         raise ConfigError(f"probe={probe!r}: allowed: {', '.join(names)}.{nearest(probe, names)}")
     compute = importlib.import_module(f"gdlab.probes.{probe}").compute
-    replay = _replay(path)
+    replay = _replay(path, places)
     with _precision(replay.config["precision"] == "float64"):
         table = compute(replay, progress=progress, **options)
     if replay.stale():
@@ -58,14 +59,14 @@ def _precision(x64):
         jax.config.update("jax_enable_x64", before)
 
 
-def _replay(path):
+def _replay(path, places):
     """A Replay of the run, kept open: its set-up and compilation cost more than most probes."""
-    key = str(Path(path).resolve())
+    key = (str(Path(path).resolve()), places)
     replay = _open.pop(key, None)
     if replay is not None and _is_stale(replay):
         replay = None
     if replay is None:
-        replay = Replay(path)
+        replay = Replay(path, places)
     _open[key] = replay
     while len(_open) > OPEN_REPLAYS:
         _open.popitem(last=False)

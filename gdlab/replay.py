@@ -18,6 +18,7 @@ from gdlab.assembly import assemble, training
 from gdlab.checkpoints import Checkpoints, latest_at
 from gdlab.group import alone
 from gdlab.identity import differences
+from gdlab.looking import around, located
 from gdlab.records import StepInfo
 from gdlab.train import has_search
 
@@ -47,17 +48,20 @@ class Replay:
     """Replays one run. Holds its assembly and compiled program, so that many intervals cost one set-up.
 
     run, config, assembly; of: the key of the rows; columns: names of the columns of run.array("scalars").
+    places: the `gdlab.looking.Places` that data and earlier runs are read from; None: `around(path)`. For a
+    run of one's own, whose paths one gave oneself: `as_recorded(run.config)`.
 
     Raises:
       gdlab.store.StoreError: the run cannot be read; ConfigError, FileNotFoundError: it cannot be
         assembled any more (code or data are gone).
     """
 
-    def __init__(self, path):
+    def __init__(self, path, places=None):
+        places = around(path) if places is None else places
         self.run = store.open_run(path)
         self.of = self.run.key
-        self.config = self.run.config
-        self.assembly = assemble(self.config)
+        self.config = located(self.run.config, places)
+        self.assembly = assemble(self.config, places)
         self.columns = self.run.columns("scalars")
         self._training = _program(self.run, self.assembly, self.config)
         self._compared = self._different = 0

@@ -99,7 +99,7 @@ def train_jobs(jobs, width=None):
     outcomes = ensemble.train(configs, [job.folder for job in jobs], width=width)
     for job, outcome in zip(jobs, outcomes, strict=True):
         if outcome.state == "finished":
-            probe_task.run_probes(job.config["probes"], job.folder)
+            probe_task.run_probes(job.config["probes"], job.folder, config=job.config)
     return outcomes
 
 

@@ -1,10 +1,10 @@
-"""`python -m server RUNS [--port N] [--no-browser]`: serves the runs folder on this machine.
+"""`python -m server RUNS [--data-dir FOLDER] [--port N] [--no-browser]`: serves the runs on this machine.
 
-Bound to 127.0.0.1. For anybody else on the network use `python -m bokeh serve server --args RUNS`
-with Bokeh's own options for that: `--address`, `--allow-websocket-origin`, `--auth-module`,
-`--cookie-secret`, `--ssl-certfile`, and signed sessions (`BOKEH_SIGN_SESSIONS`,
-`BOKEH_SECRET_KEY`). Behind a proxy or an SSH tunnel under another name give that name by
-`--allow-websocket-origin`.
+Bound to 127.0.0.1. For anybody else on the network use `python -m bokeh serve server --args RUNS`, with
+`--data-dir FOLDER` behind it and before `--args` Bokeh's own options for that: `--address`,
+`--allow-websocket-origin`, `--auth-module`, `--cookie-secret`, `--ssl-certfile`, and signed sessions
+(`BOKEH_SIGN_SESSIONS`, `BOKEH_SECRET_KEY`). Behind a proxy or an SSH tunnel under another name give that
+name by `--allow-websocket-origin`. docs/security.md says what is promised of runs from elsewhere.
 """
 
 import argparse
@@ -14,6 +14,8 @@ import sys
 import webbrowser
 from pathlib import Path
 
+from server import arguments
+
 APP = Path(__file__).resolve().parent
 PORT = 5006
 
@@ -22,12 +24,17 @@ def main(argv: list[str] | None = None) -> int:
     """Serves until Ctrl-C; the exit code: 0, 2 where the folder or the port cannot be used, 130 where
     Ctrl-C came before there was a server."""
     options = _parse(argv)
-    root = Path(options.runs)
+    told = arguments.told(options)
+    root = told.root
     if not root.is_dir():
         print(f"{root} is not a folder; give the one that your runs are recorded in", file=sys.stderr)
         return 2
+    for folder in told.data:
+        if not Path(folder).exists():
+            print(f"--data-dir {folder}: there is no such folder or zip", file=sys.stderr)
+            return 2
     try:
-        server = _server(options, root)
+        server = _server(options, told)
     except OSError as error:
         print(f"port {options.port} cannot be used: {error.strerror}; choose one by --port", file=sys.stderr)
         return 2
@@ -57,7 +64,7 @@ def _end_on_signals(loop) -> None:
             signal.signal(number, end)
 
 
-def _server(options: argparse.Namespace, root: Path):
+def _server(options: argparse.Namespace, told: arguments.Told):
     """The running server. Raises OSError where the port is taken."""
     from bokeh.application import Application
     from bokeh.application.handlers.directory import DirectoryHandler
@@ -67,20 +74,20 @@ def _server(options: argparse.Namespace, root: Path):
 
     origins = [f"{host}:{options.port}" for host in ("localhost", "127.0.0.1")]
     server = Server(
-        {f"/{APP.name}": Application(DirectoryHandler(filename=APP, argv=[str(root)]))},
+        {f"/{APP.name}": Application(DirectoryHandler(filename=APP, argv=told.arguments()))},
         port=options.port,
         address="127.0.0.1",
         # None: Bokeh allows localhost at the port that it finds
         allow_websocket_origin=origins + options.allow_websocket_origin if options.port else None,
     )
     server.start()
-    runs_cache.shared(root).relist()  # so that the first page finds the list ready
+    runs_cache.shared(told.root).relist()  # so that the first page finds the list ready
     return server
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m server", description="Look at recorded descents.")
-    parser.add_argument("runs", nargs="?", default="runs", help="the folder of runs (default: runs)")
+    arguments.add_to(parser)
     parser.add_argument("--port", type=_port, default=PORT, help=f"default {PORT}; 0 takes a free one")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
     parser.add_argument(

@@ -1,10 +1,10 @@
 """What all sessions of the server share, and how one of them begins."""
 
 import logging
-from pathlib import Path
 from threading import Lock
 
 from server import pages, runs_cache
+from server.arguments import Told, parse
 from server.session import Session
 from server.worker import Worker
 
@@ -16,9 +16,9 @@ _lock = Lock()
 
 
 def open_session(doc, arguments: list[str]) -> Session:
-    """Fills a new document. arguments: the command line's, the runs folder first."""
-    root = Path(arguments[0] if arguments else "runs")
-    session = Session(doc, root, _request_arguments(doc), runs_cache.shared(root), worker())
+    """Fills a new document. arguments: the command line's, as of `server.arguments`."""
+    told = parse(arguments)
+    session = Session(doc, told.root, _request_arguments(doc), runs_cache.shared(told.root), worker(told))
     doc.title = "gdlab"
     doc.template_variables.update(
         static=_static(doc),
@@ -31,12 +31,12 @@ def open_session(doc, arguments: list[str]) -> Session:
     return session
 
 
-def worker() -> Worker:
+def worker(told: Told) -> Worker:
     """The server's one worker; its process starts with its first job."""
     global _worker
     with _lock:
         if _worker is None:
-            _worker = Worker()
+            _worker = Worker(given={"places": told.places}, limits=told.limits)
         return _worker
 
 

@@ -20,6 +20,7 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from gdlab.records import Table
+from server.limits import UNLIMITED, Watch
 from server.mailbox import Mailbox
 from server.worker_child import serve
 
@@ -55,11 +56,15 @@ class _Task:
 
 class Worker:
     """The server's one worker. target: "module:function", called in the child as
-    `function(run_path, probe, options, progress) -> Table`; `progress(fraction, text)` raises there
-    when the task is cancelled."""
+    `function(run_path, probe, options, progress, **given) -> Table`; `progress(fraction, text)` raises there
+    when the task is cancelled. given: what the server allows its jobs, such as the places of their data;
+    limits: what a job may use."""
 
-    def __init__(self, target: str | Callable = TARGET, *, grace: float = GRACE):
-        self._target, self._grace = target, grace
+    def __init__(
+        self, target: str | Callable = TARGET, *, grace=GRACE, given: dict | None = None, limits=UNLIMITED
+    ):
+        self._target, self._grace, self._given, self._limits = target, grace, given or {}, limits
+        self._watch = Watch(limits)
         self._lock = threading.Lock()
         self._waiting: list[_Task] = []
         self._running: _Task | None = None
@@ -132,12 +137,13 @@ class Worker:
         told = None  # the running task that has been told to stop
         while not self._stopped:
             sources = [self._woken] + ([self._link, self._process.sentinel] if self._process else [])
-            wait(sources, timeout=0.2 if told else None)
+            wait(sources, timeout=0.2 if told else 1.0 if self._running else None)
             while self._woken.poll():
                 self._woken.recv()
             if self._process:
                 self._listen()
             told = self._tell(told)
+            self._end_overdue()
             self._next()
         self._end()
 
@@ -151,6 +157,8 @@ class Worker:
         try:
             if self._process is None:
                 self._spawn()
+            if task:
+                self._watch.begin(self._process.pid)
             self._link.send(("run", task.id, *task.request) if task else ("warm",))
         except OSError:
             self._crashed()
@@ -158,7 +166,8 @@ class Worker:
     def _spawn(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._link, child_end = context.Pipe()
-        self._process = context.Process(target=serve, args=(child_end, self._target), daemon=True)
+        arguments = (child_end, self._target, self._given, self._limits)
+        self._process = context.Process(target=serve, args=arguments, daemon=True)
         self._process.start()
         child_end.close()
 
@@ -180,6 +189,7 @@ class Worker:
             if task is None or task.id != identity:
                 return
             jobs = list(task.jobs)
+            self._watch.heard()
             if kind != "progress":
                 self._running = None
         if kind in ("progress", "done", "error"):
@@ -203,6 +213,14 @@ class Worker:
                 self._running = None
             return None
         return task
+
+    def _end_overdue(self) -> None:
+        """Ends the child whose task takes longer than it may, and tells those who wait for it."""
+        task = self._running
+        if task and (reason := self._watch.reason()):
+            log.warning("%s of %s is ended. %s", task.request[1], task.request[0], reason)
+            self._end()
+            self._report("error", task.id, [reason])
 
     def _crashed(self) -> None:
         process = self._process

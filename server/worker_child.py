@@ -13,6 +13,9 @@ import time
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from typing import Any
+
+from server.limits import Limits, is_out_of_memory, restrain
 
 REPORT_EVERY = 0.05  # s between reports of progress: more would only load the page
 
@@ -23,29 +26,32 @@ class Cancelled(BaseException):
     """Not an Exception, so that a probe's own error handling lets it pass."""
 
 
-def serve(link: Connection, target: str | Callable) -> None:
-    """Answers requests until the link closes."""
+def serve(link: Connection, target: str | Callable, given: dict[str, Any], limits: Limits) -> None:
+    """Answers requests until the link closes; given, limits: as of `server.worker.Worker`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's business
     os.nice(5)  # the page comes first
     try:
         while True:
             message = link.recv()
             if message[0] == "run":
-                link.send(_answer(link, target, *message[1:]))
+                link.send(_answer(link, target, given, limits, *message[1:]))
             elif message[0] == "warm":
-                _warm(target)
+                _warm(target, limits)
     except (EOFError, OSError):
         return
 
 
-def _answer(link: Connection, target, identity: int, path: str, probe: str, options: dict) -> tuple:
+def _answer(link: Connection, target, given, limits, identity: int, path: str, probe: str, options: dict):
     try:
-        table = _function(target)(path, probe, options, _reporter(link, identity))
+        table = _function(target, limits)(path, probe, options, _reporter(link, identity), **given)
     except Cancelled:
         return ("cancelled", identity)
     except (EOFError, BrokenPipeError):
         raise
     except Exception as error:
+        if is_out_of_memory(error):
+            log.warning("probe %r of %s failed for lack of memory: %s", probe, path, error)
+            return ("error", identity, limits.too_much)
         if isinstance(error, (ValueError, OSError)) or type(error).__module__.startswith("gdlab."):
             return ("error", identity, str(error))  # said in words for the reader
         log.error("probe %r of %s failed\n%s", probe, path, traceback.format_exc())
@@ -70,15 +76,16 @@ def _reporter(link: Connection, identity: int) -> Callable[[float, str], None]:
     return progress
 
 
-def _warm(target) -> None:
+def _warm(target, limits) -> None:
     try:
-        _function(target)
+        _function(target, limits)
     except Exception:
         log.error("the worker could not import %s\n%s", target, traceback.format_exc())
 
 
-def _function(target) -> Callable:
-    if callable(target):
-        return target
-    module, _, name = target.partition(":")
-    return getattr(importlib.import_module(module), name)
+def _function(target, limits) -> Callable:
+    if not callable(target):
+        module, _, name = target.partition(":")
+        target = getattr(importlib.import_module(module), name)
+    restrain(limits.memory)
+    return target

@@ -1,6 +1,7 @@
 """Stands in for `gdlab.experiment.run_probe` in the worker's child process; needs no JAX."""
 
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -29,6 +30,8 @@ def run_probe(path, probe, options, progress):
         _note(log, f"deaf {os.getpid()}")
         while True:
             time.sleep(0.01)
+    if probe == "stuck":  # neither reports nor computes
+        threading.Event().wait()
     if probe == "refuse":
         raise ValueError("sigma=2 must lie in (rho, 1)")
     if probe == "bug":
