@@ -3,13 +3,15 @@
 import logging
 from threading import Lock
 
-from server import pages, runs_cache
+from server import pace, pages, runs_cache
 from server.arguments import Told, parse
 from server.session import Session
 from server.worker import Worker
 
 # A page that was closed a moment ago is still told what changes: that is no news for the log.
 logging.getLogger("bokeh.server.views.ws").setLevel(logging.ERROR)
+
+pace.install()
 
 _worker: Worker | None = None
 _lock = Lock()

@@ -3,7 +3,7 @@
 from importlib import import_module
 from threading import Thread
 
-from server import app, guard, pages
+from server import app, guard, pace, pages
 
 SLOW = ("colorcet", "sklearn.cluster")  # to import; the first page that needs them would wait for a second
 
@@ -25,3 +25,4 @@ def _load():
             pages.load(target)
     for name in SLOW:
         import_module(name)
+    pace.settle()

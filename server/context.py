@@ -17,6 +17,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from threading import RLock
 from typing import NamedTuple
 
 from bokeh.models import InlineStyleSheet, LayoutDOM
@@ -72,7 +73,17 @@ class Context:
         self.dark = dark
         self.cache = cache
         self._listeners: dict[str, list[Callable]] = defaultdict(list)
+        self._kept: dict[Callable, object] = {}
+        self._keeping = RLock()
         self._painted: list[tuple[object, str, object]] = []
+
+    def kept(self, make: Callable):
+        """make(self), made once: what views of one page share. It goes with the page (a dictionary of the
+        process whose values know their weak keys would keep every page there ever was)."""
+        with self._keeping:  # a page is read ahead in a thread
+            if make not in self._kept:
+                self._kept[make] = make(self)
+            return self._kept[make]
 
     @property
     def palette(self) -> palette.Palette:
@@ -160,3 +171,4 @@ class Context:
         """The page is gone: forgets its listeners and glyphs."""
         self._listeners.clear()
         self._painted.clear()
+        self._kept.clear()

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from weakref import WeakKeyDictionary
 
 from bokeh.models import InlineStyleSheet
 
@@ -14,8 +13,6 @@ from server.curve.viewport import Viewport
 CSS = (Path(__file__).parents[1] / "static" / "curve.css").read_text(encoding="utf-8")
 
 WARM_MS = 2500  # the worker's imports wait until the page is drawn
-
-_pages: WeakKeyDictionary = WeakKeyDictionary()
 
 
 class CurvePage:
@@ -71,6 +68,4 @@ class CurvePage:
 
 def page(context) -> CurvePage:
     """The page of a context: views that are built with the same context share it."""
-    if context not in _pages:
-        _pages[context] = CurvePage(context)
-    return _pages[context]
+    return context.kept(CurvePage)

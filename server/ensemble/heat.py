@@ -7,17 +7,15 @@ rescaling to the measures' axes. Hamid 2019, Figure 1 (b).
 
 from itertools import combinations
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from gdlab.analysis import colours, performance
 from server.ensemble import axes
 from server.ensemble.shared import Shared
+from server.ensemble.shared import shared as shared_of
 
 MOST_LEVELS, INTERVALS = 16, 10
-
-_heats: WeakKeyDictionary = WeakKeyDictionary()
 
 
 class Levels(NamedTuple):
@@ -112,9 +110,11 @@ class Heat:
 
 def heat(shared: Shared) -> Heat:
     """The Heat of a page."""
-    if shared not in _heats:
-        _heats[shared] = Heat(shared)
-    return _heats[shared]
+    return shared.context.kept(_heat)
+
+
+def _heat(context) -> Heat:
+    return Heat(shared_of(context))
 
 
 def levels(axis: axes.Axis) -> Levels:

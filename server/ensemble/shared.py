@@ -16,7 +16,6 @@ The browser answers a brush by itself (`static/ensemble.js`); it tells the sessi
 import json
 import logging
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from bokeh.models import ColumnDataSource
@@ -28,8 +27,6 @@ from server.ensemble.background import Background
 log = logging.getLogger(__name__)
 
 MAX_ITERATION = 10**12
-
-_shared: WeakKeyDictionary = WeakKeyDictionary()
 
 
 class Times(NamedTuple):
@@ -289,6 +286,4 @@ class Shared:
 
 def shared(context) -> Shared:
     """The Shared of a page."""
-    if context not in _shared:
-        _shared[context] = Shared(context)
-    return _shared[context]
+    return context.kept(Shared)

@@ -1,7 +1,5 @@
 """What the cards of the page share: window of iterations, averaging, scale, and the window averages."""
 
-from weakref import WeakKeyDictionary
-
 from bokeh.models import Button, Slider, Toggle
 
 from gdlab.analysis import step_sizes
@@ -14,8 +12,6 @@ WINDOW, WIDEST = 10, 500
 POINTS, FEW_POINTS = 1000, 300  # windows of a curve: of the coloured runs alone, and where there are more
 WITH_LOSS = 3  # runs up to which the loss is drawn unless it is switched off
 REST_MS = 60
-
-_pages: WeakKeyDictionary = WeakKeyDictionary()
 
 
 class StepPage:
@@ -136,6 +132,4 @@ class StepPage:
 
 def page(context) -> StepPage:
     """The page of a context: views that are built with the same context share it."""
-    if context not in _pages:
-        _pages[context] = StepPage(context)
-    return _pages[context]
+    return context.kept(StepPage)

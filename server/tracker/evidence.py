@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from threading import Lock
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -12,7 +11,6 @@ from gdlab.records import Table
 
 KEPT = 64  # answers that depend on settings, per run
 
-_known: WeakKeyDictionary = WeakKeyDictionary()
 _lock = Lock()
 
 
@@ -103,8 +101,7 @@ class Evidence:
 def evidence(run) -> Evidence:
     """The Evidence of a run's reader. ValueError where the run has no dumps, or describes them wrongly."""
     with _lock:  # a page is read ahead in a thread
-        if run not in _known:
-            _known[run] = Evidence(run)
-        found = _known[run]
+        known = vars(run)  # it goes with the reader, to which it leads back
+        found = known.get("evidence") or known.setdefault("evidence", Evidence(run))
         found.refresh()
         return found

@@ -5,9 +5,7 @@ is a dump; `label` and `ticks` turn positions into iterations. A view that selec
 every view draws what "selection" tells it. All of it stands in the address.
 """
 
-from threading import Lock
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from bokeh.models import CustomJSTickFormatter, Range1d
@@ -26,9 +24,6 @@ USUAL_WINDOW, USUAL_SHARE = 5, 0.25  # until there is a proposal: of a class's i
 DRAWN = 1_000  # ms after which a page has been drawn: looking for a proposal takes a core for a second
 AT_ONCE = 3_000_000  # predictions for which a proposal takes a moment
 MOST = 1_000_000  # of any number in the address
-
-_trackers: WeakKeyDictionary = WeakKeyDictionary()
-_lock = Lock()
 
 
 class Settings(NamedTuple):
@@ -256,11 +251,12 @@ _SEVERAL = ("dumps", "classes", "layers", "filters")
 
 def tracker(context) -> Tracker | None:
     """The Tracker of a page, None where no run has dumps. ValueError: they are described wrongly."""
-    with _lock:  # a page is read ahead in a thread
-        if context not in _trackers:
-            names = [name for name in context.selected if has_dumps(context.run(name))]
-            _trackers[context] = Tracker(context, names) if names else None
-        return _trackers[context]
+    return context.kept(_tracker)
+
+
+def _tracker(context) -> Tracker | None:
+    names = [name for name in context.selected if has_dumps(context.run(name))]
+    return Tracker(context, names) if names else None
 
 
 def _numbers(texts, limit):

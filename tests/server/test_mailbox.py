@@ -163,7 +163,7 @@ async def _visit(address, query):
 
 def test_every_page_is_drawn_by_the_event_loop_alone(folder, touched, monkeypatch, caplog):
     worker = Worker("fake_probes:run_probe")
-    monkeypatch.setattr(app, "worker", lambda: worker)
+    monkeypatch.setattr(app, "worker", lambda told: worker)
     assert {query["page"] for query in QUERIES} == set(pages.pages())
 
     async def serve():

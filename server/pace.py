@@ -1,0 +1,148 @@
+"""What keeps Bokeh from serving many readers at once, taken out of its way.
+
+Three things cost most of a page's time, as measured with Bokeh 3.9, and none changes what is sent:
+
+- at every look at a property its default is found, copied and checked again, though it never changes;
+- every changed property is a message of its own, each of which goes through all models of the document;
+- a session that ends walks twice through all objects of the process, while everybody waits.
+
+`install` replaces the functions in question, once for the process. What it needs of Bokeh's inner parts is
+tested (`tests/server/test_pace.py`), so that a version that has other ones is noticed there and not here.
+"""
+
+import asyncio
+import gc
+import logging
+from collections.abc import Awaitable
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from bokeh.application.handlers.document_lifecycle import DocumentLifecycleHandler
+from bokeh.core.has_props import HasProps
+from bokeh.core.property.descriptors import PropertyDescriptor
+from bokeh.document import Document
+from bokeh.server.connection import ServerConnection
+
+log = logging.getLogger(__name__)
+
+_PLAIN = (str, int, float, bool, type(None))  # defaults that nobody can change in place
+_installed = False
+
+
+def install() -> None:
+    """Call it before the first model is made."""
+    global _installed
+    if not _installed:
+        _installed = True
+        _remember_defaults()
+        _send_together()
+        _end_without_walks()
+
+
+def settle() -> None:
+    """What is loaded now stays: later collections need not look at it. Call it when all is loaded."""
+    gc.collect()
+    gc.freeze()
+
+
+# -- defaults -----------------------------------------------------------------------------------------
+
+
+def _remember_defaults() -> None:
+    model: Any = HasProps  # its methods are replaced, which a checker of types has reason to refuse
+    overridden: Any = cache(model._overridden_defaults.__func__)
+    model._overridden_defaults = classmethod(lambda cls: overridden(cls))
+    model.themed_values = lambda self: vars(self).get("__themed_values__")  # looked up in vain, as a rule
+    is_unstable, find = PropertyDescriptor.has_unstable_default, PropertyDescriptor._get_default
+    unstable: dict[tuple, bool] = {}
+    plain: dict[tuple, object] = {}
+
+    def has_unstable_default(self, obj) -> bool:
+        key = (self, type(obj))
+        if key not in unstable:
+            unstable[key] = is_unstable(self, obj)
+        return unstable[key]
+
+    def _get_default(self, obj):
+        themed = obj.themed_values()
+        if themed is not None and self.name in themed:
+            return find(self, obj)
+        key = (self, type(obj))
+        if key in plain:
+            return plain[key]
+        value = find(self, obj)
+        if isinstance(value, _PLAIN) and not self.has_unstable_default(obj):
+            plain[key] = value
+        return value
+
+    PropertyDescriptor.has_unstable_default = has_unstable_default
+    PropertyDescriptor._get_default = _get_default
+
+
+# -- messages -----------------------------------------------------------------------------------------
+
+
+def _send_together() -> None:
+    """All changes of one turn of the event loop are one message.
+
+    Bokeh awaits what is returned here at the end of the turn, still under the document's lock. A change of a
+    whole value may be sent twice over; rows that are streamed may not: nothing here streams.
+    """
+
+    def send_patch_document(self, event) -> Awaitable[None]:
+        held = vars(self).setdefault("gdlab_held", [])
+        held.append(event)
+        if len(held) == 1:
+            return _flush(self)
+        done = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+    ServerConnection.send_patch_document = send_patch_document
+
+
+async def _flush(connection) -> None:
+    events = vars(connection).pop("gdlab_held")
+    try:
+        messages = [connection.protocol.create("PATCH-DOC", events)]
+    except Exception:
+        log.exception("a change of the page cannot be sent; the others are")
+        messages = [message for event in events for message in _alone(connection, event)]
+    for message in messages:
+        await connection._socket.send_message(message)
+
+
+def _alone(connection, event) -> list:
+    try:
+        return [connection.protocol.create("PATCH-DOC", [event])]
+    except Exception:
+        return []
+
+
+# -- ends ---------------------------------------------------------------------------------------------
+
+
+def _end_without_walks() -> None:
+    destroy, tell = Document.destroy, DocumentLifecycleHandler.on_session_destroyed
+
+    def destroyed(self, session) -> None:
+        with _walks_refused():
+            destroy(self, session)
+
+    async def on_session_destroyed(self, session_context) -> None:
+        with _walks_refused():  # it awaits nothing meanwhile
+            await tell(self, session_context)
+
+    Document.destroy, DocumentLifecycleHandler.on_session_destroyed = destroyed, on_session_destroyed
+
+
+@contextmanager
+def _walks_refused():
+    """Bokeh collects garbage, and looks for everybody who refers to the session's module."""
+    collect, get_referrers = gc.collect, gc.get_referrers
+    gc.collect, gc.get_referrers = lambda *_: 0, lambda *_: []
+    try:
+        yield
+    finally:
+        gc.collect, gc.get_referrers = collect, get_referrers
