@@ -118,7 +118,6 @@ def measure(name, options, folder):
                 if number:  # the first one compiles
                     seconds[variant].append(elapsed)
     finally:
-        session.checkpoints.__exit__()
         session.writer.close()
     least = {variant: min(values) / count * 1e6 for variant, values in seconds.items()}
     each = {variant: number / count for variant, number in evaluations.items()}

@@ -1,108 +1,172 @@
 """The whole training state on disk, beside the record's row counts that belong to it.
 
-Line-search traces are left out: they are the record's, and their padding would tie a checkpoint to
-one `max_evaluations`.
+`<run>/checkpoints/<step>/` is written beside its place and put there by one rename, with the checksums of its
+files: what is there is whole, or damaged, which is found before anything is trained from it. Line-search
+traces are left out: they are the record's, and their padding would tie a checkpoint to one `max_evaluations`.
 """
 
-import contextlib
-import logging
-from functools import cached_property
+import os
+import shutil
+import stat
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
 
 from gdlab import plain_checkpoints
+from gdlab.store import DamagedRun, StoreError, files, trees
+
+_PART, _ORBAX_PART = ".part", ".orbax-checkpoint-tmp"
+# Files of a checkpoint may have so many times the bytes of its state, and this many beside.
+_TIMES, _BESIDE = 16, 64 << 20
+
+
+class Kept(NamedTuple):
+    """A checkpoint: step, TrainState, {array: rows}; damaged: [(step, DamagedRun)] of later ones."""
+
+    step: int
+    state: Any
+    cursors: dict
+    damaged: list
 
 
 class Checkpoints:
-    """Checkpoints of one run in `<run>/checkpoints/<step>/`, by orbax. Use as a context manager.
+    """Checkpoints of one run in `<run>/checkpoints/<step>/`, by orbax.
 
     plain: save each as one .npz file instead, as members of a group do: a hundred small states, of which
-    orbax takes 0.1 s each. Both kinds are read.
+    orbax takes 0.1 s each. Both kinds are read. Only whoever holds the run's lease may save or remove.
     """
 
-    def __init__(self, folder, *, read_only=False, plain=False):
-        self.folder = folder.absolute() / "checkpoints"
-        self._read_only, self._plain = read_only, plain
-
-    @cached_property
-    def _manager(self):
-        options = ocp.CheckpointManagerOptions(
-            max_to_keep=None,
-            cleanup_tmp_directories=not self._read_only,
-            enable_async_checkpointing=False,
-            read_only=self._read_only,
-            create=not self._read_only,
-            save_interval_steps=0 if self._read_only else 1,
-        )
-        with _quiet():
-            return ocp.CheckpointManager(self.folder, options=options)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        if "_manager" in self.__dict__:
-            self._manager.close()
+    def __init__(self, folder, *, plain=False):
+        self._run = Path(folder).absolute()
+        self.folder = self._run / "checkpoints"
+        self._plain, self._cleaned = plain, False
 
     def steps(self):
-        """Iterations that have a checkpoint, ascending."""
-        found = plain_checkpoints.steps(self.folder)
-        return found if self._plain else sorted({*found, *self._manager.all_steps()})
+        """Iterations that have a checkpoint, whole or damaged, ascending."""
+        try:
+            if not stat.S_ISDIR(os.lstat(self.folder).st_mode):
+                return []
+            names = [name for name in os.listdir(self.folder) if name.isdecimal() and name.isascii()]
+        except OSError:
+            return []
+        return sorted(int(name) for name in names if str(int(name)) == name)
 
     def save(self, state, cursors, dumped=None):
         """Keep `state` (a TrainState) and `cursors` (rows per array); nothing if the step is kept already.
 
-        dumped: the parameters of the last dump, where there was one.
+        dumped: the parameters of the last dump, where there was one. Raises DamagedRun where a link leads
+        elsewhere, DiskFull and NotWritable.
         """
         step = int(state.step)
         if step in self.steps():
             return
-        if self._plain:
-            plain_checkpoints.save(self.folder, step, _without_trace(state), cursors)
-            return
-        items = {"state": ocp.args.StandardSave(_without_trace(state)), "cursor": ocp.args.JsonSave(cursors)}
-        if dumped is not None:
-            items["dumped"] = ocp.args.StandardSave(dumped)
-        self._manager.save(step, args=ocp.args.Composite(**items), force=True)
-        self._manager.wait_until_finished()
+        part = self.folder / f"{step}{_PART}"
+        with files.writing(self.folder):
+            files.make_folders(self._run, self.folder)
+            self._clean(part)
+            if self._plain:
+                part.mkdir()
+                plain_checkpoints.save(part, _without_trace(state), cursors)
+            else:
+                self._save_by_orbax(part, state, cursors, dumped)
+            trees.write_sums(part)
+            part.rename(self.folder / str(step))
+
+    def latest(self, like, iteration=None):
+        """The `Kept` of the last whole checkpoint not after `iteration` (None: of all), or one without state.
+
+        like: a TrainState of the same structure, from `init`. Damaged ones (DamagedRun) are passed over;
+        raises StoreError where a whole one is not of such a state.
+        """
+        damaged: list[tuple[int, DamagedRun]] = []
+        for step in reversed(self.steps()):
+            if iteration is not None and step > iteration:
+                continue
+            try:
+                return Kept(step, *self.restore(step, like), damaged)
+            except DamagedRun as error:
+                damaged.append((step, error))
+        return Kept(0, None, {}, damaged)
+
+    def check_place(self):
+        """DamagedRun where the folder of checkpoints is a link or no folder: nothing is written there."""
+        if os.path.lexists(self.folder) and not stat.S_ISDIR(os.lstat(self.folder).st_mode):
+            raise DamagedRun("a link or a file where a folder should be", self.folder)
 
     def restore(self, step, like):
-        """(state, cursors) of `step`; `like` is a TrainState of the same structure, from `init`."""
-        if step in plain_checkpoints.steps(self.folder):
-            restored, cursors = plain_checkpoints.restore(self.folder, step, _without_trace(like))
+        """(state, cursors) of `step`; `like` is a TrainState of the same structure."""
+        folder = self.folder / str(step)
+        whole = self.check(step, like)
+        template = _without_trace(like)
+        if (folder / plain_checkpoints.FILE).exists():
+            restored, cursors = plain_checkpoints.restore(folder, template)
             return _with_trace(restored, like), cursors
-        template = jax.tree.map(ocp.utils.to_shape_dtype_struct, _without_trace(like))
-        arguments = ocp.args.Composite(
-            state=ocp.args.StandardRestore(template), cursor=ocp.args.JsonRestore()
-        )
-        restored = self._manager.restore(step, args=arguments)
-        return _with_trace(restored["state"], like), {k: int(v) for k, v in restored["cursor"].items()}
+        found = self._by_orbax(folder, whole, state=template)
+        try:
+            cursors = {str(name): int(rows) for name, rows in found["cursor"].items()}
+        except (AttributeError, TypeError, ValueError) as error:
+            raise DamagedRun(f"no row counts: {error}", folder / "cursor" / "metadata") from error
+        return _with_trace(found["state"], like), cursors
 
     def restore_dumped(self, step, like):
         """The parameters of the last dump before `step`; `like` has the structure of the parameters."""
-        template = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-        arguments = ocp.args.Composite(dumped=ocp.args.StandardRestore(template))
-        return self._manager.restore(step, args=arguments)["dumped"]
+        return self._by_orbax(self.folder / str(step), self.check(step, like), dumped=like)["dumped"]
+
+    def check(self, step, like):
+        """Whether a checkpoint's files have checksums; DamagedRun where they are not what was written."""
+        leaves = jax.tree.leaves(like)
+        size = sum(leaf.size * getattr(leaf.dtype, "itemsize", 8) for leaf in leaves)
+        return trees.check(self.folder / str(step), _TIMES * size + _BESIDE)
+
+    def remove(self, steps):
+        """Remove checkpoints, so that they can be kept anew."""
+        for step in steps:
+            _remove(self.folder / str(step))
+
+    def _clean(self, part):
+        # What a killed writer left behind, once, and what a failed attempt did, always.
+        for name in os.listdir(self.folder):
+            left = name.endswith(_PART) or _ORBAX_PART in name
+            if left and (not self._cleaned or name.startswith(part.name)):
+                _remove(self.folder / name)
+        self._cleaned = True
+
+    def _save_by_orbax(self, part, state, cursors, dumped):
+        items = {"state": ocp.args.StandardSave(_without_trace(state)), "cursor": ocp.args.JsonSave(cursors)}
+        if dumped is not None:
+            items["dumped"] = ocp.args.StandardSave(dumped)
+        with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+            checkpointer.save(part, args=ocp.args.Composite(**items))
+
+    def _by_orbax(self, folder, whole, **templates):
+        """What orbax reads; whole: the files are those that were written, so an error is not theirs."""
+        items: dict[str, Any] = {
+            name: ocp.args.StandardRestore(jax.tree.map(ocp.utils.to_shape_dtype_struct, template))
+            for name, template in templates.items()
+        }
+        try:
+            with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+                arguments = ocp.args.Composite(**items, cursor=ocp.args.JsonRestore())
+                return checkpointer.restore(folder, args=arguments)
+        except MemoryError:
+            raise
+        except Exception as error:  # of many kinds, from several libraries
+            text = f"{type(error).__name__}: {' '.join(str(error).split()):.200}"
+            if whole:
+                raise StoreError(
+                    f"{folder} is whole, but no state of this training: another version of a library or of "
+                    f"gdlab wrote it ({text})"
+                ) from error
+            raise DamagedRun(f"it cannot be read: {text}", folder) from error
 
 
-@contextlib.contextmanager
-def _quiet():
-    """Without orbax's warning, for every folder opened for reading, that nothing can be saved there."""
-    logger = logging.getLogger("absl")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
-
-
-def latest_at(steps, iteration):
-    """The last of `steps` that is not after `iteration`; None where there is none."""
-    earlier = np.asarray(steps)[np.asarray(steps) <= iteration] if steps else []
-    return int(max(earlier)) if len(earlier) else None
+def _remove(path):
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path)  # which follows no links
 
 
 def _holds_trace(node):

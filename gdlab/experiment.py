@@ -61,6 +61,8 @@ def run(config, folder, *, progress=True):
         # Also while the folder is being made: a Ctrl-C then waits until there is something to continue.
         session = _Session(config, folder)
         with Progress(folder.name, session.total, session.step) as shown:
+            for note in session.notes if progress else ():
+                shown.say(note)
             state, reason = session.train(stop, shown if progress else None)
     if progress:
         text = f"{state}: {reason}" if reason else state
@@ -73,6 +75,7 @@ class _Session:
 
     def __init__(self, config, folder):
         self.config, self.folder = config, folder
+        self.notes, self.damaged = [], []  # what its user should know; checkpoints to be kept anew
         self.assembly = assembly = assemble(config)
         self.total = config["train"]["steps"]
         self.record = config["record"]
@@ -115,8 +118,9 @@ class _Session:
         if self.dumper is not None and not writer.cursors()["dump/label"]:
             writer.append(self.dumper.constants())
         writer.commit(self.record["sync"])
-        # Only now: opening the checkpoints for writing cleans up, which is for the holder of the lease.
+        # Only now: what is left over or damaged is removed, which is for the holder of the lease.
         checkpoints = Checkpoints(self.folder)
+        checkpoints.remove(self.damaged)
         checkpoints.save(self.state, writer.cursors(), self._dumped())
         return writer, checkpoints
 
@@ -126,22 +130,34 @@ class _Session:
 
     def _resume(self, facts):
         """Cut the record to the latest checkpoint, or to nothing where none was kept yet."""
-        cursors = dict.fromkeys(store.open_run(self.folder).arrays, 0)
-        if (self.folder / "checkpoints").is_dir():
-            with Checkpoints(self.folder, read_only=True) as checkpoints:
-                kept = checkpoints.steps()
-                if kept:
-                    like, (self.state, cursors) = self.state, checkpoints.restore(kept[-1], self.state)
-                    if cursors.get("dump/scalars"):
-                        self.dumper.previous = checkpoints.restore_dumped(kept[-1], like.params)
+        run = store.open_run(self.folder)
+        cursors = dict.fromkeys(run.arrays, 0)
+        checkpoints, like = Checkpoints(self.folder), self.state
+        checkpoints.check_place()
+        kept = checkpoints.latest(like)
+        if kept.state is not None:
+            self.state, cursors = kept.state, kept.cursors
+            if cursors.get("dump/scalars"):
+                self.dumper.previous = checkpoints.restore_dumped(kept.step, like.params)
+        self._pass_over(kept, run.rows("scalars"))
         return store.RunWriter.resume(self.folder, config=self.config, cursors=cursors, identity=facts)
+
+    def _pass_over(self, kept, rows):
+        """Say what is trained again because checkpoints are damaged, or all of them gone."""
+        self.damaged = [step for step, _ in kept.damaged]
+        if self.damaged or (kept.state is None and rows):
+            why = f"it cannot be used: {kept.damaged[0][1]}" if self.damaged else "none is left"
+            which = f"checkpoint {self.damaged[0]:,}" if self.damaged else "checkpoints"
+            self.notes.append(
+                f"{which}: {why}; going on from iteration {kept.step:,}, which cuts {rows - kept.step:,} of "
+                f"{rows:,} recorded iterations: they are trained again"
+            )
 
     def train(self, stop, shown):
         """Run to the end; returns (state, reason) of the run as recorded."""
         state, reason = "failed", "the training raised an error"
         try:
-            with self.checkpoints:
-                state, reason = self._train(stop, shown)
+            state, reason = self._train(stop, shown)
         except BaseException as error:
             reason = f"{type(error).__name__}: {error}"
             raise

@@ -1,55 +1,64 @@
-"""A training state as one NumPy file, `checkpoints/<step>/state.npz`, made visible by one rename.
+"""A training state as one NumPy file, `state.npz`: where orbax would take most of the time.
 
 An entry per leaf, named by its place in the state, and the row counts that belong to it as JSON.
 """
 
 import json
-import os
-import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-_FILE, _CURSORS, _PART = "state.npz", "cursors", ".part"
+from gdlab.store import DamagedRun
+
+FILE, _CURSORS = "state.npz", "cursors"
+_HEADER = 4096  # bytes beside an entry's numbers, at most
+_BROKEN = (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile, NotImplementedError, RecursionError)
 
 
-def steps(folder):
-    """Iterations kept in a folder of checkpoints, ascending."""
-    try:
-        names = [name for name in os.listdir(folder) if name.isdecimal() and name.isascii()]
-    except OSError:
-        return []
-    return sorted(int(name) for name in names if (Path(folder) / name / _FILE).is_file())
-
-
-def save(folder, step, state, cursors):
-    """Keep `state`, a pytree of arrays, and `cursors` (rows per array) of a step that is not kept yet."""
-    part, whole = Path(folder) / f"{step}{_PART}", Path(folder) / str(step)
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+def save(folder, state, cursors):
+    """Write `state`, a pytree of arrays, and `cursors` (rows per array) into a folder."""
     entries: Any = {_CURSORS: np.array(json.dumps(cursors)), **_named(state)}
-    np.savez(part / _FILE, **entries)
-    part.rename(whole)
+    np.savez(Path(folder) / FILE, **entries)
 
 
-def restore(folder, step, like):
+def restore(folder, like):
     """(state, cursors); `like` has the structure of the state.
 
-    Raises ValueError where the file holds another structure, other shapes or other types.
+    Raises DamagedRun where the file is not what `save` writes of such a state.
     """
-    where = Path(folder) / str(step) / _FILE
-    with np.load(where, allow_pickle=False) as file:
-        cursors = {name: int(rows) for name, rows in json.loads(file[_CURSORS].item()).items()}
-        wanted = jax.tree_util.tree_leaves_with_path(like)
-        names = [jax.tree_util.keystr(path) for path, _ in wanted]
-        if {*names, _CURSORS} != {*file.files}:
-            raise ValueError(
-                f"{where} holds another state: {', '.join(file.files)} instead of {', '.join(names)}"
-            )
-        leaves = [_read(file[name], leaf, where, name) for name, (_, leaf) in zip(names, wanted, strict=True)]
+    where = Path(folder) / FILE
+    wanted = jax.tree_util.tree_leaves_with_path(like)
+    shapes = {jax.tree_util.keystr(path): jax.eval_shape(_data, leaf) for path, leaf in wanted}
+    try:
+        _check_sizes(where, shapes)
+        with np.load(where, allow_pickle=False) as file:
+            cursors = {str(name): int(rows) for name, rows in json.loads(file[_CURSORS].item()).items()}
+            arrays = {name: file[name] for name in shapes}
+    except _BROKEN as error:
+        raise DamagedRun(f"no training state of this run: {error}", where) from error
+    for name, array in arrays.items():
+        if (array.shape, array.dtype) != (shapes[name].shape, shapes[name].dtype):
+            found, asked = (f"{one.dtype}{one.shape}" for one in (array, shapes[name]))
+            raise DamagedRun(f"{name} is {found}, not {asked} as in this run", where)
+    leaves = [_leaf(arrays[jax.tree_util.keystr(path)], leaf) for path, leaf in wanted]
     return jax.tree.unflatten(jax.tree.structure(like), leaves), cursors
+
+
+def _check_sizes(where, shapes):
+    """ValueError where the archive holds other entries, or packed ones: a few bytes may become gigabytes."""
+    with zipfile.ZipFile(where) as archive:
+        entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
+        if entries.keys() != {*shapes, _CURSORS}:
+            raise ValueError(f"it holds {', '.join(entries)} instead of {', '.join(shapes)}")
+        for name, entry in entries.items():
+            if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
+                raise ValueError(f"{name} is packed")
+            numbers = shapes[name].size * shapes[name].dtype.itemsize if name in shapes else 1 << 20
+            if entry.file_size > numbers + _HEADER:
+                raise ValueError(f"{name} has {entry.file_size:,} bytes, at most {numbers + _HEADER:,} fit")
 
 
 def _named(state):
@@ -61,12 +70,7 @@ def _data(leaf):
     return jax.random.key_data(leaf) if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
 
 
-def _read(array, like, where, name):
-    wanted = jax.eval_shape(_data, like)
-    if (array.shape, array.dtype) != (wanted.shape, wanted.dtype):
-        raise ValueError(
-            f"{where}: {name} is {array.dtype}{array.shape}, not {wanted.dtype}{wanted.shape} as in this run"
-        )
-    if wanted.dtype == like.dtype:
+def _leaf(array, like):
+    if array.dtype == like.dtype:
         return jax.numpy.asarray(array)
     return jax.random.wrap_key_data(array, impl=jax.random.key_impl(like))

@@ -5,6 +5,7 @@ Every replayed iteration is compared with the record, and a difference is report
 with what has changed on the machine since; it is never hidden.
 """
 
+import logging
 import time
 from typing import Any, NamedTuple
 
@@ -15,12 +16,14 @@ from jax.flatten_util import ravel_pytree
 
 from gdlab import store
 from gdlab.assembly import assemble, training
-from gdlab.checkpoints import Checkpoints, latest_at
+from gdlab.checkpoints import Checkpoints
 from gdlab.group import alone
 from gdlab.identity import differences
 from gdlab.looking import around, located
 from gdlab.records import StepInfo
 from gdlab.train import has_search
+
+log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.25  # progress is told about this often
 
@@ -120,9 +123,10 @@ class Replay:
 
     def _state_at(self, iteration, progress):
         fresh = self._training.init(self.assembly.key, self.assembly.data)
-        with Checkpoints(self.run.path, read_only=True) as checkpoints:
-            nearest = latest_at(checkpoints.steps(), iteration)
-            state = fresh if nearest is None else checkpoints.restore(nearest, fresh)[0]
+        kept = Checkpoints(self.run.path).latest(fresh, iteration)
+        for step, error in kept.damaged:
+            log.warning("checkpoint %d is passed over, which takes longer: %s", step, error)
+        state = fresh if kept.state is None else kept.state
         begun, count = int(state.step), 8
         while (at := int(state.step)) < iteration:
             progress((at - begun) / (iteration - begun), f"replaying to iteration {iteration:,}")

@@ -163,7 +163,6 @@ def test_two_trainings_into_one_folder_are_refused(tmp_path):
         with pytest.raises(store.RunLocked, match=str(os.getpid())):
             experiment.run(config, folder, progress=False)
     finally:
-        session.checkpoints.__exit__()
         session.writer.close()
 
 

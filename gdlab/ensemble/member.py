@@ -1,5 +1,6 @@
 """One run of a group as an ordinary run folder, which knows its group's width and its own place in it."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 from gdlab import store
 from gdlab.checkpoints import Checkpoints
 from gdlab.recording import begun, chunk_rows, continued, path_start
+
+log = logging.getLogger(__name__)
 
 
 class Member:
@@ -23,6 +26,7 @@ class Member:
         self.writer: Any = None
         self.checkpoints: Any = None
         self.seconds, self.evaluations = 0.0, 0
+        self.damaged: list[int] = []  # iterations whose checkpoint cannot be used
 
     @property
     def active(self):
@@ -31,15 +35,22 @@ class Member:
 
     def kept(self):
         """Iterations of its checkpoints, ascending; 0, the start, needs none."""
-        if not (self.folder / "checkpoints").is_dir():
-            return {0}
-        with Checkpoints(self.folder, plain=True) as checkpoints:
-            return {0, *checkpoints.steps()}
+        return {0, *Checkpoints(self.folder, plain=True).steps()}
+
+    def is_whole(self, step, like):
+        """Whether it can go on from there; a checkpoint that is damaged will be kept anew."""
+        try:
+            if step:
+                self.restore(step, like)
+        except store.DamagedRun as error:
+            self.damaged.append(step)
+            log.warning("%s is passed over: %s", self.folder / "checkpoints" / str(step), error)
+            return False
+        return True
 
     def restore(self, step, like):
         """(TrainState of iteration `step`, rows per array then)."""
-        with Checkpoints(self.folder, plain=True) as checkpoints:
-            return checkpoints.restore(step, like)
+        return Checkpoints(self.folder, plain=True).restore(step, like)
 
     def open(self, facts, arrays, cursors):
         """Begin or continue the folder; cursors: rows per array to go on from, None: from the start."""
@@ -55,6 +66,7 @@ class Member:
             )
         self.seconds, self.evaluations = continued(self.folder) if cursors else (0.0, 0)
         self.checkpoints = Checkpoints(self.folder, plain=True)
+        self.checkpoints.remove(self.damaged)
 
     def lacks(self, array):
         """Whether nothing is recorded in `array` yet."""

@@ -87,9 +87,11 @@ class GroupSession:
     def _open(self):
         """Go to the last iteration that all members have kept, and open their folders there."""
         common = set.intersection(*(member.kept() for member in self.active())) if self.active() else {0}
+        like = one_of(self.state, 0)
+        while [member for member in self.active() if not member.is_whole(max(common), like)]:
+            common.remove(max(common))
         step, cursors = max(common), {}
         if step:
-            like = one_of(self.state, 0)
             restored = {}
             for member in self.active():
                 with _Guarded(member):

@@ -143,6 +143,19 @@ def _refuse(word):
     raise ValueError(f"{word} is no JSON")
 
 
+def make_folders(root, path):
+    """Make `path` and the folders between it and `root`, which is there; DamagedRun where one is a link."""
+    relative = os.path.relpath(path, root)
+    here = os.fspath(root)
+    with writing(path):
+        for part in [] if relative == os.curdir else relative.split(os.sep):
+            here = os.path.join(here, part)
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(here)
+            if not stat.S_ISDIR(os.lstat(here).st_mode):
+                raise DamagedRun("a link or a file where a folder should be", here)
+
+
 def stays_inside(path, folder):
     """Raise `DamagedRun` where `path`, all links followed, lies outside `folder`."""
     real, root = os.path.realpath(path), os.path.realpath(folder)
