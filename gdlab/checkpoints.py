@@ -30,6 +30,17 @@ class Kept(NamedTuple):
     cursors: dict
     damaged: list
 
+    def notes(self, rows):
+        """[text]: which of `rows` recorded iterations are trained again for want of a whole state."""
+        if not self.damaged and (self.state is not None or not rows):
+            return []
+        which = f"checkpoint {self.damaged[0][0]:,}" if self.damaged else "checkpoints"
+        why = f"it cannot be used: {self.damaged[0][1]}" if self.damaged else "none is left"
+        return [
+            f"{which}: {why}; going on from iteration {self.step:,}, which cuts {rows - self.step:,} of "
+            f"{rows:,} recorded iterations: they are trained again"
+        ]
+
 
 class Checkpoints:
     """Checkpoints of one run in `<run>/checkpoints/<step>/`, by orbax.
@@ -85,15 +96,15 @@ class Checkpoints:
             if iteration is not None and step > iteration:
                 continue
             try:
-                return Kept(step, *self.restore(step, like), damaged)
+                state, cursors = self.restore(step, like)
+                return Kept(step, state, cursors, damaged)
             except DamagedRun as error:
                 damaged.append((step, error))
         return Kept(0, None, {}, damaged)
 
     def check_place(self):
         """DamagedRun where the folder of checkpoints is a link or no folder: nothing is written there."""
-        if os.path.lexists(self.folder) and not stat.S_ISDIR(os.lstat(self.folder).st_mode):
-            raise DamagedRun("a link or a file where a folder should be", self.folder)
+        files.no_links(self._run, self.folder)
 
     def restore(self, step, like):
         """(state, cursors) of `step`; `like` is a TrainState of the same structure."""

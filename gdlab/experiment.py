@@ -139,19 +139,9 @@ class _Session:
             self.state, cursors = kept.state, kept.cursors
             if cursors.get("dump/scalars"):
                 self.dumper.previous = checkpoints.restore_dumped(kept.step, like.params)
-        self._pass_over(kept, run.rows("scalars"))
-        return store.RunWriter.resume(self.folder, config=self.config, cursors=cursors, identity=facts)
-
-    def _pass_over(self, kept, rows):
-        """Say what is trained again because checkpoints are damaged, or all of them gone."""
         self.damaged = [step for step, _ in kept.damaged]
-        if self.damaged or (kept.state is None and rows):
-            why = f"it cannot be used: {kept.damaged[0][1]}" if self.damaged else "none is left"
-            which = f"checkpoint {self.damaged[0]:,}" if self.damaged else "checkpoints"
-            self.notes.append(
-                f"{which}: {why}; going on from iteration {kept.step:,}, which cuts {rows - kept.step:,} of "
-                f"{rows:,} recorded iterations: they are trained again"
-            )
+        self.notes = kept.notes(run.rows("scalars"))
+        return store.RunWriter.resume(self.folder, config=self.config, cursors=cursors, identity=facts)
 
     def train(self, stop, shown):
         """Run to the end; returns (state, reason) of the run as recorded."""

@@ -8,7 +8,6 @@ from gdlab.assembly import keeps_layers, keeps_path, size
 from gdlab.identity import identity
 from gdlab.packing import scalar_rows, trace_rows
 from gdlab.records import CONVERGED, DIVERGED, LINE_SEARCH_FAILED, STEP_COLUMNS, TRACE_COLUMNS
-from gdlab.store.folder import RUN_FILE
 from gdlab.watchers import data_facts
 
 # How an iteration's status ends a run: its state, and why.
@@ -72,11 +71,9 @@ def continued(folder):
 
 def begun(folder):
     """The Run in `folder`; None where there is none yet, or one that was never committed."""
-    if not (folder / RUN_FILE).exists():
-        return None
     try:
         return store.open_run(folder)
-    except store.HalfWritten:
+    except (store.NotARun, store.HalfWritten):
         return None
 
 

@@ -30,6 +30,7 @@ def pytest_configure(config):
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         config.compilation_cache = tempfile.mkdtemp(prefix="gdlab-test-")
+        os.environ["XDG_STATE_HOME"] = config.compilation_cache  # the key of what is derived
         os.environ["JAX_COMPILATION_CACHE_DIR"] = config.compilation_cache
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
         os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"

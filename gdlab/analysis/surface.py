@@ -80,7 +80,8 @@ def read(run, options):
       finite), done [ny, nx]; path [n, 2] and iteration [n]; fraction, line_value, line_true [21]
       along the straight line between start and end; known [32, 2], known_value, known_true [32] on the path.
       attrs: explained, centre, finished (every cell), holes (cells done without a finite value), clip (1.5 x
-      the initial loss, NaN where not known), fidelity, and the options.
+      the initial loss, NaN where not known), fidelity, foreign (values that this user did not compute: they
+      came with the folder, or from before that was known), and the options.
 
     Raises:
       ValueError: an option outside its range.
@@ -138,6 +139,7 @@ def assemble(facts, x, y, cells, truth, chosen):
         "initial_loss": float(initial),
         "clip": float(CLIP * initial),
         "fidelity": numbers(columns),
+        "foreign": cells.foreign(0, count + LINE + KNOWN),
     }
     return Table(columns, {name: _DIMS[name] for name in columns}, attrs)
 

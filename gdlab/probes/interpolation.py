@@ -62,6 +62,7 @@ def compute(
     error = replay.memo(f"interpolation {on} {samples}", lambda: make_error(problem, data, classes=classes))
     facts = {"start": ends[0], "stop": ends[1], "on": on, "samples": samples}
     loss, accuracy = np.full((2, len(curves), len(alpha)), np.nan)
+    foreign = 0
     for number, curve in enumerate(curves):
 
         def along(fraction, text, number=number):
@@ -70,11 +71,12 @@ def compute(
         point = partial(_between, first, last, curve)
         cache = _cache(replay.run, {**facts, "curve": curve, "alpha": alpha.tolist()}, len(alpha))
         loss[number], accuracy[number] = _curve(cache, alpha, lambda a, at=point: error(at(a)), curve, along)
+        foreign += cache.foreign(0, len(alpha))
     columns = {"alpha": alpha, "curve": np.array(curves), "loss": loss, "accuracy": accuracy}
     columns["distance"] = np.array([_distance(first, last, curve) for curve in curves])
     dims = {name: ("curve", "alpha")[: array.ndim] for name, array in columns.items()}
     dims["alpha"] = ("alpha",)
-    return Table(columns, dims, {**facts, "replay": replay.report()._asdict()})
+    return Table(columns, dims, {**facts, "replay": replay.report()._asdict(), "foreign": foreign})
 
 
 def _curve(cache, alpha, measure, curve, progress):

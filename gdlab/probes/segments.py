@@ -41,7 +41,8 @@ def compute(replay, *, start, stop, on="batch", progress):
       none); noise [t], the spread of J under perturbations of theta by one unit in the last place over
       the variation of the segment between k and k + 1; noisy [t], noise >= attrs["threshold"];
       difference [t], the largest |recomputed - recorded| at recorded points (NaN for on="train"). attrs
-      also hold max_difference and the replay's report.
+      also hold max_difference, the replay's report, and foreign, how many of them came with the folder, not
+      computed by this user (`store.Derived.foreign`).
 
     Raises:
       ValueError: `on` is neither of the two, or start and stop are not iterations.
@@ -62,6 +63,7 @@ def compute(replay, *, start, stop, on="batch", progress):
         "threshold": NOISE_THRESHOLD,
         "max_difference": float(finite.max()) if len(finite) else 0.0,
         "replay": replay.report()._asdict(),
+        "foreign": cache.foreign(start, stop),
     }
     dims = {name: ("iteration", "sample")[: array.ndim] for name, array in columns.items()}
     return Table(columns, dims, attrs)

@@ -31,7 +31,8 @@ def compute(replay, *, start, stop, every=1, on="batch", progress):
 
     Returns:
       A Table: iteration [t]; smoothness [t], at least 0, NaN for a step of length 0 and where a slope
-      is not finite; slope [t], phi'_k(0) eta_k on the data chosen. attrs hold the replay's report.
+      is not finite; slope [t], phi'_k(0) eta_k on the data chosen. attrs: the replay's
+      report, foreign (`store.Derived.foreign`).
 
     Raises:
       ValueError: an option outside its range.
@@ -47,7 +48,8 @@ def compute(replay, *, start, stop, every=1, on="batch", progress):
         _fill(cache, replay, set(missing.tolist()), on, progress)
     rows = cache.read(start, stop)
     columns = {"iteration": wanted, **{name: array[wanted - start] for name, array in rows.items()}}
-    return Table(columns, dict.fromkeys(columns, ("iteration",)), {"replay": replay.report()._asdict()})
+    attrs = {"replay": replay.report()._asdict(), "foreign": cache.foreign(start, stop)}
+    return Table(columns, dict.fromkeys(columns, ("iteration",)), attrs)
 
 
 def _fill(cache, replay, missing, on, progress):

@@ -143,17 +143,45 @@ def _refuse(word):
     raise ValueError(f"{word} is no JSON")
 
 
+def no_links(root, path):
+    """DamagedRun where `path`, or a folder between it and `root`, is there and a link or a file."""
+    for here in _between(root, path):
+        try:
+            mode = os.lstat(here).st_mode
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise DamagedRun(error.strerror or str(error), here) from error
+        if not stat.S_ISDIR(mode):
+            what = "a link leads out of the run folder" if stat.S_ISLNK(mode) else "not a folder"
+            raise DamagedRun(what, here)
+
+
 def make_folders(root, path):
     """Make `path` and the folders between it and `root`, which is there; DamagedRun where one is a link."""
-    relative = os.path.relpath(path, root)
-    here = os.fspath(root)
+    no_links(root, path)
     with writing(path):
-        for part in [] if relative == os.curdir else relative.split(os.sep):
-            here = os.path.join(here, part)
+        for here in _between(root, path):
             with contextlib.suppress(FileExistsError):
                 os.mkdir(here)
-            if not stat.S_ISDIR(os.lstat(here).st_mode):
-                raise DamagedRun("a link or a file where a folder should be", here)
+
+
+def unshare(path):
+    """Give a file with several names (hard links) one of its own, before it is written in place."""
+    try:
+        facts = os.lstat(path)
+    except OSError:
+        return
+    if stat.S_ISREG(facts.st_mode) and facts.st_nlink > 1:
+        fd, facts = open_regular(path)
+        with os.fdopen(fd, "rb") as file:
+            replace_file(path, file.read())
+
+
+def _between(root, path):
+    """`path` and the folders between it and `root`, outermost first."""
+    parts = os.path.relpath(path, root).split(os.sep)
+    return [os.path.join(root, *parts[: i + 1]) for i in range(len(parts)) if parts != [os.curdir]]
 
 
 def stays_inside(path, folder):

@@ -140,11 +140,27 @@ def _explain(path):
         return NotARun(f"{path} is empty: no run was recorded there")
     if not any(name in names for name in _TRACES):
         return NotARun(f"{path} is not a run: it has no {manifest.LOG}")
+    if _holds_rows(path):
+        return DamagedRun(
+            "the commit record is gone, while recorded rows or states are there: put it back from a copy, or "
+            "remove the folder to train anew",
+            os.path.join(path, manifest.LOG, manifest.GROUP),
+        )
     if lease.is_alive(path):
         return HalfWritten(f"{path} is being created just now: look again in a moment")
     return HalfWritten(
         f"{path} was never committed: its training ended before the first step; start it again"
     )
+
+
+def _holds_rows(path):
+    """Whether there are files that no writer makes before its first commit."""
+    for name in ("checkpoints", "derived"):
+        with contextlib.suppress(OSError):
+            if os.listdir(os.path.join(path, name)):
+                return True
+    log = os.path.join(path, manifest.LOG)
+    return any(name.startswith("c.") for _, _, names in os.walk(log) for name in names)
 
 
 def _is_free(path):

@@ -60,7 +60,8 @@ def check_facts(found, where):
 def check_document(document, where):
     """DamagedRun where run.json lacks something or holds it as something else."""
     _want(type(document.get("config_hash")) is str, "config_hash", document, where)
-    _want(is_number(document.get("created")), "created", document, where)
+    created = document.get("created")
+    _want(is_number(created) and math.isfinite(created), "created", document, where)
     identity, sessions = document.get("identity"), document.get("sessions")
     if type(identity) is not dict or type(sessions) is not list:
         raise DamagedRun("no identity in it", where)

@@ -29,10 +29,10 @@ class Stream:
         self._pending = []
         self._none = np.empty((0, *this.row_shape), this.dtype)
         self._unsynced = set()
-        with files.writing(self.folder):
-            os.makedirs(self.folder, exist_ok=True)
-        files.stays_inside(self.folder, folder)
+        files.make_folders(folder, self.folder)
         files.remove_leftovers(self.folder)
+        if rows % this.chunk_rows:
+            files.unshare(self._chunk(rows // this.chunk_rows))
         manifest.write_array(folder, this, rows)
 
     def checked(self, rows):
@@ -159,7 +159,8 @@ class Stream:
 
 def _copy(path, size):
     # The copy holds the same bytes, cut rows included: until the next commit the old record counts.
-    with open(path, "rb") as source:
+    fd, _ = files.open_regular(path)
+    with os.fdopen(fd, "rb") as source:
         data = source.read()
     if len(data) != size:
         raise DamagedRun(f"{len(data):,} bytes, {size:,} are expected", path)

@@ -59,7 +59,7 @@ class RunWriter:
             _write_documents(path, text, config, identity, ids)
             log = os.path.join(path, manifest.LOG)
             shutil.rmtree(log, ignore_errors=True)
-            files.stays_inside(log, path)
+            files.make_folders(path, log)
             streams = {name: Stream(log, this) for name, this in layouts.items()}
             towers = {name: Pyramid(log, layouts[name]) for name in pyramids}
             facts = {
@@ -257,9 +257,7 @@ class RunWriter:
 
 
 def _write_documents(path, text, config, identity, ids):
-    with files.writing(path):
-        os.makedirs(os.path.join(path, ".hydra"), exist_ok=True)
-    files.stays_inside(os.path.join(path, ".hydra"), path)
+    files.make_folders(path, os.path.join(path, ".hydra"))
     files.replace_file(os.path.join(path, configs.CONFIG_FILE), text.encode())
     document = {
         "id": ids[0],

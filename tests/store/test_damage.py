@@ -63,9 +63,9 @@ def test_other_peoples_files_are_left_alone(tmp_path):
     assert os.listdir(tmp_path / "run") == ["thesis.tex"]
 
 
-@pytest.mark.parametrize("left", [("run.json",), ("run.json", "log.zarr/scalars"), (".hydra",)])
+@pytest.mark.parametrize("left", [("run.json",), (".hydra",)])
 def test_half_written(path, left):
-    for name in ("run.json", "log.zarr/zarr.json", "log.zarr/scalars", ".hydra"):
+    for name in ("run.json", "log.zarr", ".hydra"):
         target = path / name
         if name in left:
             continue
@@ -77,6 +77,17 @@ def test_half_written(path, left):
     # Nothing was ever committed there, so the training simply begins.
     runs.record(path, 20)
     assert runs.check(store.open_run(path)) == 20
+
+
+@pytest.mark.parametrize("left", ["rows", "checkpoints", "derived"])
+def test_a_lost_commit_record_is_no_run_that_was_never_begun(path, left):
+    """Nobody is told to start a finished run again, and nothing of it is overwritten."""
+    (path / "log.zarr" / "zarr.json").unlink()
+    if left != "rows":
+        shutil.rmtree(path / "log.zarr")
+        (path / left / "100").mkdir(parents=True)
+    assert "the commit record is gone" in damaged(path)
+    assert "zarr.json" in str(dict(store.list_runs(path.parent))["run"])
 
 
 def test_a_lost_configuration(path):

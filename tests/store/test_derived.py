@@ -60,7 +60,7 @@ def test_rows_may_grow(run):
     assert np.flatnonzero(again.done(0, 80_000)).tolist() == [*range(10), *range(70_000, 70_010)]
     np.testing.assert_array_equal(again.read(69_999, 70_010)["curve"][1:], values(70_000, 70_010)["curve"])
     group = zarr.open_group(cache.path, mode="r")
-    assert group["curve"].shape == (70_010, 5) and group["done"][:].sum() == 20
+    assert group["curve"].shape == (70_010, 5) and (group["done"][:] > 0).sum() == 20
 
 
 def test_another_question_is_another_cache(run, tmp_path):

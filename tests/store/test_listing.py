@@ -48,7 +48,7 @@ def test_a_run_cannot_hide_the_others(tmp_path):
         "future": store.NewerSchema,
         "good": dict,
         "half": store.HalfWritten,
-        "no record": store.HalfWritten,
+        "no record": store.DamagedRun,
         "truncated": store.DamagedRun,
     }
 
