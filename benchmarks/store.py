@@ -34,6 +34,7 @@ def main():
             *appending(root / "append", 200_000),
             *listing(root / "list", options.runs),
             *long_run(root / "long", options.rows),
+            *checking(root / "long", options.rows),
             *importing(),
         ]
     width = max(len(name) for name, _ in lines)
@@ -134,6 +135,32 @@ def long_run(path, rows):
         (name + "envelope of 600 zooms, median", f"{np.median(times):8.2f} ms"),
         (name + "envelope of 600 zooms, slowest", f"{np.max(times):8.2f} ms"),
     ]
+
+
+def checking(path, rows):
+    """What checksums cost: a run opened and looked at anew, with them and as if it had none."""
+
+    def opened(checked, look):
+        run = store.open_run(path)
+        if not checked:
+            run._chunks.expect(run._manifest._replace(sums=None))
+        look(run)
+
+    looks = {
+        "opened, envelope of everything": lambda run: run.envelope("loss"),
+        "opened, a hundredth of the loss": lambda run: run.table(
+            "steps", rows // 2, rows // 2 + rows // 100, ["loss"]
+        ),
+        "opened, one column read": lambda run: run.table("steps", columns=["loss"]),
+        "opened, every row read": lambda run: [
+            run.array("scalars", a, a + 10_000).sum() for a in range(0, rows, 10_000)
+        ],
+    }
+    lines = []
+    for name, look in looks.items():
+        plain, checked = (_timed(lambda c=c, look=look: opened(c, look), 7) * 1e3 for c in (False, True))
+        lines.append((f"{rows:,} rows: {name}", f"{checked:8.2f} ms, {plain:.2f} ms without checksums"))
+    return lines
 
 
 def importing():

@@ -1,11 +1,14 @@
 """All runs under a folder in one pass that reads one small file per run."""
 
+import logging
 import os
 
 from gdlab.store import lease, manifest
 from gdlab.store.errors import DamagedRun, NotARun, StoreError
 from gdlab.store.folder import RUN_FILE, check_chunks, read_manifest
 from gdlab.store.reader import open_run, summary
+
+log = logging.getLogger(__name__)
 
 _MAX_DEPTH = 16
 _TRACES = (manifest.LOG, RUN_FILE, lease.LOCK)
@@ -56,6 +59,9 @@ def _read(path, name):
         return name, _second_look(path, name)
     except StoreError as error:
         return name, error
+    except Exception as error:  # a fault of ours: it must not take the others' rows down with it
+        log.exception("listing %s", path)
+        return name, StoreError(f"{path} cannot be read: {type(error).__name__}: {str(error)[:200]}")
 
 
 def _second_look(path, name):

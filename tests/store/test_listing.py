@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from gdlab import store
-from gdlab.store import chunks
+from gdlab.store import chunks, listing
 from tests.store import runs
 
 
@@ -92,3 +92,16 @@ def test_a_root_that_does_not_exist(tmp_path):
     with pytest.raises(store.NotARun, match="not a folder of runs"):
         store.list_runs(tmp_path / "nothing")
     assert store.list_runs(tmp_path) == []
+
+
+def test_a_fault_of_the_reader_costs_one_row(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        runs.record(tmp_path / name, 5)
+    summary = listing.summary
+
+    def faulty(path, name, found):
+        return 1 / 0 if name == "a" else summary(path, name, found)
+
+    monkeypatch.setattr(listing, "summary", faulty)
+    found = dict(store.list_runs(tmp_path))
+    assert "ZeroDivisionError" in str(found["a"]) and isinstance(found["b"], dict)
