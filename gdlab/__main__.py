@@ -15,10 +15,12 @@ from typing import Any
 
 from gdlab import __version__
 from gdlab.config import ConfigError, nearest
+from gdlab.interruption import handled
 from gdlab.messages import described, readable
 from gdlab.store.errors import StoreError
 
 TASKS = ("train", "ensemble", "probe")
+_SCHEDULERS = (getattr(signal, "SIGUSR1", None),)  # ends a training; before one there is nothing to save
 WHOLE = "HYDRA_FULL_ERROR"  # Hydra's own variable: whole tracebacks
 
 
@@ -96,7 +98,8 @@ def quiet():
 def _answered():
     """Turns every end that is not a success into one line on stderr and an exit status, and tidies up."""
     whole = os.environ.get(WHOLE) == "1"
-    before = signal.signal(signal.SIGTERM, _end)
+    ending = [number for number in handled() if number not in (signal.SIGINT, *_SCHEDULERS)]
+    before = {number: signal.signal(number, _end) for number in ending}
     quiet()
     try:
         with _raising():
@@ -110,7 +113,8 @@ def _answered():
         sys.exit(_told(error))
     finally:
         _tidy()
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
 
 
 @contextmanager
@@ -128,7 +132,7 @@ def _raising():
 
 
 def _end(number, frame):
-    """SIGTERM while nothing is trained: as Ctrl-C, so that what was begun is tidied up."""
+    """SIGTERM or SIGHUP while nothing is trained: as Ctrl-C, so that what was begun is tidied up."""
     del frame
     sys.exit(128 + number)
 

@@ -5,7 +5,6 @@ never recorded in part, and a checkpoint is only kept once the rows before it ar
 that whatever interrupts a run, the next start finds a state and the rows that belong to it.
 """
 
-import math
 import time
 from pathlib import Path
 
@@ -20,7 +19,17 @@ from gdlab.dumps import Moment, last_dump
 from gdlab.interruption import interruptible
 from gdlab.probing import run_probe
 from gdlab.progress import Progress
-from gdlab.recording import ENDINGS, arrays_of, begun, chunk_rows, continued, facts_of, group_of, path_start
+from gdlab.recording import (
+    ENDINGS,
+    arrays_of,
+    begun,
+    check_same_data,
+    chunk_rows,
+    continued,
+    facts_of,
+    group_of,
+    path_start,
+)
 from gdlab.records import DIVERGED
 from gdlab.store import migrations
 from gdlab.store.config import load_as_written
@@ -75,8 +84,9 @@ class _Session:
 
     def __init__(self, config, folder):
         self.config, self.folder = config, folder
-        self.notes, self.damaged = [], []  # what its user should know; checkpoints to be kept anew
         self.assembly = assembly = assemble(config)
+        self.notes = list(getattr(assembly.dataset, "notes", ()))  # what its user should know
+        self.damaged = []  # checkpoints to be kept anew
         self.total = config["train"]["steps"]
         self.record = config["record"]
         self.watchers = row_watchers(assembly, config)
@@ -84,17 +94,10 @@ class _Session:
         self.training = training(assembly, config)
         soundness.check_problem(assembly)
         self.state = self.training.init(assembly.key, assembly.data)
-        self._refuse_start()
+        soundness.check_start(self.training, self.state, assembly)
         soundness.check_compiles(self.training, self.state, assembly)
         self.writer, self.checkpoints = self._open()
         self.step = int(self.state.step)
-
-    def _refuse_start(self):
-        value = float(self.training.value(self.state.params, self.assembly.batch(0), self.assembly.key))
-        if not math.isfinite(value):
-            raise ConfigError(
-                f"problem: the error at the start is {value}, not finite; choose another start or seed"
-            )
 
     def _open(self):
         arrays = arrays_of(self.assembly, self.config, self.state.params, self.watchers)
@@ -131,6 +134,7 @@ class _Session:
     def _resume(self, facts):
         """Cut the record to the latest checkpoint, or to nothing where none was kept yet."""
         run = store.open_run(self.folder)
+        unknown = check_same_data(run, facts)
         cursors = dict.fromkeys(run.arrays, 0)
         checkpoints, like = Checkpoints(self.folder), self.state
         checkpoints.check_place()
@@ -140,7 +144,7 @@ class _Session:
             if cursors.get("dump/scalars"):
                 self.dumper.previous = checkpoints.restore_dumped(kept.step, like.params)
         self.damaged = [step for step, _ in kept.damaged]
-        self.notes = kept.notes(run.rows("scalars"))
+        self.notes += [*kept.notes(run.rows("scalars")), *filter(None, [unknown])]
         return store.RunWriter.resume(self.folder, config=self.config, cursors=cursors, identity=facts)
 
     def train(self, stop, shown):

@@ -5,6 +5,8 @@ from jax.flatten_util import ravel_pytree
 
 from gdlab import __version__, collection, store
 from gdlab.assembly import keeps_layers, keeps_path, size
+from gdlab.config import ConfigError
+from gdlab.data.fingerprint import differences, fingerprint
 from gdlab.identity import identity
 from gdlab.packing import scalar_rows, trace_rows
 from gdlab.records import CONVERGED, DIVERGED, LINE_SEARCH_FAILED, STEP_COLUMNS, TRACE_COLUMNS
@@ -35,7 +37,27 @@ def arrays_of(assembly, config, params, watchers):
 def facts_of(assembly, config):
     """What a run's identity says: the process, the precision, the size of the problem."""
     facts = {**identity(), "gdlab": __version__, "precision": config["precision"]}
+    if assembly.dataset is not None:
+        facts["data"] = fingerprint(assembly.dataset)
     return facts | {"parameters": size(assembly), **data_facts(assembly)}
+
+
+def check_same_data(run, facts):
+    """A sentence where nothing is known of the data that `run` was trained on, None where they are these.
+
+    facts: as of `facts_of`, today. Raises ConfigError where they are others, with which it must not go on.
+    """
+    known, current = run.identity.get("data"), facts.get("data")
+    if current is None:
+        return None
+    if not isinstance(known, dict):
+        return "whether the data are still those of its beginning cannot be checked: none were noted then"
+    changed = differences(known, current)
+    if changed:
+        raise ConfigError(
+            f"{run.path}: {'; '.join(changed)}; put them back to continue this run, or choose another folder"
+        )
+    return None
 
 
 def path_start(params):

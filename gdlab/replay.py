@@ -17,6 +17,7 @@ from jax.flatten_util import ravel_pytree
 from gdlab import store
 from gdlab.assembly import assemble, training
 from gdlab.checkpoints import Checkpoints
+from gdlab.data import fingerprint as data_of
 from gdlab.group import alone
 from gdlab.identity import differences
 from gdlab.looking import around, located
@@ -67,6 +68,7 @@ class Replay:
         self.assembly = assemble(self.config, places)
         self.columns = self.run.columns("scalars")
         self._training = _program(self.run, self.assembly, self.config)
+        self._data = _data_differences(self.run, self.assembly)
         self._compared = self._different = 0
         self._largest = 0.0
         self._memo = {}
@@ -87,7 +89,9 @@ class Replay:
 
     def report(self):
         """Report of everything replayed so far."""
-        return Report(self._compared, self._different, self._largest, differences(self.run.identity))
+        return Report(
+            self._compared, self._different, self._largest, [*self._data, *differences(self.run.identity)]
+        )
 
     def steps(self, start, stop, progress=lambda fraction, text: None):
         """Yield a Step for each iteration of [start, stop), in order, as far as it is recorded.
@@ -171,6 +175,15 @@ def _program(run, assembly, config):
     if not group:
         return training(assembly, config)
     return alone(assembly, config, varied=group["varied"], width=group["width"], index=group["index"])
+
+
+def _data_differences(run, assembly):
+    """Sentences about data that are not those of the training."""
+    if assembly.dataset is None:
+        return []
+    known = run.identity.get("data")
+    current = data_of.fingerprint(assembly.dataset)
+    return data_of.differences(known if isinstance(known, dict) else None, current)
 
 
 def _updates(before, state, info):

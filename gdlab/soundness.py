@@ -3,6 +3,8 @@
 What would otherwise fail within a compiled loop, in words of its own and beside a folder that was just made.
 """
 
+import math
+
 import jax
 import numpy as np
 
@@ -30,6 +32,15 @@ def check_problem(assembly):
         found = type(error).__name__ if shape is None else f"an array of shape {shape} and type {dtype}"
         raise ConfigError(
             f"problem: its error is {found}; loss(params, batch, key=None) has to return one number, shape ()"
+        )
+
+
+def check_start(training, state, assembly):
+    """Refuse a start whose error is not finite; raises ConfigError."""
+    value = float(training.value(state.params, assembly.batch(0), assembly.key))
+    if not math.isfinite(value):
+        raise ConfigError(
+            f"problem: the error at the start is {value}, not finite; choose another start or seed"
         )
 
 

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gdlab.data.dataset import Dataset
-from gdlab.data.files import DataFileError, data_folder, download, find, prove
+from gdlab.data.files import DataFileError, data_folder, download, find, prove, read_regular
+from gdlab.data.fingerprint import digest_of
 from gdlab.data.pixels import check_size, image_dataset
 
 SIDE = 32
@@ -116,9 +117,9 @@ def cifar10(
       ValueError: a wrong size or number.
     """
     check_size("cifar10", size, SIDE, enlarge)
-    train, test = _parts(_CIFAR10, data_dir, checksums, "class", len(CIFAR10_CLASSES))
+    train, test, digest = _parts(_CIFAR10, data_dir, checksums, "class", len(CIFAR10_CLASSES))
     options: dict[str, Any] = {"size": size, "enlarge": enlarge, "n_train": n_train, "n_test": n_test}
-    return image_dataset("cifar10", train, test, CIFAR10_CLASSES, **options)
+    return image_dataset("cifar10", train, test, CIFAR10_CLASSES, source=digest, **options)
 
 
 def cifar100(
@@ -143,27 +144,28 @@ def cifar100(
         raise ValueError(f"cifar100: labels = {labels!r} is not allowed; allowed: {', '.join(LABELS)}")
     check_size("cifar100", size, SIDE, enlarge)
     classes = CIFAR100_CLASSES[labels]
-    train, test = _parts(_CIFAR100, data_dir, checksums, labels, len(classes))
+    train, test, digest = _parts(_CIFAR100, data_dir, checksums, labels, len(classes))
     options: dict[str, Any] = {"size": size, "enlarge": enlarge, "n_train": n_train, "n_test": n_test}
-    return image_dataset("cifar100", train, test, classes, **options)
+    return image_dataset("cifar100", train, test, classes, source=digest, **options)
 
 
 def _parts(source, data_dir, checksums, label, n_classes):
-    """((images, labels) to train on, (images, labels) to test on)."""
+    """((images, labels) to train on, (images, labels) to test on, digest of the files)."""
     folder = data_folder(data_dir)
     if folder is None:
         path = download(source.name, source.archive, [f"{_URL}{source.archive}"], source.md5)
     else:
-        path = find(source.name, (source.folder, source.archive), folder)
+        path = find(source.name, (source.archive,), folder, folders=(source.folder,))
     read = _from_folder if path.is_dir() else _from_archive
     contents = read(source, path)
     for name, content in contents.items():
         prove(f"{path}: {name}", content, None if checksums is None else checksums[name])
     column = source.labels.index(label)
-    return [
+    parts = [
         _joined([_rows(f"{path}: {name}", contents[name], source, column, n_classes) for name in names])
         for names in (source.train, source.test)
     ]
+    return (*parts, digest_of(contents))
 
 
 def _from_folder(source, path: Path):
@@ -172,9 +174,10 @@ def _from_folder(source, path: Path):
         file = path / name
         if not file.is_file():
             raise FileNotFoundError(f"{source.name}: {path} lacks {name}; unpack {source.archive} again")
-        if file.stat().st_size > _MOST_BYTES:
-            raise DataFileError(f"{file} is no published file: it has {file.stat().st_size:,} bytes")
-        contents[name] = file.read_bytes()
+        try:
+            contents[name] = read_regular(file.resolve(), _MOST_BYTES)
+        except OSError as error:
+            raise DataFileError(f"{file} is no published file: {error.strerror or error}") from error
     return contents
 
 

@@ -11,12 +11,16 @@ class Dataset(NamedTuple):
     train    {"x": float [n, ...], "y": int32 [n]}; images are [n, height, width, channels]
     test     the same for examples that training never sees, or None
     classes  the classes' names; y holds positions in it
+    source   digest of the files that they were read from; None where there are none
+    notes    sentences to be told before training: what was left out, what was read with difficulty
     """
 
     name: str
     train: dict[str, np.ndarray]
     test: dict[str, np.ndarray] | None
     classes: tuple[str, ...]
+    source: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def n_classes(self) -> int:

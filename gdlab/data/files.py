@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -27,18 +28,30 @@ def cache_folder(name: str) -> Path:
     return pooch.os_cache("gdlab") / name
 
 
-def find(dataset: str, candidates: Sequence[str], folder: Path) -> Path:
+def find(dataset: str, candidates: Sequence[str], folder: Path, *, folders: Sequence[str] = ()) -> Path:
     """The first of `candidates` that lies in `folder`, or in the folder named like the dataset in it.
+
+    candidates: names of files; a folder of such a name may hold the file of that name, as some archives
+    unpack; folders: names of folders, of which one is taken before any file.
 
     Raises FileNotFoundError: says what was looked for, where, and what to do.
     """
     places = (folder, folder / dataset)
     for place in places:
-        for candidate in candidates:
-            if (place / candidate).exists():
-                return place / candidate
+        for name in folders:
+            if (place / name).is_dir():
+                return place / name
+        for name in candidates:
+            for path in (place / name, place / name / name):
+                if path.is_file():
+                    return path
+    wrong = [str(place / name) for place in places for name in candidates if (place / name).exists()]
+    more = f"; {', '.join(wrong)} is no file" if wrong else ""
+    looked = " or ".join((*folders, *candidates))
+    if not folder.is_dir():
+        more += f"; {folder} is {'a file' if folder.exists() else 'not there'}"
     raise FileNotFoundError(
-        f"{dataset}: no {' or '.join(candidates)} in {places[0]} or {places[1]}; set data_dir to the folder "
+        f"{dataset}: no {looked} in {places[0]} or {places[1]}{more}; set data_dir to the folder "
         "that holds the published files, or to null to download them"
     )
 
@@ -51,6 +64,21 @@ def without_downloads() -> Iterator[None]:
         yield
     finally:
         _downloads.reset(token)
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """The bytes of a regular file of at most so many; no link is followed, no pipe or device opened.
+
+    Raises OSError: says why not.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | os.O_NONBLOCK)
+    with os.fdopen(fd, "rb") as file:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError("it is no regular file")
+        if status.st_size > most:
+            raise OSError(f"it has {status.st_size:,} bytes, and {most:,} are allowed")
+        return file.read(most)
 
 
 def download(dataset: str, file: str, urls: Sequence[str], md5: str) -> Path:

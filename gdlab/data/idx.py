@@ -16,10 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gdlab.data.dataset import Dataset
-from gdlab.data.files import DataFileError, data_folder, download, find, prove
+from gdlab.data.files import DataFileError, data_folder, download, find, prove, read_regular
+from gdlab.data.fingerprint import digest_of
 from gdlab.data.pixels import check_size, image_dataset
 
 SIDE = 28
+_MOST_BYTES = 1 << 30
 
 
 class IdxSource(NamedTuple):
@@ -51,17 +53,19 @@ def idx_dataset(
     """The dataset in four IDX files of 28 x 28 pixels; arguments as `gdlab.data.mnist` describes them."""
     check_size(source.name, size, SIDE, enlarge)
     folder = data_folder(data_dir)
-    parts = []
+    parts, contents = [], {}
     for prefix in ("train", "t10k"):
         arrays = []
         for name in (f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"):
             path = _path(source, name, folder)
             expected = None if checksums is None else checksums[name]
             arrays.append(read_idx(path, expected, packed=not source.by_content))
+            contents[name] = arrays[-1].tobytes()
         images, labels = arrays
         _check_pair(source, prefix, images, labels)
         parts.append((images[..., None], labels))
     options: dict[str, Any] = {"size": size, "enlarge": enlarge, "n_train": n_train, "n_test": n_test}
+    options["source"] = digest_of(contents)
     train, test = parts
     return image_dataset(source.name, train, test, source.classes, **options)
 
@@ -74,7 +78,10 @@ def read_idx(path: str | os.PathLike, md5: str | None = None, *, packed: bool = 
     file is cut off, or where it is no IDX file of uint8.
     """
     path = Path(path)
-    raw = path.read_bytes()
+    try:
+        raw = read_regular(path.resolve(), _MOST_BYTES)
+    except OSError as error:
+        raise DataFileError(f"{path} cannot be read: {error.strerror or error}") from error
     if packed:
         prove(path, raw, md5)
     try:
@@ -98,7 +105,9 @@ def _path(source, name, folder):
         urls = [f"{mirror}{name}.gz" for mirror in source.mirrors]
         return download(source.name, f"{name}.gz", urls, source.gzip_md5[name])
     plain, packed = name, f"{name}.gz"
-    return find(source.name, (plain, packed) if source.by_content else (packed, plain), folder)
+    # Unpacked by some programs, "-" before "idx" becomes ".".
+    names = (plain, packed) if source.by_content else (packed, plain)
+    return find(source.name, (*names, *(other.replace("-idx", ".idx") for other in names)), folder)
 
 
 def _shape(path, content):

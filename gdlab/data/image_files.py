@@ -7,16 +7,19 @@ written, sizes are read before pixels, and the first file that is no image is na
 """
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
 
 from gdlab.data.dataset import Dataset, stratified, whole_number
-from gdlab.data.decoding import ImageOptions, decoded
+from gdlab.data.decoding import GROUNDS, ImageOptions, decoded
 from gdlab.data.files import DataFileError, data_folder
 from gdlab.data.listing import ImageSource, open_source
 from gdlab.data.pixels import image_dataset
 
+# What folders are called that hold a part of the data and not a class.
+_PART = re.compile(r"(train|training|test|testing|val|valid|validation|eval|dev)[-_]?\d*")
 TRAIN, TESTS = "train", ("test", "val")  # of val, its images are used where there is no test
 
 
@@ -26,6 +29,8 @@ def images(
     path: str | None = None,
     size: int | None = None,
     channels: int = 3,
+    background: str | None = "white",
+    upright: bool = True,
     test_fraction: float = 0.2,
     seed: int = 0,
     n_train: int | None = None,
@@ -38,6 +43,8 @@ def images(
     path           the folder or zip within `data_dir`; None: `data_dir` itself
     size           scale and crop (centred) to size x size; None: all images must have one size
     channels       3: colour, 1: grey
+    background     what transparent images are laid on: "white" or "black"; None: transparency is dropped
+    upright        turn images as their cameras noted in them
     test_fraction  share of each class that is kept for testing where there is no folder `test` or `val`
                    beside `train`; 0 keeps none (test is None)
     seed           of that split, and of the order in which the examples stand
@@ -45,6 +52,7 @@ def images(
 
     Classes are numbered in the order of their names. Each channel is shifted and scaled to mean 0 and
     standard deviation 1 over the training set. What takes seconds to decode is kept in the user's cache.
+    The dataset's `notes` say what was left out (links, other formats, folders without images).
 
     Raises:
       FileNotFoundError: there is no such folder or zip, or no image in it.
@@ -55,22 +63,28 @@ def images(
         raise ValueError(f"images: test_fraction = {test_fraction!r} is not allowed; it must be in [0, 1)")
     if channels not in (1, 3):
         raise ValueError(f"images: channels = {channels!r} is not allowed; allowed: 1, 3")
+    if background is not None and background not in GROUNDS:
+        allowed = ", ".join((*GROUNDS, "null"))
+        raise ValueError(f"images: background = {background!r} is not allowed; allowed: {allowed}")
     if size is not None:
         whole_number("images: size", size, 1)
     with open_source(_place(data_dir, path)) as source:
         parts = _parts(source)
         classes = sorted({label for label, _ in parts[TRAIN]})
         train, test = _split(source, parts, classes, test_fraction, np.random.default_rng(seed))
-        options = ImageOptions(size, channels)
+        options = ImageOptions(size, channels, background, upright)
         first = [
             part if count is None else part[: whole_number(f"images: {name}", count, 1)]
             for name, part, count in (("n_train", train, n_train), ("n_test", test, n_test))
         ]
-        arrays = decoded(source, [name for part in first for _, name in part], options)
+        found = decoded(source, [name for part in first for _, name in part], options)
     labels = np.array([label for part in first for label, _ in part], np.int32)
     n = len(first[0])
+    arrays = found.images
     rest = (arrays[n:], labels[n:]) if first[1] else None
-    return image_dataset(source.path.stem, (arrays[:n], labels[:n]), rest, classes)
+    notes = [f"images: {note}" for note in (*source.notes, *found.notes)]
+    train_part = (arrays[:n], labels[:n])
+    return image_dataset(source.path.stem, train_part, rest, classes, source=found.source, notes=notes)
 
 
 def _place(data_dir, path) -> Path:
@@ -88,6 +102,13 @@ def _parts(source: ImageSource):
         split = {name: parts[1:] for name, parts in split.items()}
     depths = {len(parts) for parts in split.values()}
     found: dict[str, list[tuple[str, str]]] = {}
+    if depths == {2} and all(_PART.fullmatch(parts[0].lower()) for parts in split.values()):
+        without = ", ".join(sorted({parts[0] for parts in split.values()}))
+        raise DataFileError(
+            f"images: {source.path}: the files in {without} lie in no folders of classes: "
+            f"{_examples(split)}; "
+            "needed: train/CLASS/FILE and test/CLASS/FILE, or CLASS/FILE with other names than these"
+        )
     if depths == {2}:
         found[TRAIN] = [(parts[0], name) for name, parts in split.items()]
     elif depths == {3} and TRAIN in (tops := {parts[0] for parts in split.values()}) <= {TRAIN, *TESTS}:

@@ -20,11 +20,14 @@ def image_dataset(
     enlarge: str = "bilinear",
     n_train: int | None = None,
     n_test: int | None = None,
+    source: str | None = None,
+    notes: Sequence[str] = (),
 ) -> Dataset:
     """A Dataset of images, shifted and scaled per channel to mean 0 and deviation 1 over the training set.
 
     train, test   (images uint8 [n, H, W, C], labels [n]); of each the first `n_train`, `n_test` are used
     size, enlarge as `enlarged` takes them
+    source, notes as of a Dataset
 
     Raises ValueError for a wrong number.
     """
@@ -38,7 +41,7 @@ def image_dataset(
         return {"x": enlarged(x, size, enlarge), "y": np.asarray(labels, np.int32)}
 
     rest = None if test is None else ready(*_first(f"{name}: n_test", test, n_test))
-    return Dataset(name, ready(*train), rest, tuple(classes))
+    return Dataset(name, ready(*train), rest, tuple(classes), source, tuple(notes))
 
 
 def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

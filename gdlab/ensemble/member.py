@@ -9,7 +9,7 @@ import numpy as np
 
 from gdlab import store
 from gdlab.checkpoints import Checkpoints
-from gdlab.recording import begun, chunk_rows, continued, path_start
+from gdlab.recording import begun, check_same_data, chunk_rows, continued, path_start
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,7 @@ class Member:
         """Begin or continue the folder; cursors: rows per array to go on from, None: from the start."""
         run = begun(self.folder)
         if run is not None:
+            check_same_data(run, facts)
             cursors = cursors or dict.fromkeys(run.arrays, 0)
             self.writer = store.RunWriter.resume(
                 self.folder, config=self.config, cursors=cursors, identity=facts

@@ -36,6 +36,8 @@ LATER: tuple[Later, ...] = (
     Later("record.correlation_relu", False, False, since=1),
     Later("record.correlation_dense", False, False, since=1),
     Later("train.devices", 1, 1, since=1),
+    Later("dataset.background", None, "white", target="gdlab.data.images"),
+    Later("dataset.upright", False, True, target="gdlab.data.images"),
 )
 
 

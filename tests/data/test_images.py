@@ -1,6 +1,7 @@
 """One's own images: every layout that is allowed, and every way a folder or a zip can be wrong."""
 
 import io
+import os
 import zipfile
 
 import numpy as np
@@ -299,3 +300,145 @@ def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path, cache, monkeyp
     cache.parent.mkdir(parents=True)
     cache.write_text("a file where a folder should be")
     assert len(images(data_dir=_folder(tmp_path / "data", _files(2)), test_fraction=0).train["y"]) == 6
+
+
+def _saved(image, form, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def _back(data):
+    """The training images in the values of their files, as far as a shift and a scale allow: ranks."""
+    x = data.train["x"]
+    return (x - x.min()) / max(float(np.ptp(x)), 1e-9)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_transparent_images_lie_on_a_ground(tmp_path, mode):
+    """Black glyphs on a transparent ground were all black."""
+    alpha = np.zeros((6, 8), np.uint8)
+    alpha[2:4, 2:6] = 255
+    glyph = Image.fromarray(np.dstack([np.zeros((6, 8, 3), np.uint8), alpha]))
+    if mode == "P":
+        pixels = Image.fromarray((alpha > 0).astype(np.uint8), "P")
+        pixels.putpalette([0, 0, 0] * 2)
+        content = _saved(pixels, "PNG", transparency=b"\x00\xff")
+    else:
+        content = _saved(glyph.convert(mode), "PNG")
+    place = _folder(tmp_path / "data", {"a/1.png": content, "b/1.png": content})
+    white = _back(images(data_dir=place, test_fraction=0))[0, :, :, 0]
+    np.testing.assert_array_equal(white, np.where(alpha, 0.0, 1.0))
+    assert not _back(images(data_dir=place, test_fraction=0, background="black")).any()
+    assert not _back(
+        images(data_dir=place, test_fraction=0, background=None)
+    ).any()  # as runs of before had it
+    with pytest.raises(ValueError, match=r"background = 'pink'.*white, black, null"):
+        images(data_dir=place, background="pink")
+
+
+def test_images_are_turned_as_their_cameras_say(tmp_path):
+    picture = np.zeros((6, 8, 3), np.uint8)
+    picture[0, 0] = 255
+    turned = Image.Exif()
+    turned[0x0112] = 3  # by half a turn
+    content = _saved(Image.fromarray(picture), "PNG", exif=turned)
+    place = _folder(tmp_path / "data", {"a/1.png": content})
+    data = images(data_dir=place, test_fraction=0)
+    assert _back(data)[0, 5, 7, 0] == 1 and _back(data)[0, 0, 0, 0] == 0
+    assert _back(images(data_dir=place, test_fraction=0, upright=False))[0, 0, 0, 0] == 1
+
+
+def test_sound_images_with_a_broken_note_are_read_and_counted(tmp_path):
+    exif = b"Exif\x00\x00II*\x00\x08\x00\x00\x00\xff\xff" + b"\x12\x01\x03\x00\xff\xff\xff\xff\x00\x00"
+    content = _saved(Image.fromarray(_pixels(3)), "JPEG", exif=exif)
+    place = _folder(tmp_path / "data", {**_files(1), "dog/odd.jpg": content})
+    data = images(data_dir=place, test_fraction=0)
+    assert len(data.train["y"]) == 4
+    assert any("1 files were read in spite of a warning, dog/odd.jpg" in note for note in data.notes)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["train/cat.0.jpg", "train/dog.0.jpg", "test1/1.jpg"],
+        ["train/cat.0.jpg"],
+        ["Training/1.png", "Validation/2.png"],
+    ],
+)
+def test_parts_without_classes_are_no_classes(tmp_path, names):
+    place = _folder(tmp_path / "data", {name: _png(_pixels(0)) for name in names})
+    with pytest.raises(DataFileError, match=r"lie in no folders of classes.*train/CLASS/FILE"):
+        images(data_dir=place)
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    place = _folder(tmp_path / "data", {f"{name}/1.png": _pixels(0) for name in ("bus", "train")})
+    assert images(data_dir=place, test_fraction=0).classes == ("bus", "train")
+
+
+def test_what_is_left_out_is_counted_and_named(tmp_path):
+    place = _folder(tmp_path / "data", _files(2))
+    _folder(place, {"fox/1.gif": b"GIF89a", "fox/2.gif": b"GIF89a", "notes.txt": b"no image"})
+    (place / "empty").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (place / "gnu").symlink_to(tmp_path / "elsewhere")
+    (place / "cat" / "link.png").symlink_to(place / "cat" / "0.png")
+    os.mkfifo(place / "cat" / "pipe.png")
+    (place / "cat" / "endless.png").symlink_to("/dev/zero")
+    data = images(data_dir=place, test_fraction=0)
+    assert len(data.train["y"]) == 6 and data.classes == CLASSES
+    (note,) = data.notes
+    for words in (
+        "3 links (cat/endless.png, cat/link.png, gnu)",
+        "1 pipes or devices (cat/pipe.png)",
+        "3 files of other formats (2 .gif, 1 .txt)",
+        "2 folders without images (empty, fox)",
+    ):
+        assert words in note
+    contents = {f"{name}/1.png": _pixels(0) for name in "ab"}
+    packed = _zip(tmp_path / "data.zip", {**contents, "c/1.gif": b"GIF89a", "d/": b""})
+    (note,) = images(data_dir=packed, test_fraction=0).notes
+    assert "1 files of other formats (1 .gif)" in note and "2 folders without images (c, d)" in note
+
+
+def test_a_folder_of_links_alone_says_so(tmp_path):
+    place = _folder(tmp_path / "data", _files(1))
+    (tmp_path / "linked" / "cat").mkdir(parents=True)
+    (tmp_path / "linked" / "cat" / "1.png").symlink_to(place / "cat" / "0.png")
+    with pytest.raises(FileNotFoundError, match=r"no image file.*left out: 1 links"):
+        images(data_dir=tmp_path / "linked")
+
+
+def test_a_pipe_is_no_zip(tmp_path):
+    os.mkfifo(tmp_path / "data.zip")
+    with pytest.raises(DataFileError, match="neither a folder nor a file"):
+        images(data_dir=tmp_path / "data.zip")
+
+
+def test_damaged_lzma_is_named(tmp_path):
+    place = _zip(tmp_path / "data.zip", _files(1), compression=zipfile.ZIP_LZMA)
+    content = bytearray(place.read_bytes())
+    start = content.index(b"cat/0.png") + 30
+    content[start : start + 40] = bytes(40)
+    place.write_bytes(content)
+    with pytest.raises(DataFileError, match=r"cat/0\.png cannot be read"):
+        images(data_dir=place, test_fraction=0)
+
+
+def test_no_message_shows_an_object_in_memory(tmp_path):
+    place = _folder(tmp_path / "data", {**_files(1), "dog/bad.png": b"no image"})
+    with pytest.raises(DataFileError) as raised:
+        images(data_dir=place, test_fraction=0)
+    assert "object at" not in str(raised.value) and "cannot identify it as BMP, JPEG" in str(raised.value)
+
+
+def test_the_digest_is_of_the_files_used_however_they_are_packed(tmp_path, monkeypatch):
+    files = _files(2)
+    place, packed = _folder(tmp_path / "data", files), _zip(tmp_path / "data.zip", files)
+    first, zipped = images(data_dir=place), images(data_dir=packed)
+    assert first.source == zipped.source and len(first.source) == 16
+    monkeypatch.setattr(decoding, "CACHE_SECONDS", 0.0)
+    assert images(data_dir=place).source == images(data_dir=place).source == first.source  # of the cache
+    _folder(place, {"cat/0.png": _pixels(77)})
+    assert images(data_dir=place).source != first.source

@@ -183,3 +183,33 @@ def test_the_real_files():
     assert np.bincount(y).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     # The published mean 0.1307 and standard deviation 0.3081 of grey values in [0, 1].
     np.testing.assert_allclose([x.min(), x.max()], [-0.1307 / 0.3081, (1 - 0.1307) / 0.3081], rtol=1e-3)
+
+
+@pytest.mark.parametrize("around", [False, True])
+def test_files_as_other_programs_unpack_them(folder, around):
+    """`train-images.idx3-ubyte`, and a folder where a file is expected with the file in it."""
+    path, checksums = folder
+    for name in NAMES:
+        (file,) = path.glob(f"{name}*")
+        if around:
+            (path / "kept").mkdir(exist_ok=True)
+            file = file.rename(path / "kept" / file.name)
+            (path / file.name).mkdir()
+            file.rename(path / file.name / file.name)
+        else:
+            file.rename(path / file.name.replace("-idx", ".idx"))
+    assert len(mnist(data_dir=path, checksums=checksums).train["y"]) == 6
+
+
+def test_a_folder_or_pipe_where_a_file_is_expected(folder):
+    path, checksums = folder
+    for make in (Path.mkdir, os.mkfifo):
+        for file in path.glob(f"{NAMES[1]}*"):
+            file.unlink() if not file.is_dir() else file.rmdir()
+        make(path / NAMES[1])
+        with pytest.raises(FileNotFoundError, match="train-labels-idx1-ubyte is no file"):
+            mnist(data_dir=path, checksums=checksums)
+    with pytest.raises(FileNotFoundError, match="is a file; set data_dir to the folder"):
+        mnist(data_dir=path / f"{NAMES[0]}.gz", checksums=checksums)
+    with pytest.raises(DataFileError, match="cannot be read"):
+        read_idx(path)

@@ -1,0 +1,98 @@
+"""Which signals end a training cleanly, and which are left to whom they belong."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from gdlab import store
+from gdlab.interruption import ENDING, handled, interruptible
+
+ROOT = Path(__file__).resolve().parents[1]
+NUMBERS = [getattr(signal, name) for name in ENDING]
+
+
+@pytest.fixture
+def handlers():
+    """Puts the handlers back that a test changes."""
+    before = {number: signal.getsignal(number) for number in NUMBERS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_first_signal_asks_the_second_ends(number, handlers):
+    said = []
+    signal.signal(number, signal.SIG_DFL if number == signal.SIGUSR1 else lambda *some: said.append(some))
+    before = signal.getsignal(number)
+    with interruptible() as stop:
+        signal.raise_signal(number)
+        assert stop.is_set() and not said
+        assert signal.getsignal(number) is before
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_what_is_inherited_as_ignored_stays_so_but_for_sigterm(number, handlers):
+    signal.signal(number, signal.SIG_IGN)
+    with interruptible() as stop:
+        signal.raise_signal(number)
+        assert stop.is_set() == (number == signal.SIGTERM)
+    assert signal.getsignal(number) is signal.SIG_IGN
+
+
+def test_a_schedulers_own_handler_is_left_alone(handlers):
+    got = []
+    signal.signal(signal.SIGUSR1, lambda *some: got.append(some))
+    assert signal.SIGUSR1 not in handled()
+    with interruptible() as stop:
+        signal.raise_signal(signal.SIGUSR1)
+    assert got and not stop.is_set()
+
+
+def test_threads_handle_nothing():
+    def enter():
+        with interruptible() as stop:
+            found.append(stop.is_set())
+
+    found, before = [], signal.getsignal(signal.SIGTERM)
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert found == [False] and signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_closed_terminal_ends_a_training_unless_under_nohup(tmp_path):
+    """SIGHUP to a training whose SIGHUP is ignored does nothing; the SIGTERM after it ends it cleanly."""
+    command = [sys.executable, "-m", "gdlab", "experiment=digits_cg", "train.steps=100000"]
+    command += ["train.descent_length=4", f"hydra.run.dir={tmp_path / 'run'}"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+    )  # fmt: skip
+    rows = _rows_after(tmp_path / "run", 0)
+    os.kill(process.pid, signal.SIGHUP)
+    assert _rows_after(tmp_path / "run", rows) > rows and process.poll() is None
+    os.kill(process.pid, signal.SIGTERM)
+    errors = process.communicate(timeout=120)[1]
+    assert process.returncode == 130 and "the same command continues" in errors
+    run = store.open_run(tmp_path / "run")
+    assert run.state == "interrupted" and run.checkpoints[-1] == run.rows("scalars") > 0
+
+
+def _rows_after(folder, before):
+    """How many iterations are recorded, once they are more than `before`."""
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline:
+        if (folder / "log.zarr" / "zarr.json").exists():
+            rows = store.open_run(folder).rows("scalars")
+            if rows > before:
+                return rows
+        threading.Event().wait(0.05)
+    return before
