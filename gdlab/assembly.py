@@ -16,6 +16,7 @@ import numpy as np
 
 from gdlab.collection import collector, layer_names
 from gdlab.config import ConfigError, check_sections, instantiate, takes
+from gdlab.data.dataset import held_out
 from gdlab.data.sampling import Schedule
 from gdlab.devices import mesh_of, on_all
 from gdlab.looking import dataset_of
@@ -79,7 +80,8 @@ class Assembly(NamedTuple):
 def assemble(config, places=None):
     """Build what `config` describes.
 
-    places: the `gdlab.looking.Places` that one who looks at a run reads from; None: its own, for training.
+    places: the `gdlab.looking.Places` that one who looks at a run reads from, who needs its parameters and
+      not as many devices as it was trained on; None: its own, for training.
 
     Raises:
       ConfigError: an option, value or target that cannot be used.
@@ -91,8 +93,9 @@ def assemble(config, places=None):
     dataset = dataset_of(config, places)
     if dataset is not None:
         check_data(dataset)
+        dataset = _without_held_out(dataset, config["train"].get("validation", 0.0))
     problem = make_problem(config, dataset)
-    schedule, mesh = make_schedule(config, dataset)
+    schedule, mesh = make_schedule(config, dataset, places is not None)
     data = None
     if dataset is not None:
         data = {name: _on_device(array, config["precision"], mesh) for name, array in dataset.train.items()}
@@ -155,6 +158,14 @@ def _set_up_jax(precision):
         jax.config.update("jax_compilation_cache_dir", str(default.expanduser()))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _without_held_out(dataset, share):
+    """The dataset as trained on and evaluated: with `train.validation`, a share of it is evaluated."""
+    try:
+        return held_out(dataset, share) if share else dataset
+    except ValueError as error:
+        raise ConfigError(f"train.validation={share!r}: {error}") from error
 
 
 def make_problem(config, dataset, numbers=MappingProxyType({})):
@@ -234,8 +245,8 @@ def _untraced(config):
     return {**node, "line_search": {**search, "keep_trace": False}}
 
 
-def make_schedule(config, dataset):
-    """(Schedule or None, the Mesh of devices that share its batches or None)."""
+def make_schedule(config, dataset, fewer=False):
+    """(Schedule or None, the Mesh of devices that share its batches or None); fewer as of `mesh_of`."""
     train = config["train"]
     if dataset is not None and train["batches"] != 1 and train["batch_size"] is not None:
         raise ConfigError("train.batches and train.batch_size exclude each other: give one of them")
@@ -250,7 +261,7 @@ def make_schedule(config, dataset):
             seed=config["seed"],
             shares=shares,
         )
-        return schedule, mesh_of(train.get("devices", 1), schedule and schedule.batch_size)
+        return schedule, mesh_of(train.get("devices", 1), schedule and schedule.batch_size, fewer)
     except ValueError as error:
         raise ConfigError(f"train: {error}") from error
 

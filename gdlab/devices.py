@@ -10,16 +10,21 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 _AXIS = "batch"
 
 
-def mesh_of(wanted, batch_size):
+def mesh_of(wanted, batch_size, fewer=False):
     """The devices that share a training as a Mesh of one axis; None: one device, nothing to share.
 
     wanted      how many devices, or None or "all": all that JAX sees
     batch_size  examples of a mini-batch; None: there is no data to share
+    fewer       where there are not so many devices, take as many as there are and can share the batch
+                equally: to look at what was trained elsewhere
 
     Raises ValueError where there are not so many devices, or they cannot share the batch equally.
     """
     visible = jax.devices()
     count = len(visible) if wanted in (None, "all") else wanted
+    if fewer and isinstance(count, int) and (wanted == "all" or count > len(visible)):
+        shared = range(1, min(count, len(visible)) + 1) if batch_size else (1,)
+        count = max(n for n in shared if n == 1 or batch_size % n == 0)
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= len(visible):
         raise ValueError(
             f"devices={wanted!r}: allowed: 1 to {len(visible)}, the devices that JAX sees here, or all"

@@ -6,6 +6,7 @@ follows. The gradient is that of the data, without weight decay: a dead filter h
 shrinks. Liu et al. 2018 (DeepTracker), section 6.
 """
 
+import inspect
 import math
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,12 +17,13 @@ import numpy as np
 
 from gdlab.evaluation import sample
 from gdlab.network import kernels
+from gdlab.nonlinearity import with_outputs
 from gdlab.records import DISTRIBUTION, DUMP_COLUMNS, DUMP_STATISTICS
 from gdlab.store import ArraySpec
 from gdlab.validation import calibration, make_predictions
 
 AUTO_COUNT = 150  # dumps of a run with dumps=auto
-ACTIVATED = 64  # images whose activations are sampled
+ACTIVATED = 64  # images whose activations are sampled, evenly spread over the dumped ones
 SORTED = 16_384  # activations of a layer that its quartiles are taken of, evenly spread; the rest is of all
 ACTIVATION_STATISTICS = (*DISTRIBUTION, "zeros")
 PER_FILTER = tuple(f"dump/filter/{name}" for name in DUMP_STATISTICS)
@@ -46,11 +48,13 @@ class Dumper:
     examples          validation images, the first of a seeded permutation; None: all
     train_examples    training examples whose loss and accuracy go beside
     rate              (k) -> learning rate, NaN where the optimizer has none
+    version           `record.version` of the run. 1: activations of images of the first classes alone, which
+                      are normalised by themselves, and the share of zeros before the nonlinearity
     previous          theta of the dump before, or None: what changes are counted from
     """
 
-    def __init__(self, problem, dataset, network, *, examples, train_examples, seed, rate):
-        self.problem, self.network, self.rate = problem, network, rate
+    def __init__(self, problem, dataset, network, *, examples, train_examples, seed, rate, version):
+        self.problem, self.network, self.rate, self.version = problem, network, rate, version
         self.samples = {
             part: sample(dataset, part, count, seed)
             for part, count in (("test", examples), ("train", train_examples))
@@ -59,12 +63,13 @@ class Dumper:
         self.images = _positions(dataset, examples, seed)[order]
         self.samples["test"] = {name: array[order] for name, array in self.samples["test"].items()}
         self.predict = make_predictions(problem)
-        self.calibration = calibration(problem, dataset)
+        self.calibration = calibration(problem, dataset, version)
         self.previous = None
         self._statistics = jax.jit(partial(statistics, network))
         loss = problem.data_loss or problem.loss
         self._gradient = jax.jit(lambda params, batch, key: jax.grad(loss)(params, batch, key=key))
         self._activated = jax.jit(self._activation_rows)
+        self._measured_on = jax.jit(problem.statistics or (lambda params, x: None))
 
     def specs(self, params):
         """{name: ArraySpec} of the arrays that a run folder needs, for parameters of the run."""
@@ -107,8 +112,7 @@ class Dumper:
         if self.network["nodes"]:
             rows |= self._measured(moment)
         if self.problem.activations is not None:
-            found = self._activated(params, jnp.asarray(self.samples["test"]["x"][: 8 * ACTIVATED : 8]))
-            table = np.asarray(found)
+            table = np.asarray(self._activated(params, *self._activation_inputs(params)))
             names = (f"dump/activation/{name}" for name in ACTIVATION_STATISTICS)
             rows |= {name: table[None, :, i] for i, name in enumerate(names)}
         self.previous = params
@@ -127,13 +131,31 @@ class Dumper:
     def _output_names(self, params):
         if self.problem.activations is None:
             return ()
-        found = jax.eval_shape(self.problem.activations, params, self.samples["test"]["x"][:1])
+        found = jax.eval_shape(self._activations, params, self.samples["test"]["x"][:1])
         place = {node["name"]: i for i, node in enumerate(self.network["nodes"])}
         return tuple(sorted(found, key=lambda name: (place.get(name, len(place)), name)))
 
-    def _activation_rows(self, params, x):
-        found = self.problem.activations(params, x)
-        return jnp.stack([activation_row(found[name]) for name in self._output_names(params)])
+    def _activations(self, params, x, *statistics):
+        # Before there was a choice, modules that drop out counted as layers.
+        options = inspect.signature(self.problem.activations).parameters
+        every = {"dropout": True} if self.version == 1 and "dropout" in options else {}
+        return self.problem.activations(params, x, *statistics, **every)
+
+    def _activation_inputs(self, params):
+        """(images [ACTIVATED, ...], and what batch normalisation takes, where there is one)."""
+        x = self.samples["test"]["x"]
+        if self.version == 1:
+            return (jnp.asarray(x[: 8 * ACTIVATED : 8]),)
+        x = jnp.asarray(x[spread(len(x), ACTIVATED)])
+        return (x,) if self.calibration is None else (x, self._measured_on(params, self.calibration))
+
+    def _activation_rows(self, params, x, *statistics):
+        names = self._output_names(params)
+        if self.version == 1:
+            found = self._activations(params, x)
+            return jnp.stack([activation_row(found[name], found[name]) for name in names])
+        found, behind = with_outputs(self._activations, params, x, *statistics)
+        return jnp.stack([activation_row(found[name], behind[name]) for name in names])
 
 
 def statistics(network, params, gradient, after, previous):
@@ -157,13 +179,24 @@ def statistics(network, params, gradient, after, previous):
     return jnp.concatenate(filters).astype(jnp.float32), jnp.stack(per_node).astype(jnp.float32)
 
 
-def activation_row(values):
-    """ACTIVATION_STATISTICS of the activations of a layer [n, ..., units], float32 [8]."""
+def spread(count, wanted):
+    """Positions of `wanted` of `count` things, evenly spread; of all where there are not so many, int [n]."""
+    return np.arange(count) if count <= wanted else np.arange(wanted) * count // wanted
+
+
+def activation_row(values, behind):
+    """ACTIVATION_STATISTICS of the activations of a layer [n, ..., units], float32 [8].
+
+    The distribution is that of what the layer returns, `values`; zeros are counted among `behind`, the same
+    behind the nonlinearity that follows: there a unit that has died is seen.
+    """
     flat = values.astype(jnp.float32).ravel()
     # Sorting all of them took most of a dump's time.
     quartiles = _distribution(flat[:: _stride(flat.size)][None])[3:6]
     low, middle, high = (value[0] for value in quartiles)
-    return jnp.stack([flat.mean(), flat.std(), flat.min(), low, middle, high, flat.max(), (flat == 0).mean()])
+    return jnp.stack(
+        [flat.mean(), flat.std(), flat.min(), low, middle, high, flat.max(), (behind == 0).mean()]
+    )
 
 
 def _row(weight, gradient, after, previous):

@@ -28,17 +28,18 @@ class Correlations:
     examples           test images, the first of a permutation that is the same for every run; None: all
     relu               of the activations after a ReLU, instead of what the layer itself returns
     dense              of dense layers too
+    version            of `gdlab.validation.calibration`
 
     Raises ValueError where the network has no layer whose filters can be compared.
     """
 
-    def __init__(self, problem, dataset, params, *, examples, relu=False, dense=False):
+    def __init__(self, problem, dataset, params, *, examples, relu=False, dense=False, version):
         self.x = jnp.asarray(sample(dataset, "test", examples, seed=0)["x"])
         self.filters = filters_of(problem, params, self.x[:1], dense)
         if not self.filters:
             kinds = "convolutions or dense layers" if dense else "convolutions (dense layers: not asked for)"
             raise ValueError(f"the network has no {kinds} of 2 to {MOST_FILTERS} filters")
-        self.calibration = calibration(problem, dataset)
+        self.calibration = calibration(problem, dataset, version)
         self.compute = jax.jit(make_correlations(problem, relu, dense))
         self._measured = jax.jit(problem.statistics or (lambda params, x: None))
 

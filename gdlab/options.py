@@ -3,6 +3,7 @@
 from gdlab.config import ConfigError
 
 PRECISIONS = ("float32", "float64")
+RECORD_VERSIONS = (1, 2)
 TRAIN_OPTIONS = ("steps", "batches", "batch_size", "descent_length")
 REQUIRED = {
     "": ("problem", "optimizer", "precision", "seed", "data_dir", "train", "record"),
@@ -31,13 +32,14 @@ def check_values(config):
     if config["precision"] not in PRECISIONS:
         raise ConfigError(f"precision={config['precision']!r}: allowed: {', '.join(PRECISIONS)}")
     if not _is_integer(config["seed"]) or config["seed"] < 0:
-        raise ConfigError(f"seed={config['seed']!r}: allowed: an integer >= 0")
+        raise ConfigError(f"seed={config['seed']!r}: allowed: an integer >= 0, each")
     for name in TRAIN_OPTIONS:
         value = config["train"][name]
         if value is None and name != "steps":
             continue
         if not _is_integer(value) or value < 1:
             raise ConfigError(f"train.{name}={value!r}: allowed: an integer >= 1")
+    _check_later(config)
     for name in ("commit_seconds", "checkpoint_seconds"):
         value = config["record"][name]
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
@@ -57,6 +59,16 @@ def check_values(config):
         examples = config["record"][name]
         if examples is not None and not (_is_integer(examples) and examples >= 1):
             raise ConfigError(f"record.{name}={examples!r}: allowed: null (all), an integer >= 1")
+
+
+def _check_later(config):
+    """Options that a config from before them lacks."""
+    share = config["train"].get("validation", 0.0)
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
+        raise ConfigError(f"train.validation={share!r}: allowed: a share from 0 to below 1")
+    version = config["record"].get("version", 1)
+    if type(version) is not int or version not in RECORD_VERSIONS:
+        raise ConfigError(f"record.version={version!r}: allowed: 1, 2")
 
 
 def _is_integer(value):

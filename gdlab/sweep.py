@@ -4,6 +4,8 @@ Hydra composes a config twice for every job of a sweep, a tenth of a second each
 values alone share one composition, into which their values are put as Hydra puts them.
 """
 
+import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +16,10 @@ from omegaconf import Container, OmegaConf, open_dict
 
 from gdlab import probe_task
 from gdlab.config import ConfigError
+from gdlab.store.config import training_keys
+from gdlab.store.migrations import LATER
+
+EACH = "each"  # as a seed: one for each setting
 
 
 class Job(NamedTuple):
@@ -72,7 +78,20 @@ def plain(config):
     if "name" in found:  # of letters alone, whatever YAML takes it for
         named = found["name"]
         found["name"] = str(named).lower() if isinstance(named, bool) else str(named)
+    if found.get("seed") == EACH:
+        found["seed"] = seed_of(found)
     return with_absolute_paths(found)
+
+
+def seed_of(config):
+    """The seed of a setting: the same whenever and by whatever it is trained, another for another setting."""
+    later = {one.path for one in LATER}
+    kept = {
+        key: value
+        for key, value in training_keys(config).items()
+        if key not in later and not key.startswith(("record.", "seed", "version"))
+    }
+    return int(sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:8], 16) >> 1
 
 
 def with_absolute_paths(config):

@@ -31,12 +31,13 @@ class Validation:
     problem   a Problem whose `predict` returns logits
     dataset   a Dataset with a test set
     examples  size of each sample, the first of a seeded permutation; None: all
+    version   of `calibration`
     """
 
-    def __init__(self, problem, dataset, *, examples, seed):
+    def __init__(self, problem, dataset, *, examples, seed, version):
         self.samples = [sample(dataset, part, examples, seed) for part in ("test", "train")]
         self.evaluate = make_evaluate(problem)
-        self.calibration = calibration(problem, dataset)
+        self.calibration = calibration(problem, dataset, version)
 
     def specs(self):
         """{name: ArraySpec} of the array that a run folder needs."""
@@ -57,9 +58,17 @@ def can_validate(problem, dataset):
     return predicts_classes(problem, dataset) and dataset.test is not None
 
 
-def calibration(problem, dataset):
-    """Training examples whose statistics batch normalisation is given; None for networks without it."""
-    return dataset.train["x"][:CALIBRATION] if problem.statistics else None
+def calibration(problem, dataset, version):
+    """Training examples whose statistics batch normalisation is given; None for networks without it.
+
+    version: `record.version` of the run. 2: CALIBRATION of a permutation that is the same for every run, in
+    the data's order; 1: the first ones, which in data that are sorted by class are of some classes alone.
+    """
+    if not problem.statistics:
+        return None
+    if version == 1:
+        return dataset.train["x"][:CALIBRATION]
+    return sample(dataset, "train", CALIBRATION, seed=0)["x"]
 
 
 def make_evaluate(problem):

@@ -26,7 +26,8 @@ def validation(assembly, config):
             raise ConfigError(_NOT_VALIDATED.format(name="validate", value=every))
         return None, None
     examples = config["record"]["validate_examples"]
-    made = Validation(assembly.problem, assembly.dataset, examples=examples, seed=config["seed"])
+    options = {"seed": config["seed"], "version": config["record"].get("version", 1)}
+    made = Validation(assembly.problem, assembly.dataset, examples=examples, **options)
     return made, interval(every, config["train"]["steps"])
 
 
@@ -46,6 +47,7 @@ def correlations(assembly, config):
             "record.correlations=false"
         )
     options = {"relu": record["correlation_relu"], "dense": record["correlation_dense"]}
+    options["version"] = record.get("version", 1)
     try:
         made = Correlations(
             assembly.problem,
@@ -85,6 +87,7 @@ def dumper(assembly, config):
         train_examples=record["validate_examples"],
         seed=config["seed"],
         rate=learning_rate(config),
+        version=record.get("version", 1),
     )
     return made, interval(every, config["train"]["steps"], AUTO_COUNT)
 

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from gdlab import store
 from gdlab.analysis.class_shares import from_run
+from gdlab.analysis.dumps import open_dumps
 from gdlab.assembly import assemble
 from gdlab.config import ConfigError
 from gdlab.data.sampling import Schedule
@@ -15,7 +17,7 @@ from tests.recording import record
 @pytest.fixture(scope="module")
 def earlier(tmp_path_factory):
     folder = tmp_path_factory.mktemp("earlier") / "digits"
-    record(folder, "experiment=digits_adam", "train.steps=20", dumps=5)
+    record(folder, "experiment=digits_adam", "train.steps=20", "train.validation=0.2", dumps=5)
     return folder
 
 
@@ -34,6 +36,23 @@ def test_an_epoch_shows_the_shares_of_the_earlier_run(earlier):
     assert (seen <= np.rint(wanted)).all()
     assert np.rint(wanted).sum() - seen.sum() < assembly.schedule.batch_size
     assert shares.min() < 0.5 < shares.max()
+
+
+def test_the_earlier_run_has_not_looked_at_the_test_set(earlier):
+    """Its dumps are of training examples that it held out, of every class the same share."""
+    whole = assemble(composed("experiment=digits_adam")).dataset
+    split = Replay(earlier).assembly.dataset
+    found = open_dumps(store.open_run(earlier))
+    assert len(split.test["y"]) + len(split.train["y"]) == len(whole.train["y"])
+    of_each = np.bincount(split.test["y"]) / np.bincount(whole.train["y"])
+    np.testing.assert_allclose(of_each, 0.2, atol=0.01)
+    rows = {image.tobytes() for image in whole.train["x"]}
+    assert {image.tobytes() for image in split.test["x"][found.images]} <= rows
+    everything = np.concatenate([split.train["y"], split.test["y"]])
+    np.testing.assert_array_equal(np.sort(everything), np.sort(whole.train["y"]))
+    for share, words in ((1.0, "train.validation=1.0: allowed"), (1e-6, "0 would be held out")):
+        with pytest.raises(ConfigError, match=words):
+            assemble(composed("experiment=digits_adam", f"train.validation={share}"))
 
 
 def test_every_part_of_an_epoch_shows_the_classes_alike():

@@ -14,6 +14,8 @@ from gdlab import experiment
 from gdlab.assembly import assemble
 from gdlab.config import ConfigError
 from gdlab.devices import mesh_of
+from gdlab.probing import run_probe
+from gdlab.replay import Replay
 from tests.composing import composed
 
 NETWORK = (
@@ -58,6 +60,7 @@ for name, config in json.loads(sys.argv[2]).items():
     steps = replay.run.table("steps").columns
     found[name] = {column: steps[column].tolist() for column in ("loss", "loss_end")}
     found[name] |= {"states": states, "compared": replay.report().compared, "report": replay.report()[1:]}
+    found[name]["folder"] = str(folder)
     found[name]["devices"] = [len(leaf.sharding.device_set) for leaf in jax.tree.leaves(params)]
 print(json.dumps(found))
 """
@@ -95,6 +98,34 @@ def test_four_devices_continue_and_replay_to_the_bit(on_four, name):
     assert found["states"] == ["interrupted", "finished"]
     assert found["compared"] == len(found["loss"]) - 1  # the last row holds the end alone
     assert found["report"] == [0, 0.0, []]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["network", "search"])
+def test_what_four_devices_trained_is_looked_at_on_one(on_four, name):
+    """The parameters are there; that the last bits are others, and why, is said."""
+    found = on_four[name]
+    replay = Replay(found["folder"])
+    assert replay.assembly.mesh is None and len(jax.devices()) == 1
+    table = run_probe(found["folder"], "confusion", {})
+    assert 0 < table.attrs["loss"] < 10
+    losses = [float(step.info.loss) for step in replay.steps(0, len(found["loss"]) - 1)]
+    np.testing.assert_allclose(losses, found["loss"][:-1], rtol=2e-4)
+    report = replay.report()
+    assert report.compared >= len(losses) and report.largest < 1e-3
+    assert any(change.startswith("devices ['cpu', 'cpu', 'cpu', 'cpu']") for change in report.changed)
+    with pytest.raises(ConfigError, match="devices="):
+        assemble(replay.config | {"train": replay.config["train"] | {"devices": 4}})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "batch_size", "visible", "used"),
+    [(4, 12, 3, 3), (4, 8, 3, 2), (8, 7, 3, None), ("all", 9, 2, None), (3, None, 2, None), (2, 8, 4, 2)],
+)
+def test_as_many_devices_as_can_share_a_batch_look_at_it(monkeypatch, wanted, batch_size, visible, used):
+    monkeypatch.setattr(jax, "devices", lambda: [None] * visible)
+    monkeypatch.setattr(jax, "make_mesh", lambda shape, *_, **__: shape[0])
+    assert mesh_of(wanted, batch_size, fewer=True) == used
 
 
 def test_a_run_from_before_there_was_the_option_trains_on_one():

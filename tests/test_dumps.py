@@ -7,10 +7,13 @@ from jax.flatten_util import ravel_pytree
 
 from gdlab import dumps, experiment, store
 from gdlab.analysis.dumps import has_dumps, open_dumps
+from gdlab.assembly import assemble
 from gdlab.config import ConfigError
 from gdlab.network import describe, kernels
+from gdlab.probing import run_probe
 from gdlab.records import DISTRIBUTION, DUMP_STATISTICS
 from gdlab.replay import Replay
+from gdlab.validation import calibration
 from tests.composing import composed
 from tests.recording import record
 
@@ -229,9 +232,85 @@ def test_the_statistics_of_activations_are_those_of_numpy(shape):
     """Quartiles of large layers are of a part of the values, in which every channel is met alike."""
     rng = np.random.default_rng(0)
     values = np.maximum(rng.normal(np.linspace(-1, 2, shape[-1]), 1.0, shape), 0).astype(np.float32)
-    found = np.asarray(dumps.activation_row(values))
+    found = np.asarray(dumps.activation_row(values, values))
     known = [values.mean(), values.std(), values.min(), *np.quantile(values, [0.25, 0.5, 0.75]), values.max()]
     np.testing.assert_allclose(found[[0, 1, 2, 6]], np.array(known)[[0, 1, 2, 6]], rtol=1e-5, atol=1e-6)
     close = 1e-6 if values.size <= dumps.SORTED else 0.05  # five standard errors of a median of so many
     np.testing.assert_allclose(found[3:6], known[3:6], rtol=1e-5, atol=close)
     assert found[-1] == pytest.approx((values == 0).mean(), abs=1e-6)
+
+
+def conv_folder(tmp_path, data, *overrides):
+    """The Replay of a short run with dumps of a network with convolutions, normalisation and dropout."""
+    mnist, _ = data
+    overrides = (
+        "experiment=mnist_sgd",
+        f"data_dir={mnist}",
+        "train.steps=2",
+        "train.batch_size=20",
+        *overrides,
+    )
+    record(tmp_path / "run", *overrides, dumps=1, dump_examples=None, validate=False, layers=False)
+    return Replay(tmp_path / "run")
+
+
+def test_activations_are_sampled_from_all_classes_behind_the_nonlinearity(data, tmp_path):
+    """As the calibration that all else uses normalises them, by another way through the network."""
+    network = (
+        "model=vgg",
+        "model.filters=[3,4]",
+        "model.depth=1",
+        "model.batch_norm=true",
+        "model.dropout=0.5",
+    )
+    replay = conv_folder(tmp_path, data, *network)
+    found, problem = open_dumps(replay.run), replay.assembly.problem
+    labels = found.labels[dumps.spread(len(found.labels), dumps.ACTIVATED)]
+    assert len(labels) == 60 and np.bincount(labels, minlength=10).min() > 0
+    params, test = replay.params(1), replay.assembly.dataset.test
+    x = test["x"][found.images]
+    statistics = problem.statistics(params, replay.assembly.dataset.train["x"])
+    told = problem.activations(params, x, statistics)
+    layers = {"conv1_1", "norm1_1", "conv2_1", "norm2_1", "dense1"}
+    assert set(found.activation("zeros")) == set(told) == layers
+    for layer in layers:
+        values = np.asarray(told[layer], np.float64)
+        for name, wanted in (("mean", values.mean()), ("std", values.std()), ("max", values.max())):
+            assert found.activation(name)[layer][1] == pytest.approx(wanted, rel=1e-4, abs=1e-6), (
+                layer,
+                name,
+            )
+    for block in ("1_1", "2_1"):
+        dead = (np.asarray(told[f"norm{block}"]) <= 0).mean()
+        assert 0.1 < dead < 0.9
+        for kind in ("conv", "norm"):
+            assert found.activation("zeros")[f"{kind}{block}"][1] == pytest.approx(dead, abs=1e-6)
+    assert found.activation("zeros")["dense1"].tolist() == [0, 0, 0] and found.behind
+
+
+def test_a_run_of_before_keeps_sampling_as_it_did(data, tmp_path):
+    replay = conv_folder(tmp_path, data, "model.dropout=0.5", "record.version=1")
+    found, problem = open_dumps(replay.run), replay.assembly.problem
+    x = replay.assembly.dataset.test["x"][found.images][: 8 * dumps.ACTIVATED : 8]
+    told = problem.activations(replay.params(1), x, dropout=True)
+    assert set(found.activation("zeros")) == set(told) and "Dropout_0" in told and not found.behind
+    for layer, values in told.items():
+        assert found.activation("mean")[layer][1] == pytest.approx(np.asarray(values).mean(), rel=1e-4)
+        assert found.activation("zeros")[layer][1] == pytest.approx((np.asarray(values) == 0).mean())
+    again = run_probe(replay.run.path, "dumps", {"start": 1, "stop": 2})
+    np.testing.assert_array_equal(
+        again.columns["dump/activation/max"], replay.run.array("dump/activation/max", 1, 2)
+    )
+
+
+def test_networks_are_calibrated_on_examples_of_every_class(data):
+    mnist, _ = data
+    assembly = assemble(composed("experiment=mnist_sgd", f"data_dir={mnist}", "model.batch_norm=true"))
+    x, y = (np.repeat(assembly.dataset.train[name], 30, axis=0) for name in ("x", "y"))
+    order = np.argsort(y, kind="stable")
+    dataset = assembly.dataset._replace(train={"x": x[order] + y[order, None, None, None], "y": y[order]})
+    first, spread = (calibration(assembly.problem, dataset, version) for version in (1, 2))
+    assert len(first) == len(spread) == 2000
+    np.testing.assert_array_equal(first, dataset.train["x"][:2000])
+    everything = dataset.train["x"].mean()
+    assert abs(spread.mean() - everything) < 0.1 < abs(first.mean() - everything)

@@ -113,6 +113,20 @@ def test_what_is_composed_once_equals_what_hydra_composes_for_each_job(loader):
         assert job.folder == (Path(composed.hydra.sweep.dir) / composed.hydra.sweep.subdir).absolute()
 
 
+def test_each_setting_has_a_seed_of_its_own(loader):
+    """The same whenever it is composed and whatever is recorded, another for another setting."""
+    overrides = [
+        "experiment=digits_sgd",
+        "optimizer.learning_rate=0.1,0.2,0.3",
+        "model.features=[8,10],[9,10]",
+    ]
+    seeds = [job.config["seed"] for job in jobs_of(*loader, grid(None, [*overrides, "seed=each"]))]
+    assert len(set(seeds)) == 6 and all(0 <= seed < 2**31 for seed in seeds)
+    again = jobs_of(*loader, grid(None, [*overrides, "seed=each", "record.dumps=5", "record.version=1"]))
+    assert [job.config["seed"] for job in again] == seeds
+    assert {job.config["seed"] for job in jobs_of(*loader, grid(None, overrides))} == {0}
+
+
 def test_the_grid_of_an_experiment_is_the_sweepers(loader):
     del loader
     lists = grid({"a.b": "1, 2", "c": "x,y"}, ["c=z", "d=range(3)"])

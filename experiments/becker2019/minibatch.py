@@ -52,7 +52,7 @@ def measured(run, examples, *, every, training_error):
         "loose_ends": totals["loose_ends"] / totals["iterations"],
         "evaluations": totals["evaluations"],
         "steepness": totals["steepness"],
-        "curvature": totals["curvature"],
+        "curvature": _median(smooth.columns["curvature"]),
         "jump": _median(np.abs(jumps)),
         "smoothness": _median(smooth.columns["smoothness"]),
         "training_error": training_error(run),

@@ -72,8 +72,9 @@ def run_with_shares(place, setting, plain):
     """The Run of a Setting that shows the classes less often that the Run `plain` found easy."""
     name, overrides = command(place, setting)
     overrides += ("class_shares=from_run",)
-    path = f'class_shares.path="{plain.path}"'
-    return trained(place.runs, name, *overrides, unnamed=(path,), data_dir=getattr(place, setting.data))
+    # The classes are ranked by training images (`easy_classes`), only the shares come from the test set.
+    unnamed = (f'class_shares.path="{plain.path}"', "class_shares.on_test=true")
+    return trained(place.runs, name, *overrides, unnamed=unnamed, data_dir=getattr(place, setting.data))
 
 
 def command(place, setting):

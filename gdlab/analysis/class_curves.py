@@ -13,7 +13,8 @@ from gdlab.analysis.anomalies import checked_starts
 from gdlab.records import Table
 
 BLOCK = 1 << 22  # predictions that are counted at once
-STARTS = 4  # beginnings of k-means, of which the best result is kept
+STARTS = (10, 100)  # beginnings of k-means at least and at most, of which the best result is kept
+WORK = 1 << 24  # numbers that beginnings may look at in one step, all together
 
 
 class Clusters(NamedTuple):
@@ -78,8 +79,8 @@ def clusters(rates, k: int, *, seed: int = 0) -> Clusters:
     """k-means over the curves of error rates [C, D], clusters ordered by their mean error rate.
 
     Classes without images (NaN) stay apart. Where fewer than k curves differ, each of them is a cluster.
-    The best of STARTS beginnings (k-means++), the same for the same seed. Raises ValueError for k that is
-    not an integer >= 1, and where a curve is NaN in some dumps only.
+    The best of STARTS beginnings (k-means++), more for fewer curves, the same for the same seed.
+    Raises ValueError for k that is not an integer >= 1, and where a curve is NaN in some dumps only.
     """
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
         raise ValueError(f"k={k!r}: allowed: an integer >= 1")
@@ -178,6 +179,7 @@ def _k_means(curves, k, seed):
     from threadpoolctl import threadpool_limits
 
     # One thread is ten times as fast as several on curves so few, and rounds the same everywhere.
+    starts = int(np.clip(WORK // (curves.size * k), *STARTS))
     with threadpool_limits(1):
-        labels = KMeans(k, n_init=STARTS, random_state=seed).fit(curves).labels_
+        labels = KMeans(k, n_init=starts, random_state=seed).fit(curves).labels_
     return np.unique(labels, return_inverse=True)[1].reshape(-1)

@@ -31,26 +31,38 @@ def shares_of(rates, floor):
     return np.where(known.any(axis=1), np.clip(mean / most, floor, 1.0), 1.0)
 
 
-def from_run(*, path, floor=0.25, last=0.25):
+def from_run(*, path, floor=0.25, last=0.25, on_test=False):
     """(names of the classes, shares [C]) after the dumps of an earlier run.
 
     Args:
       path: folder of a run with dumps, relative to the working directory.
       floor: the smallest share, above 0, up to 1.
       last: which part of the dumps counts, from the end: above 0, up to 1.
+      on_test: whether the dumps may be of the test set. What is then weighed by errors on it is no longer
+        measured by it; a run with train.validation has looked at examples of its training set instead.
 
     Raises:
-      FileNotFoundError: there is no run; ValueError: it has no dumps, or an option is not allowed;
+      FileNotFoundError: there is no run; ValueError: it has no dumps, has looked at its test set without
+        on_test, or an option is not allowed;
       gdlab.store.StoreError: it cannot be read.
     """
     if isinstance(last, bool) or not isinstance(last, int | float) or not 0 < last <= 1:
         raise ValueError(f"last={last!r}: allowed: above 0, up to 1")
     if path is None:
         raise ValueError("class_shares.path=None: give the folder of an earlier run with dumps")
+    if not isinstance(on_test, bool):
+        raise ValueError(f"on_test={on_test!r}: allowed: true, false")
     try:
-        dumps = open_dumps(store.open_run(path))
+        run = store.open_run(path)
+        dumps = open_dumps(run)
     except FileNotFoundError:
         raise FileNotFoundError(f"class_shares.path={str(path)!r}: there is no such run") from None
+    if not on_test and not run.config["train"]["validation"]:
+        raise ValueError(
+            f"class_shares.path={str(path)!r}: its dumps are of the test set, on which the new run would be "
+            "measured after its errors there had weighed the training; train the earlier run with "
+            "train.validation=0.1, or give class_shares.on_test=true"
+        )
     rates = class_curves.error_rates(dumps.right(), dumps.starts)
     counted = max(1, round(last * rates.shape[1]))
     return tuple(dumps.classes), shares_of(rates[:, -counted:], floor)

@@ -1,13 +1,16 @@
 """Two hyper-parameters as one colour: the a* and b* of CIELAB at one lightness.
 
-The square of both, inside sRGB as far as possible, so that neighbours look alike and corners differ. Hamid et
-al. 2019, section 4.2. Conversion: CIE 15 (L*a*b*, D65, 2 degrees) and IEC 61966-2-1 (sRGB).
+The square of both is drawn in, in every direction from its centre, as far as sRGB reaches there: hues stay,
+neighbours look alike, and different settings get different colours. Hamid et al. 2019, section 4.2.
+Conversion: CIE 15 (L*a*b*, D65, 2 degrees) and IEC 61966-2-1 (sRGB).
 """
 
 import numpy as np
 
+from gdlab.analysis.hyper import levels
+
 LIGHTNESS = 65.0
-REACH = 70.0  # a* and b* run from -REACH to REACH; what lies outside sRGB is brought to its border
+REACH = 70.0  # a* and b* run from -REACH to REACH, less where sRGB ends before
 _WHITE = np.array([0.95047, 1.0, 1.08883])
 _TO_LINEAR = np.array(
     [
@@ -44,12 +47,9 @@ def positions(values) -> np.ndarray:
 
     A grid of 0.01 * 0.9^i is then as regular as it was meant to be. NaN where a number or a text is missing.
     """
-    values = np.asarray(values)
-    there = np.isfinite(values) if values.dtype.kind == "f" else values != ""
-    distinct, inverse = np.unique(values[there], return_inverse=True)
-    out = np.full(len(values), np.nan)
-    out[there] = inverse / (len(distinct) - 1) if len(distinct) > 1 else 0.5
-    return out
+    distinct, place = levels(values)
+    spread = place / (len(distinct) - 1) if len(distinct) > 1 else np.full(len(place), 0.5)
+    return np.where(place >= 0, spread, np.nan)
 
 
 def to_srgb(lab) -> np.ndarray:
@@ -64,17 +64,20 @@ def to_srgb(lab) -> np.ndarray:
 
 
 def _pixels(a, b, lightness):
-    """Bytes [n, 3]; colours outside sRGB lose chroma, not their hue."""
+    """Bytes [n, 3]; a line from grey to the border of the square is as long as sRGB lets it be."""
     if not 0 <= lightness <= 100:
         raise ValueError(f"lightness={lightness!r}: allowed: 0 to 100")
     plane = np.stack(np.broadcast_arrays(*(np.atleast_1d(np.asarray(v, float)) for v in (a, b))), axis=-1)
     known = np.isfinite(plane).all(axis=-1)
     chroma = np.where(known[:, None], np.clip(plane, 0, 1) * 2 - 1, 0) * REACH
+    # Cutting off what lies outside, instead, would give one colour to all of it.
+    far = np.abs(chroma).max(axis=1, keepdims=True)
+    border = np.divide(REACH * chroma, far, out=np.zeros_like(chroma), where=far > 0)
     low, high = np.zeros(len(chroma)), np.ones(len(chroma))
-    inside = _is_inside(chroma, high, lightness)
+    inside = _is_inside(border, high, lightness)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        fits = _is_inside(chroma, middle, lightness)
+        fits = _is_inside(border, middle, lightness)
         low, high = np.where(fits, middle, low), np.where(fits, high, middle)
     colours = to_srgb(_lab(chroma, np.where(inside, 1.0, low), lightness))
     pixels = np.round(255 * np.clip(colours, 0, 1)).astype(np.uint8)

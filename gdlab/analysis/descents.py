@@ -10,30 +10,27 @@ import numpy as np
 from gdlab.analysis.segments import flags
 from gdlab.records import IDLE, Table
 
-# A visited step width tells the curvature once the slope has changed by this share of phi'(0):
-# below it the difference is rounding.
-SLOPE_CHANGE = 1e-3
-# Where the error changes by less than this share of itself, its difference is rounding too, and the
-# curvature is taken from the slopes alone.
-CANCELLATION = 1e-6
 
-
-def per_iteration(steps: Table, evaluations: Table) -> Table:
+def per_iteration(steps: Table, evaluations: Table, curvature=None) -> Table:
     """Steepness |phi'_k(0)| and curvature phi''_k(0) per iteration [n], beside the filter flags.
 
-    The curvature is that of the cubic Hermite polynomial through 0 and the smallest visited step width
-    whose slope differs from phi'(0) by SLOPE_CHANGE (else the largest one): its error is of second
-    order in that width; near the end of a descent the slopes' difference is taken. NaN where no finite
-    step width was visited. `jump` is J on the new batch minus J on the old at the same parameters, NaN
-    away from a change; `drop` is J(theta_k) - J(theta_{k+1}) on the same batch.
+    curvature: float [n] as `gdlab.analysis.shape.known` gives it, NaN where it is not known; None: nowhere.
+    The record alone does not tell it: what the visited step widths suggest may even have the wrong sign.
+    `jump` is J on the new batch minus J on the old at the same parameters, NaN away from a change; `drop` is
+    J(theta_k) - J(theta_{k+1}) on the same batch. Raises ValueError where curvature has another length.
     """
     columns = steps.columns
     marks = flags(steps, evaluations)
+    bend = np.full(len(columns["loss"]), np.nan) if curvature is None else np.asarray(curvature, float)
+    if bend.shape != columns["loss"].shape:
+        raise ValueError(
+            f"curvature {bend.shape}: allowed: one value for each of {columns['loss'].shape} rows"
+        )
     arrived = np.concatenate([[np.nan], columns["loss_end"][:-1]])
     jump = np.where(marks.columns["new_descent"], columns["loss"] - arrived, np.nan)
     out = dict(marks.columns) | {
         "steepness": np.abs(columns["slope"]),
-        "curvature": _curvature(columns, evaluations.columns),
+        "curvature": bend,
         "jump": jump,
         "drop": columns["loss"] - columns["loss_end"],
         "descent": columns["descent"],
@@ -110,15 +107,18 @@ def setting(config: dict, identity: dict) -> dict[str, float]:
     changes), `ratio` K over the number of examples in a mini-batch, which only runs on data have.
     """
     train = config.get("train") or {}
-    examples, size = identity.get("examples"), identity.get("batch_size")
-    batches = float(train.get("batches") or 1)
+    examples, size = (_number(identity.get(name)) for name in ("examples", "batch_size"))
+    batches = _number(train.get("batches") or 1)
     if train.get("batch_size"):
-        batches = float(examples // size) if examples and size else float("nan")
-    length = train.get("descent_length")
-    if length is None:
-        length = train.get("steps", float("nan")) if batches == 1 else 1
-    ratio = float(length) / size if size else float("nan")
-    return {"batches": batches, "descent_length": float(length), "ratio": ratio}
+        batches = examples // size if size > 0 else float("nan")
+    length = _number(train.get("descent_length"))
+    if train.get("descent_length") is None:
+        length = _number(train.get("steps")) if batches == 1 else 1.0
+    return {
+        "batches": batches,
+        "descent_length": length,
+        "ratio": length / size if size > 0 else float("nan"),
+    }
 
 
 def over_runs(runs: list[tuple[str, dict, dict]]) -> Table:
@@ -135,30 +135,12 @@ def over_runs(runs: list[tuple[str, dict, dict]]) -> Table:
     return Table(out, dict.fromkeys(out, ("run",)), {})
 
 
+def _number(value) -> float:
+    """What stands where a number should: NaN where it is none, or too long for one."""
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if known and abs(value) < 1e300 else float("nan")
+
+
 def _median(values) -> float:
     values = values[np.isfinite(values)]
     return float(np.median(values)) if values.size else float("nan")
-
-
-def _curvature(steps, trace) -> np.ndarray:
-    """phi''_k(0) per iteration, from trace rows that belong to the direction that was taken."""
-    iteration = steps["iteration"]
-    row = np.searchsorted(iteration, trace["iteration"]).clip(0, max(len(iteration) - 1, 0))
-    value, slope = steps["loss"][row], steps["slope"][row]
-    eta = trace["eta"]
-    last = np.zeros(len(iteration))
-    np.maximum.at(last, row, trace["search"])
-    usable = np.isfinite(trace["phi"]) & np.isfinite(trace["dphi"])
-    usable &= (eta > 0) & (trace["search"] == last[row])
-    changed = np.abs(trace["dphi"] - slope) >= SLOPE_CHANGE * np.abs(slope)
-    # Rank: the smallest width that tells something, else the largest width of all.
-    order = np.lexsort((np.where(changed, eta, -eta), ~changed, ~usable, row))
-    first = order[np.unique(row[order], return_index=True)[1]] if len(order) else order
-    first = first[usable[first]]
-    rise = trace["phi"] - value
-    bend = 6 * rise / eta**2 - (4 * slope + 2 * trace["dphi"]) / eta
-    cancelled = np.abs(rise) < CANCELLATION * np.abs(value)
-    bend = np.where(cancelled, (trace["dphi"] - slope) / eta, bend)
-    out = np.full(len(iteration), np.nan)
-    out[row[first]] = bend[first]
-    return out

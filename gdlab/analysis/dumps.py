@@ -74,6 +74,13 @@ class Dumps:
         self.nodes, self.edges = _network(run.identity.get("network") or {})
         self._right = np.empty((0, len(self.labels)), bool)
 
+    @property
+    def behind(self) -> bool:
+        """Whether zeros of activations were counted behind the nonlinearity, over images of all classes; in
+        runs of before `record.version` 2 they were taken before it, of images of the first classes."""
+        record = self.run.config.get("record")
+        return isinstance(record, dict) and record.get("version", 1) != 1
+
     def refresh(self):
         """The Dumps with what was recorded since; this one where there is nothing new."""
         generation = self.run.generation

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gdlab.analysis.hyper import as_key, differing, flatten, short_names, varying
+from gdlab.analysis.axes import hyperparameters
+from gdlab.analysis.hyper import as_key, flatten, varying
 from gdlab.store.config import IGNORED_KEYS
 from gdlab.store.errors import StoreError
 from gdlab.store.migrations import migrated_flat
@@ -26,8 +27,8 @@ class Ensemble(NamedTuple):
     """M runs side by side.
 
     runs, names [M]; state [M]: as `Run.state`
-    parameters: {short name: [M]} of the hyper-parameters that differ between the runs, in the order of the
-        config; float64 where all are numbers (NaN: missing), else an object array of text ("": missing)
+    parameters: {short name: [M]} of the hyper-parameters that differ between the runs, choices of config
+        groups among them, as `gdlab.analysis.axes.hyperparameters` gives them
     step int64 [n]: iterations with a validation of any run, ascending
     loss, accuracy, train_loss, train_accuracy [M, n]: float64, NaN where a run has none
     holds bool [M]: the run is over for good before its last iteration, so that its last accuracy stays
@@ -75,7 +76,7 @@ def open_ensemble(runs: Sequence) -> Ensemble:
         tuple(runs),
         tuple(member.name for member in members),
         np.array([member.summary["state"] for member in members], object),
-        _parameters([member.flat for member in members]),
+        hyperparameters([member.flat for member in members], _NOT_TRAINED),
         step,
         loss,
         accuracy,
@@ -139,20 +140,6 @@ def _aligned(rows):
     return step.astype(np.int64), values
 
 
-def _parameters(configs):
-    names = [name for name in differing(configs) if not _is_below(name, _NOT_TRAINED)]
-    short = short_names(names)
-    return {short[name]: _column([config.get(name) for config in configs], name, configs) for name in names}
-
-
-def _column(values, name, configs):
-    missing = [name not in config for config in configs]
-    if all(gone or _is_number(value) for gone, value in zip(missing, values, strict=True)):
-        return np.array([np.nan if gone else float(v) for gone, v in zip(missing, values, strict=True)])
-    texts = ["" if gone else _text(value) for gone, value in zip(missing, values, strict=True)]
-    return np.array(texts, object)
-
-
 def _is_below(name, places):
     return any(name == place or name.startswith(f"{place}.") for place in places)
 
@@ -161,13 +148,9 @@ def _is_number(value):
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _text(value):
-    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
-
-
 def _holds(member):
     state, planned = member.summary["state"], member.flat.get("train.steps")
-    early = planned is not None and member.summary["iterations"] < planned
+    early = _is_number(planned) and member.summary["iterations"] < planned
     return state == "diverged" or (state == "finished" and early)
 
 

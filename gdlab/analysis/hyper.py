@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+
 _SILENT = ("_target_", "_partial_", "hydra.", "data_dir")  # parts of names that tell nothing
 _OWN = ("name", "task")  # the run's name says it already
 _KEPT = ("record.", "probes.")  # what is kept of a training, and what is asked of it, change nothing in it
@@ -53,6 +55,37 @@ def short_names(names: Sequence[str]) -> dict[str, str]:
     return short
 
 
+def levels(values) -> tuple[np.ndarray, np.ndarray]:
+    """(the distinct values in their order, position int [M] of each among them, -1 where it is missing).
+
+    values [M]: numbers (NaN: missing), or text ("": missing), in which numbers come first and by size, "8"
+    before "16"; then the rest by the alphabet.
+    """
+    values = np.asarray(values)
+    text = values.dtype.kind not in "fiub"
+    there = values != "" if text else np.isfinite(values)
+    found, place = np.unique(values[there], return_inverse=True)
+    if text:
+        order = np.array(sorted(range(len(found)), key=lambda i: _natural(str(found[i]))), int)
+        found, place = found[order], np.argsort(order)[place]
+    position = np.full(len(values), -1)
+    position[there] = place
+    return found, position
+
+
+def natural(words: Iterable[str]) -> list[str]:
+    """Words in the order of `levels`."""
+    return sorted(words, key=_natural)
+
+
 def as_key(leaf) -> str:
     """A text by which equal hyper-parameters are equal: NaN equals itself, 1, 1.0 and True differ."""
     return repr(leaf)
+
+
+def _natural(word):
+    try:
+        number = float(word)
+    except ValueError:
+        return (1, 0.0, word)
+    return (0, number, word) if number == number else (1, 0.0, word)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from gdlab.analysis.hyper import levels
 from gdlab.records import Table
 
 TREES = 64
@@ -24,47 +25,53 @@ def importance(parameters: Mapping[str, np.ndarray], values, seed: int = 0) -> T
     """Shares of the variance of `values` [M] by hyper-parameters {name: [M]} (numbers or text).
 
     Returns, largest first, parameter, other ("" for a main effect), share in [0, 1]; NaN where the values do
-    not vary. A hyper-parameter that is the same in all runs has the share 0. attrs: method ("grid": complete,
-    exact; "forest"), runs, left_out (without the measure or a parameter), rest (the share of more than two
-    together), levels {name: how many}; of a forest r2, out of the bag.
+    not vary, and where a forest tells nothing (r2 < 0). A hyper-parameter that is the same in all runs has
+    the share 0; one that a run does not have (NaN, "") has a level of its own there. attrs: method ("grid":
+    complete, exact; "forest"), runs, left_out (without the measure), rest (the share of more than two
+    together, and of what runs of one cell differ by), levels {name: how many}; of a grid within, the share
+    of the latter alone; of a forest r2, out of the bag.
     """
     values = np.asarray(values, float)
-    codes = {name: _coded(np.asarray(column)) for name, column in parameters.items()}
+    # An option that a run's optimizer does not have is missing there: a level like any other.
+    codes = {name: levels(column)[1] for name, column in parameters.items()}
     used = np.isfinite(values)
-    for code in codes.values():
-        used &= code >= 0
     names = list(codes)
     columns = [np.unique(codes[name][used], return_inverse=True)[1] for name in names]
     x = np.array(columns, int).reshape(len(names), int(used.sum())).T
-    levels = {name: int(x[:, i].max(initial=-1)) + 1 for i, name in enumerate(names)}
-    attrs = {"runs": int(used.sum()), "left_out": int((~used).sum()), "levels": levels}
+    count = {name: int(x[:, i].max(initial=-1)) + 1 for i, name in enumerate(names)}
+    attrs = {"runs": int(used.sum()), "left_out": int((~used).sum()), "levels": count}
     if not names or used.sum() < _FEWEST or np.ptp(values[used]) == 0:
         return _table(names, {}, attrs | {"method": "grid", "rest": np.nan})
-    grid = _grid(x, values[used], list(levels.values()))
-    if grid is not None:
-        shares, more = _shares(lambda kept: _marginal(grid, kept), grid.var(), len(names)), {"method": "grid"}
+    cells = _grid(x, values[used], list(count.values()))
+    if cells is not None:
+        grid, within = cells
+        total = float(grid.var() + within.mean())
+        shares = _shares(lambda kept: _marginal(grid, kept), total, len(names))
+        more: dict = {"method": "grid", "within": float(within.mean()) / total}
     else:
-        shares, more = _of_forest(x, values[used], list(levels.values()), seed)
+        shares, more = _of_forest(x, values[used], list(count.values()), seed)
+        if not more["r2"] >= 0:  # it foretells runs worse than their mean does
+            return _table(names, {}, attrs | more | {"rest": np.nan})
     rest = 1 - sum(shares.values())
     return _table(names, shares, attrs | more | {"rest": max(0.0, float(rest))})
 
 
-def _coded(column):
-    """The place of each value among the distinct ones, -1 where it is missing."""
-    there = np.isfinite(column) if column.dtype.kind in "fiu" else column != ""
-    code = np.full(len(column), -1)
-    code[there] = np.unique(column[there], return_inverse=True)[1]
-    return code
-
-
 def _grid(x, values, levels):
-    """Means of the runs of each cell [levels...]; None where a cell has none."""
+    """(means, variances) of the runs of each cell [levels...]; None where a cell has none.
+
+    All cells count alike, however many runs they have.
+    """
     if np.prod([float(level) for level in levels]) > min(_CELLS, len(values)):
         return None
-    total, count = np.zeros((2, *levels))
-    np.add.at(total, tuple(x.T), values)
-    np.add.at(count, tuple(x.T), 1)
-    return total / count if count.all() else None
+    total, count, squares = np.zeros((3, *levels))
+    place = tuple(x.T)
+    np.add.at(total, place, values)
+    np.add.at(count, place, 1)
+    if not count.all():
+        return None
+    mean = total / count
+    np.add.at(squares, place, (values - mean[place]) ** 2)
+    return mean, squares / count
 
 
 def _marginal(grid, kept):

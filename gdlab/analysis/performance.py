@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gdlab.analysis.ensemble import Ensemble
+from gdlab.analysis.hyper import levels
 from gdlab.records import Table
 
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -25,24 +26,26 @@ class Cells(NamedTuple):
 
 
 def accuracy_at(ensemble: Ensemble, iteration: float) -> np.ndarray:
-    """P1 [M]: the accuracy as last recorded up to an iteration; NaN for runs that did not come so far."""
-    if not len(ensemble.step):
+    """P1 [M]: the accuracy as last recorded up to an iteration; NaN for runs that did not come so far, and
+    before the first row of a run."""
+    if not (ensemble.step <= iteration).any():
         return np.full(len(ensemble.runs), np.nan)
     return known(ensemble)[:, _column(ensemble.step, iteration)]
 
 
 def best_accuracy(ensemble: Ensemble, start: float, stop: float) -> np.ndarray:
-    """P2 [M]: the largest accuracy of the iterations [start, stop]; NaN for runs that did not come so far.
+    """P2 [M]: the largest accuracy that was recorded in the iterations [start, stop].
 
-    Raises ValueError where start lies behind stop.
+    NaN for runs that did not come so far, or have no row there. A run that is over for good keeps its last
+    one. Raises ValueError where start lies behind stop.
     """
     inside = _inside(ensemble.step, start, stop)
     if not inside.any():
-        return accuracy_at(ensemble, stop)
-    values = known(ensemble)[:, inside]
-    # What is not finite lies before a run's first row, or behind its last: then the last is missing too.
+        return np.full(len(ensemble.runs), np.nan)
+    values = held(ensemble)[:, inside]
     best = np.where(np.isfinite(values), values, -np.inf).max(axis=1, initial=-np.inf)
-    return np.where(np.isfinite(values[:, -1]), best, np.nan)
+    whole = np.isfinite(known(ensemble)[:, inside][:, -1]) & np.isfinite(best)
+    return np.where(whole, best, np.nan)
 
 
 def deviation(ensemble: Ensemble, start: float, stop: float) -> np.ndarray:
@@ -94,7 +97,7 @@ def rescale(values, low: float, high: float) -> np.ndarray:
 
 def cells(rows, columns, values) -> Cells:
     """The Cells of two hyper-parameters [M] (numbers or text) and a measure [M]."""
-    (along, a, _), (across, b, _) = (_levels(parameter) for parameter in (rows, columns))
+    (along, a), (across, b) = (levels(parameter) for parameter in (rows, columns))
     values = np.asarray(values, float)
     cell = np.where((a >= 0) & (b >= 0), a * len(across) + b, -1)
     used = (cell >= 0) & np.isfinite(values)
@@ -181,23 +184,13 @@ def _latest(ensemble):
 
 
 def _column(step, iteration):
-    return max(0, int(np.searchsorted(step, iteration, side="right")) - 1)
+    return int(np.searchsorted(step, iteration, side="right")) - 1
 
 
 def _inside(step, start, stop):
     if not start <= stop:
         raise ValueError(f"iterations {start!r} to {stop!r}: the first must not lie behind the second")
     return (step >= start) & (step <= stop)
-
-
-def _levels(values):
-    """(distinct values ascending, position [M] of each, -1 where missing, mask) of a hyper-parameter."""
-    values = np.asarray(values)
-    there = np.isfinite(values) if values.dtype.kind == "f" else values != ""
-    found, inverse = np.unique(values[there], return_inverse=True)
-    position = np.full(len(values), -1)
-    position[there] = inverse
-    return found, position, there
 
 
 def _places(accuracy, place):

@@ -20,7 +20,7 @@ KNOWN = 32  # points of the path
 
 PLANE_OPTIONS = ("plane", "checkpoints", "centre", "thin", "last", "seed", "resolution")
 SAMPLE_OPTIONS = ("samples", "on", "seed")
-METHOD_OPTIONS = ("method", "behind", "offset", "temperature", "distance", "uncertainty")
+METHOD_OPTIONS = ("method", "behind", "offset", "temperature", "distance")
 
 
 def plane_cache(run, chosen):
@@ -35,15 +35,15 @@ def plane_cache(run, chosen):
 
 def cells_cache(run, chosen, refined=False):
     """The Derived of the cells in the order of `grid.order`, then LINE points, then KNOWN points."""
-    options = _part(chosen, PLANE_OPTIONS + SAMPLE_OPTIONS + METHOD_OPTIONS)
+    options = _part(chosen, (*PLANE_OPTIONS, *SAMPLE_OPTIONS, *METHOD_OPTIONS, "uncertainty", "draws"))
     options["refine"] = chosen["refine"] if refined else 0.0
-    arrays = {"value": _f8(()), "deviation": _f8(())}
+    arrays = dict.fromkeys(("value", "deviation", "deviation_error"), _f8(()))
     return store.Derived(run, "surface", options, rows=None, arrays=arrays)
 
 
 def lines_cache(run, chosen):
     """The Derived of one row: the lines of the refined grid, NaN-padded."""
-    options = _part(chosen, (*PLANE_OPTIONS, *SAMPLE_OPTIONS, *METHOD_OPTIONS, "refine"))
+    options = _part(chosen, (*PLANE_OPTIONS, *SAMPLE_OPTIONS, *METHOD_OPTIONS, "uncertainty", "refine"))
     room = 3 * (chosen["resolution"] + 2)
     arrays = {"x": _f8((room,)), "y": _f8((room,))}
     return store.Derived(run, "surface_lines", options, rows=1, arrays=arrays)
@@ -57,11 +57,13 @@ def truth_cache(run, chosen):
 
 def distance_cache(run, chosen, against):
     """The Derived of L2 distances between two methods' parameters, in the order of `grid.order`."""
-    first, other = (
-        _part(c, tuple(n for n in METHOD_OPTIONS if n != "uncertainty")) for c in (chosen, against)
-    )
+    first, other = (_part(c, METHOD_OPTIONS) for c in (chosen, against))
     options = {**_part(chosen, PLANE_OPTIONS), "one": first, "other": other}
-    return store.Derived(run, "surface_distance", options, rows=None, arrays={"distance": _f8(())})
+    # 2: the variance off the plane is that of all p - 2 directions.
+    off = any(c["method"] == "averaged_nd" and c["distance"] == "mahalanobis" for c in (first, other))
+    arrays = {"distance": _f8(())}
+    version = "2" if off else "1"
+    return store.Derived(run, "surface_distance", options, rows=None, arrays=arrays, version=version)
 
 
 def known_positions(count):
@@ -76,9 +78,10 @@ def read(run, options):
       run: a gdlab Run; options: keyword options of `settings`.
 
     Returns:
-      A Table: x [nx], y [ny], value, deviation [ny, nx] (NaN where not done and where the loss is not
-      finite), done [ny, nx]; path [n, 2] and iteration [n]; fraction, line_value, line_true [21]
-      along the straight line between start and end; known [32, 2], known_value, known_true [32] on the path.
+      A Table: x [nx], y [ny], value, deviation, deviation_error (its standard error) [ny, nx] (NaN where not
+      done and where the loss is not finite), done [ny, nx]; path [n, 2] and iteration [n]; fraction,
+      line_value, line_true [21] along the straight line between start and end; known [32, 2], known_value,
+      known_true [32] on the path.
       attrs: explained, centre, finished (every cell), holes (cells done without a finite value), clip (1.5 x
       the initial loss, NaN where not known), fidelity, foreign (values that this user did not compute: they
       came with the folder, or from before that was known), and the options.
@@ -158,7 +161,8 @@ def numbers(columns):
 
 
 _DIMS = {
-    "x": ("x",), "y": ("y",), "value": ("y", "x"), "deviation": ("y", "x"), "done": ("y", "x"),
+    "x": ("x",), "y": ("y",), "value": ("y", "x"), "deviation": ("y", "x"),
+    "deviation_error": ("y", "x"), "done": ("y", "x"),
     "path": ("point", "axis"), "iteration": ("point",),
     "fraction": ("line",), "line_value": ("line",), "line_true": ("line",),
     "known": ("known", "axis"), "known_value": ("known",), "known_true": ("known",),

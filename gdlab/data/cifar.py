@@ -109,7 +109,8 @@ def cifar10(
     n_train    use the first so many training images only; n_test likewise
     checksums  SHA-256 of the binary files by name; None accepts any content
 
-    Each channel is shifted and scaled to mean 0 and standard deviation 1 over the training set.
+    Each channel is shifted and scaled to mean 0 and standard deviation 1 over the training set, before images
+    are enlarged.
 
     Raises:
       FileNotFoundError: `data_dir` lacks the files, or the download failed.

@@ -35,6 +35,22 @@ def whole_number(name: str, value, least: int) -> int:
     return int(value)
 
 
+def held_out(dataset: Dataset, share: float) -> Dataset:
+    """The dataset with a share of its training examples in place of its test set, which nobody sees then.
+
+    Of each class the same share, where there are classes; the same examples in every run. Raises ValueError
+    where one of the two parts would be empty.
+    """
+    rng, count = np.random.default_rng(0), len(next(iter(dataset.train.values())))
+    y = dataset.train.get("y")
+    mask = stratified(np.zeros(count, np.int32) if y is None else np.asarray(y), share, rng)
+    if mask.all() or not mask.any():
+        raise ValueError(f"of {count} training examples {int(mask.sum())} would be held out")
+    parts = ({name: array[rows] for name, array in dataset.train.items()} for rows in (~mask, mask))
+    train, rest = parts
+    return dataset._replace(train=train, test=rest)
+
+
 def stratified(y: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
     """A mask over the labels y that marks `fraction` of each class, rounded, at random."""
     mask = np.zeros(y.size, bool)

@@ -51,7 +51,8 @@ def mnist(
     n_train    use the first so many training images only; n_test likewise
     checksums  MD5 of the decompressed content by file name; None accepts any content
 
-    Grey values are shifted and scaled to mean 0 and standard deviation 1 over the training set.
+    Grey values are shifted and scaled to mean 0 and standard deviation 1 over the training set, before images
+    are enlarged: interpolated to 32 x 32 they deviate by 0.94.
 
     Raises:
       FileNotFoundError: `data_dir` lacks a file, or the download failed.

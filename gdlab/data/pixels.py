@@ -25,6 +25,9 @@ def image_dataset(
 ) -> Dataset:
     """A Dataset of images, shifted and scaled per channel to mean 0 and deviation 1 over the training set.
 
+    That is of the pixels as published: interpolated ones deviate less (MNIST at 32 x 32: 0.94), and a border
+    has a mean of its own.
+
     train, test   (images uint8 [n, H, W, C], labels [n]); of each the first `n_train`, `n_test` are used
     size, enlarge as `enlarged` takes them
     source, notes as of a Dataset

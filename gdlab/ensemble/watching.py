@@ -5,12 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from gdlab.evaluation import BLOCK, PARTS, chosen_rows
-from gdlab.validation import Validation, calibration
+from gdlab.validation import Validation
 from gdlab.watchers import row_watchers
 
-NUMBERS = (
-    1 << 22
-)  # intermediate values of the members that are evaluated at once: they should stay in the cache
+# Intermediate values of the members that are evaluated at once: they should stay in the cache.
+NUMBERS = 1 << 22
 
 
 def group_watchers(assembly, config):
@@ -52,9 +51,8 @@ class GroupValidation:
         self.examples, self.dataset, self.index = examples, assembly.dataset, []
         problem, dataset = assembly.problem, assembly.dataset
         self.data = [{k: jnp.asarray(v) for k, v in dataset.test.items()}, assembly.data]
-        self.calibration = calibration(problem, dataset)
-        if self.calibration is not None:
-            self.calibration = jnp.asarray(self.calibration)
+        measured_on = validation.calibration
+        self.calibration = None if measured_on is None else jnp.asarray(measured_on)
         example = dataset.train["x"][:1]
         self.evaluate = jax.jit(_evaluation(problem, assembly, example))
 
@@ -71,7 +69,10 @@ class GroupValidation:
             self.evaluate(params, data, index, self.calibration)
             for data, index in zip(self.data, self.index, strict=True)
         ]
-        found = [column for part in jax.device_get(parts) for column in part]
+        found = []
+        for (loss, right), index in zip(jax.device_get(parts), self.index, strict=True):
+            # The share is taken here: in float32 0.9 would read 0.89999998.
+            found += [loss, right / index.shape[-1]]
         columns = np.stack(found, axis=1).astype(np.float64)
         return {i: {"validation": np.array([[step, *columns[i]]])} for i in wanted}
 
@@ -82,7 +83,7 @@ def member(params, index):
 
 
 def _evaluation(problem, assembly, example):
-    """(params [W], data, index [n] or [W, n], calibration) -> (mean cross-entropy [W], accuracy [W])."""
+    """(params [W], data, index [n] or [W, n], calibration) -> (mean cross-entropy [W], right answers [W])."""
 
     def single(params, data, index, measured_on):
         n = index.shape[0]
@@ -98,12 +99,12 @@ def _evaluation(problem, assembly, example):
             y = data["y"][index]
             correct = jnp.take_along_axis(logits, y[:, None], axis=1)[:, 0]
             loss = jnp.where(weight, jax.nn.logsumexp(logits, axis=1) - correct, 0).sum()
-            right = (weight & (logits.argmax(axis=1) == y)).sum()
+            right = (weight & (logits.argmax(axis=1) == y)).sum(dtype=jnp.int32)
             return (total[0] + loss / n, total[1] + right), None
 
         start = (jnp.zeros((), jax.tree.leaves(params)[0].dtype), jnp.int32(0))
         (loss, right), _ = jax.lax.scan(block, start, (padded, weights))
-        return loss, right / n
+        return loss, right
 
     def evaluate(params, data, index, calibration):
         shared = index.ndim == 1

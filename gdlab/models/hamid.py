@@ -1,8 +1,10 @@
 """The networks of an ensemble over hyper-parameters: two convolutions for MNIST, three for CIFAR-10.
 
 Source: Hamid et al. 2019, section 5, who state the convolutions and their filters (20, 50; 32, 32, 64) and
-nothing else. The rest is that of Caffe's examples of the same data with as many filters: LeNet, here with a
-ReLU behind each convolution too, and cifar10_quick.
+nothing else: neither pooling nor dense layers. The rest is that of Caffe's examples of the same data with as
+many filters: LeNet (2 x 2 pooling, dense 500), here with a ReLU behind each convolution too, and
+cifar10_quick (pooling of 3 x 3 windows every two pixels, dense 64). CIFAR-10 with LeNet's pooling and dense
+layer is `hamid_cifar(pooling=2, dense=(500,))`.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,16 +13,16 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gdlab.models.layers import Conv, activation_function, check_dropout
+from gdlab.models.layers import Conv, activation_function, check_dropout, max_pool
 from gdlab.models.lenet import LeNet
 
 
 class CIFAR10Quick(nn.Module):
     """Images [B, H, W, C] -> logits [B, classes].
 
-    Per entry of `filters` a 5 x 5 convolution that keeps the size, the activation, and pooling of 3 x 3
-    windows every two pixels: the first takes the largest value, the others the mean. Then dense layers of
-    `dense` units and the classes. Dropout as in `gdlab.models.LeNet`.
+    Per entry of `filters` a 5 x 5 convolution that keeps the size, the activation, and pooling of windows of
+    `pooling` (2 or 3) pixels a side every two pixels: the first takes the largest value, the others the
+    mean. Then dense layers of `dense` units and the classes. Dropout as in `gdlab.models.LeNet`.
     """
 
     filters: tuple[int, ...]
@@ -28,6 +30,7 @@ class CIFAR10Quick(nn.Module):
     classes: int = 10
     dropout: float = 0.0
     activation: Callable = nn.relu
+    pooling: int = 3
 
     @nn.compact
     def __call__(self, x, train=False):
@@ -35,7 +38,7 @@ class CIFAR10Quick(nn.Module):
         method = "wide" if jax.default_backend() == "cpu" else "xla"
         for number, filters in enumerate(self.filters, 1):
             x = self.activation(Conv(filters, (5, 5), method=method, name=f"conv{number}")(x))
-            x = overlapping_pool(x, mean=number > 1)
+            x = overlapping_pool(x, number > 1) if self.pooling == 3 else _pool(x, number > 1)
         x = x.reshape(x.shape[0], -1)
         x = nn.Dropout(self.dropout, deterministic=not self.has_rng("dropout"))(x)
         for number, width in enumerate(self.dense, 1):
@@ -90,10 +93,17 @@ def hamid_cifar(
     classes: int = 10,
     dropout: float = 0.0,
     activation: str = "relu",
+    pooling: int = 3,
 ) -> CIFAR10Quick:
     """Three 5 x 5 convolutions of 32, 32 and 64 filters, dense 64; 145,578 parameters on 32 x 32 colour.
 
-    Raises ValueError for a dropout outside [0, 1) or an unknown activation.
+    Raises ValueError for a dropout outside [0, 1), an unknown activation, or a pooling other than 2 or 3.
     """
+    if isinstance(pooling, bool) or pooling not in (2, 3):
+        raise ValueError(f"pooling = {pooling!r} is not allowed; it must be 2 or 3, pixels a side")
     function = activation_function(activation)
-    return CIFAR10Quick(tuple(filters), tuple(dense), classes, check_dropout(dropout), function)
+    return CIFAR10Quick(tuple(filters), tuple(dense), classes, check_dropout(dropout), function, pooling)
+
+
+def _pool(x, mean):
+    return nn.avg_pool(x, (2, 2), (2, 2)) if mean else max_pool(x)

@@ -47,10 +47,11 @@ def compute(replay, *, filters, iteration=None, on="test", samples=None, control
     chosen = _checked(filters, network)
     sets = [(), chosen, *_others(chosen, network, controls, np.random.default_rng(seed))]
     predict = replay.memo("ablation", lambda: make_predictions(problem))
+    examples = calibration(problem, dataset, replay.config["record"]["version"])
     found = []
     for i, removed in enumerate(sets):
         progress(i / len(sets), f"the network without {len(removed):,} filters")
-        found.append(predict(without(network, params, removed), data, calibration(problem, dataset)))
+        found.append(predict(without(network, params, removed), data, examples))
     labels = np.asarray(data["y"])
     errors = [_error_rates(one.labels, labels, dataset.n_classes) for one in found]
     accuracy = [float((one.labels == labels).mean()) for one in found]

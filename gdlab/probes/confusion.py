@@ -34,7 +34,9 @@ def compute(replay, *, iteration=None, on="test", samples=None, progress):
     data = sample(dataset, on, samples)
     progress(0.0, f"predictions at iteration {iteration:,}")
     evaluate = replay.memo("confusion", lambda: make_evaluate(problem))
-    loss, accuracy, confusion = evaluate(replay.params(iteration), data, calibration(problem, dataset))
+    loss, accuracy, confusion = evaluate(
+        replay.params(iteration), data, calibration(problem, dataset, replay.config["record"]["version"])
+    )
     with np.errstate(invalid="ignore"):
         recall, precision = (np.diag(confusion) / confusion.sum(axis=axis) for axis in (1, 0))
     columns = {"confusion": confusion, "recall": recall, "precision": precision}

@@ -1,8 +1,9 @@
-"""Smoothness of the error along a direction: how much its slope goes up and down over two steps.
+"""Smoothness of the error along a direction: how much its slope goes up and down over two steps; its bend.
 
 The total variation of phi'_k over [0, 2 eta_k], in units of |phi'_k(0)|. A parabola with its minimum at
 eta_k has 2 (the slope runs from phi'(0) to -phi'(0)); every bump adds to it. Slopes are exact directional
-derivatives of the replayed iteration, also where the recorded search stopped before 2 eta_k.
+derivatives of the replayed iteration, also where the recorded search stopped before 2 eta_k. The curvature
+phi''_k(0) is d_k . H d_k, one product with the Hessian matrix: the derivative of the gradient along d_k.
 
 Source: the outlook of Becker, Lippel, Zielke 2019, section 3.2 (phi_k "as regards their change in
 steepness, smoothness, etc.").
@@ -12,11 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdlab import store
+from gdlab.analysis.shape import COLUMNS, POINTS, cache
 from gdlab.probes.segments import Pending, check_on, interval
 from gdlab.records import Table
-
-POINTS = 33  # slopes sampled on [0, 2]
 
 
 def compute(replay, *, start, stop, every=1, on="batch", progress):
@@ -31,8 +30,8 @@ def compute(replay, *, start, stop, every=1, on="batch", progress):
 
     Returns:
       A Table: iteration [t]; smoothness [t], at least 0, NaN for a step of length 0 and where a slope
-      is not finite; slope [t], phi'_k(0) eta_k on the data chosen. attrs: the replay's
-      report, foreign (`store.Derived.foreign`).
+      is not finite; slope [t], phi'_k(0) eta_k, and curvature [t], phi''_k(0), on the data chosen. attrs: the
+      replay's report, foreign (`store.Derived.foreign`).
 
     Raises:
       ValueError: an option outside its range.
@@ -42,35 +41,36 @@ def compute(replay, *, start, stop, every=1, on="batch", progress):
         raise ValueError(f"every={every!r}: allowed: an integer >= 1")
     start, stop = interval(replay, start, stop)
     wanted = np.arange(-(-start // every) * every, stop, every)
-    cache = _cache(replay.run, on)
-    missing = wanted[~np.asarray(cache.done(start, stop), bool)[wanted - start]]
+    kept = cache(replay.run, on)
+    missing = wanted[~np.asarray(kept.done(start, stop), bool)[wanted - start]]
     if len(missing):
-        _fill(cache, replay, set(missing.tolist()), on, progress)
-    rows = cache.read(start, stop)
+        _fill(kept, replay, set(missing.tolist()), on, progress)
+    rows = kept.read(start, stop)
     columns = {"iteration": wanted, **{name: array[wanted - start] for name, array in rows.items()}}
-    attrs = {"replay": replay.report()._asdict(), "foreign": cache.foreign(start, stop)}
+    attrs = {"replay": replay.report()._asdict(), "foreign": kept.foreign(start, stop)}
     return Table(columns, dict.fromkeys(columns, ("iteration",)), attrs)
 
 
-def _fill(cache, replay, missing, on, progress):
+def _fill(kept, replay, missing, on, progress):
     slopes = replay.memo("smoothness", lambda: _slopes(replay.assembly.problem))
     first, last = min(missing), max(missing) + 1
-    with Pending(cache) as pending:
+    with Pending(kept) as pending:
         for step in replay.steps(first, last, progress):
             k = step.iteration
             if k not in missing:
                 continue
             progress((k - first) / (last - first), f"smoothness {k:,}")
-            smoothness = slope = np.nan
+            row = dict.fromkeys(COLUMNS, np.nan)
             if step.info.step_size > 0:
                 batch = replay.batch(k) if on == "batch" else replay.assembly.data
-                sampled = slopes(step.params, step.updates, batch, replay.key(k))
-                smoothness, slope = _variation(np.asarray(sampled, np.float64))
-            pending.add(k, {"smoothness": smoothness, "slope": slope})
+                sampled, bend = slopes(step.params, step.updates, batch, replay.key(k))
+                row["smoothness"], row["slope"] = _variation(np.asarray(sampled, np.float64))
+                row["curvature"] = float(bend) / float(step.info.step_size) ** 2
+            pending.add(k, row)
 
 
 def _slopes(problem):
-    """Jitted (params, updates, batch, key) -> d/dx J(params + x updates) at POINTS x in [0, 2]."""
+    """Jitted (params, updates, batch, key) -> slopes of J(params + x updates) at x in [0, 2], its bend."""
 
     @jax.jit
     def slopes(params, updates, batch, key):
@@ -78,7 +78,11 @@ def _slopes(problem):
             point = jax.tree.map(lambda p, u: p + offset.astype(p.dtype) * u, params, updates)
             return jax.jvp(lambda p: problem.loss(p, batch, key=key), (point,), (updates,))[1]
 
-        return jax.lax.map(at, jnp.linspace(0, 2, POINTS))
+        # Forward over reverse: the Hessian matrix times the step, without the matrix.
+        gradient = jax.grad(lambda p: problem.loss(p, batch, key=key))
+        product = jax.jvp(gradient, (params,), (updates,))[1]
+        pairs = zip(jax.tree.leaves(product), jax.tree.leaves(updates), strict=True)
+        return jax.lax.map(at, jnp.linspace(0, 2, POINTS)), sum(jnp.vdot(one, other) for one, other in pairs)
 
     return slopes
 
@@ -88,14 +92,3 @@ def _variation(slopes):
     if not np.isfinite(slopes).all() or slopes[0] == 0:
         return np.nan, slopes[0]
     return np.abs(np.diff(slopes)).sum() / abs(slopes[0]), slopes[0]
-
-
-def _cache(run, on):
-    single = store.ArraySpec(dtype="f8", row_shape=())
-    return store.Derived(
-        run,
-        "smoothness",
-        {"on": on, "points": POINTS},
-        rows=run.rows("scalars"),
-        arrays={"smoothness": single, "slope": single},
-    )

@@ -44,12 +44,13 @@ def compute(replay, *, filters=(0,), iterations=(None,), count=6, on="test", sam
     data, rows = sample(dataset, on, samples), chosen_rows(dataset, on, samples)
     count = min(count, len(rows))
     places = [at_iteration(replay, iteration) for iteration in iterations]
+    examples = calibration(problem, dataset, replay.config["record"]["version"])
     found = []
     for done, iteration in enumerate(places):
         progress(done / len(places), f"responses at iteration {iteration:,}")
         params = replay.params(iteration)
         chosen = _places(filters, describe(problem, jax.eval_shape(lambda p=params: p), data["x"][:1]))
-        found.append(_responses(problem, dataset, params, data["x"], chosen))
+        found.append(_responses(problem, examples, params, data["x"], chosen))
     responses = np.stack(found)  # [i, n, f]
     order = np.argsort(-responses, axis=1, kind="stable")[:, :count].transpose(0, 2, 1)
     seen, picture = np.unique(order, return_inverse=True)
@@ -70,9 +71,11 @@ def compute(replay, *, filters=(0,), iterations=(None,), count=6, on="test", sam
     return Table(columns, dims, attrs | {"picture": columns["image"].ndim == 4})
 
 
-def _responses(problem, dataset, params, images, chosen):
-    """Largest activation of each chosen (layer, unit) for every image, float32 [n, f]."""
-    examples = calibration(problem, dataset)
+def _responses(problem, examples, params, images, chosen):
+    """Largest activation of each chosen (layer, unit) for every image, float32 [n, f].
+
+    examples: what batch normalisation is measured on; None for networks without it
+    """
     statistics = () if examples is None else (problem.statistics(params, jnp.asarray(examples)),)
     told = jax.eval_shape(problem.activations, params, images[:1], *statistics)
     missing = sorted({layer for layer, _ in chosen} - set(told))

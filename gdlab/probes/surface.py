@@ -21,10 +21,10 @@ from gdlab.analysis.surface_options import path_iterations, settings
 from gdlab.models.images_last import images_last, to_images_last
 from gdlab.surface import grid, recorded
 from gdlab.surface.evaluate import Losses
+from gdlab.surface.scatter import deviation
 from gdlab.surface.surroundings import Surroundings
 
 PARAMETER_BYTES = 64 << 20  # parameter vectors of grid points held at a time
-DRAWS = 8  # dropout masks, or points of the late scatter
 LATE = 64  # path points of the last tenth that the late scatter is taken from, at most
 
 
@@ -79,10 +79,10 @@ class _Work:
         facts = {name: array[0] for name, array in cache.read(0, 1).items()}
         x, y = (facts[name][np.isfinite(facts[name])] for name in ("x", "y"))
         truth = opened.truth_cache(self.run, self.chosen)
-        self._fill(truth, 1, self._true, "initial loss", deviation=False)
+        self._fill(truth, 1, self._true, "initial loss", scattered=False)
         count, parameters = self._cells(facts, x, y)
         self._fill(opened.cells_cache(self.run, self.chosen), count, parameters, "surface")
-        self._fill(truth, opened.LINE + opened.KNOWN, self._true, "true losses", deviation=False)
+        self._fill(truth, opened.LINE + opened.KNOWN, self._true, "true losses", scattered=False)
         if self.chosen["refine"]:
             self._refine(facts, x, y)
 
@@ -149,7 +149,7 @@ class _Work:
         known = opened.known_positions(len(rows))[part[part >= opened.LINE] - opened.LINE]
         return np.concatenate([line, rows.at(known)])
 
-    def _fill(self, cache, count, parameters, text, deviation=True):
+    def _fill(self, cache, count, parameters, text, scattered=True):
         """Losses of the rows [0, count) that are missing; parameters(row numbers) -> [G, p]."""
         for group in _groups(cache, count, self._at_once()):
             theta = parameters(group)
@@ -157,33 +157,33 @@ class _Work:
                 part = group[begin : begin + self.losses.points]
                 self.progress(part[0] / count, f"{text} {part[0]:,} of {count:,}")
                 there = theta[begin : begin + len(part)]
-                mean, scatter = self.losses(there)
+                mean, *scatter = self.losses(there)
                 rows = {"value": mean}
-                if deviation:
-                    rows["deviation"] = self._scatter(there, scatter)
+                if scattered:
+                    rows["deviation"], rows["deviation_error"] = self._scatter(there, scatter)
                 _write(cache, part, rows)
 
     def _scatter(self, theta, bootstrap):
-        """The standard deviation of the loss that the chosen uncertainty gives, [G]."""
+        """The standard deviation that the chosen uncertainty gives the loss, and its standard error, [G]."""
+        draws, seed = self.chosen["draws"], self.chosen["seed"]
         if self.chosen["uncertainty"] == "bootstrap":
-            return bootstrap
+            return bootstrap if self.losses.additive else self.losses.resampled(theta, draws, seed)
         if self.chosen["uncertainty"] == "late":
-            draws = [self.losses(theta + move)[0] for move in self._late]
-        else:
-            keys = jax.random.split(jax.random.key(self.chosen["seed"]), DRAWS)
-            draws = [self.losses(theta, key)[0] for key in keys]
-        return np.std(draws, axis=0, ddof=1)
+            return deviation([self.losses(theta + move)[0] for move in self._late])
+        keys = jax.random.split(jax.random.key(seed), draws)
+        return deviation([self.losses(theta, key)[0] for key in keys])
 
     @cached_property
     def _late(self):
-        """Draws [DRAWS, p] of a Gaussian with the covariance of the path's last tenth."""
+        """Draws [draws, p] of a Gaussian with the covariance of the path's last tenth."""
         rows = self.path[0]
         last = np.unique(np.linspace(0.9 * (len(rows) - 1), len(rows) - 1, LATE).round().astype(int))
         if len(last) < 2:
             raise ValueError(f"uncertainty='late' needs a path of more than {len(rows)} points")
         late = rows.at(last).astype(np.float64)
         late -= late.mean(axis=0)
-        drawn = np.random.default_rng(self.chosen["seed"]).standard_normal((DRAWS, len(last)))
+        shape = self.chosen["draws"], len(last)
+        drawn = np.random.default_rng(self.chosen["seed"]).standard_normal(shape)
         return (drawn @ late / np.sqrt(len(last) - 1)).astype(rows.dtype)
 
     def _refine(self, facts, x, y):

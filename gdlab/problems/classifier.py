@@ -64,8 +64,8 @@ def classification(*, model, data, weight_decay: float = 0.0, augment: Mapping |
     def predict(params, x, statistics=None):
         return outputs(model, params, x, statistics=statistics)
 
-    def activations(params, x, statistics=None):
-        return layer_activations(model, params, x, statistics)
+    def activations(params, x, statistics=None, dropout=False):
+        return layer_activations(model, params, x, statistics, dropout)
 
     def statistics(params, x):
         return batch_statistics(model, params, x)

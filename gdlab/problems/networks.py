@@ -56,9 +56,16 @@ def outputs(model, params, x, *, key=None, statistics=None):
     return _apply(model, params, x, key, statistics)[0]
 
 
-def layer_activations(model, params, x, statistics=None):
-    """What every submodule returns for x [B, ...]: {"block/layer": [B, ...]}, before functions on it."""
-    _, state = _apply(model, params, x, None, statistics, capture_intermediates=True)
+def layer_activations(model, params, x, statistics=None, dropout=False):
+    """What every submodule returns for x [B, ...]: {"block/layer": [B, ...]}, before functions on it.
+
+    dropout: of modules that drop out, too, which change nothing here and are no layers
+    """
+
+    def told(module, method):
+        return method == "__call__" and (dropout or not isinstance(module, nn.Dropout))
+
+    _, state = _apply(model, params, x, None, statistics, capture_intermediates=told)
     found = jax.tree_util.tree_leaves_with_path(
         state["intermediates"], is_leaf=lambda v: isinstance(v, tuple)
     )
@@ -122,7 +129,7 @@ def _apply(model, params, x, key, statistics, capture_intermediates=False):
         variables,
         x,
         rngs=None if key is None else {"dropout": key},
-        mutable=["batch_stats"] * measures + ["intermediates"] * capture_intermediates,
+        mutable=["batch_stats"] * measures + ["intermediates"] * bool(capture_intermediates),
         capture_intermediates=capture_intermediates,
         **({"train": measures or (key is not None and not normalises)} if _takes_train(model) else {}),
     )

@@ -41,8 +41,8 @@ def discriminant(*, model, data, reconstruction_weight: float = 0.5) -> Problem:
     def predict(params, x):
         return outputs(model, params, x)[0]
 
-    def activations(params, x):
-        return layer_activations(model, params, x)
+    def activations(params, x, dropout=False):
+        return layer_activations(model, params, x, dropout=dropout)
 
     return Problem(initial_parameters(model, data.train["x"][:1]), loss, predict, activations)
 

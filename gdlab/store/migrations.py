@@ -38,6 +38,12 @@ LATER: tuple[Later, ...] = (
     Later("train.devices", 1, 1, since=1),
     Later("dataset.background", None, "white", target="gdlab.data.images"),
     Later("dataset.upright", False, True, target="gdlab.data.images"),
+    # 1: batch normalisation measured on the first training examples instead of examples of all parts; dumps
+    # sampled activations of the first classes alone, and counted zeros before the nonlinearity.
+    Later("record.version", 1, 2),
+    Later("train.validation", 0.0, 0.0),
+    Later("class_shares.on_test", True, False, target="gdlab.analysis.class_shares.from_run"),
+    Later("model.pooling", 3, 3, target="gdlab.models.hamid_cifar"),
 )
 
 

@@ -2,38 +2,45 @@
 
 Examples are taken in blocks small enough to stay in the processor's cache, points one after the other
 (side by side on an accelerator); the means over blocks are averaged in float64 on the host. The scatter
-of the block means gives the standard deviation of the whole mean at no cost.
+of the block means gives the standard deviation of the whole mean at no cost: there are LEAST blocks or more,
+so that it is known to 10 %.
 
 A loss that is not a mean over examples (batch statistics, scatter matrices) is noticed by comparing
-one block with its halves, and gets blocks as large as SAMPLES_TOGETHER.
+one block with its halves, and gets blocks as large as SAMPLES_TOGETHER. How much it scatters tell examples
+that are drawn with replacement.
 """
 
 import itertools
 from contextlib import nullcontext
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
+from gdlab.surface.scatter import deviation
+
 BLOCK = {"cpu": 50}
 BLOCK_ELSEWHERE = 500
 POINTS = {"cpu": 8}  # per device and call
 POINTS_ELSEWHERE = 32
 BLOCKS_PER_CALL = 20
+LEAST = 64  # blocks: their scatter then errs by 1 / sqrt(2 * 63), 9 %
 SAMPLES_TOGETHER = 2000
 SAME_LOSS = 1e-4
 ADDITIVE = 1e-5  # relative difference up to which a loss counts as a mean over examples
 
 
 class Losses:
-    """J at rows of parameter vectors: losses(params [G, p], key=None) -> (mean [G], deviation [G]), float64.
+    """J at rows of parameters: losses(params [G, p], key=None) -> (mean, deviation, error) [G] each, float64.
 
     problem: its `loss(params, batch, key=key)`; unravel: vector [p] -> params; data: {"x": [N, ...], ...}
     or None for a problem without data; devices: None: all of the backend;
     layout: (context manager, function on arrays of examples), another layout of the examples and the
     context in which the loss understands it; used on CPUs, where it gives the same loss.
-    `deviation` is that of the mean over the examples (NaN where there is one block or no data).
+    `deviation` is the standard deviation of the mean over examples, `error` its own standard error; both NaN
+    without data, with one example, and where `additive` is False: see `resampled`.
     """
 
     def __init__(self, problem, unravel, data, *, devices=None, layout=None):
@@ -42,28 +49,45 @@ class Losses:
         self.layout = layout
         self.samples = 0 if data is None else len(next(iter(data.values())))
         self.data, self.block, self._program = data, 0, None
-        self._ready = False
+        self._ready, self.additive = False, True
         platform = self.devices[0].platform
         self._wanted = BLOCK.get(platform, BLOCK_ELSEWHERE)
         self.points = POINTS.get(platform, POINTS_ELSEWHERE) * len(self.devices)
-        self.context = nullcontext
+        self.context, self._arrange = nullcontext, None
+        self._calls: list = []
+        self._rest: Any = None
         self._side_by_side = platform != "cpu"
 
     def __call__(self, params, key=None):
-        """Mean and its standard deviation at params [G, p]; key: of dropout, None: off."""
+        """Mean, its standard deviation and that one's error at params [G, p]; key: of dropout, None: off."""
         params = np.asarray(params)
         if not self._ready:
             self._set_up(params)
             self._ready = True
-        mean, deviation = np.empty(len(params)), np.empty(len(params))
+        found = np.empty((3, len(params)))
         for start in range(0, len(params), self.points):
             chunk = params[start : start + self.points]
             count = len(chunk)
             padded = np.concatenate([chunk, np.repeat(chunk[-1:], self.points - count, axis=0)])
-            means, scatter = self._chunk(jnp.asarray(padded), key)
-            mean[start : start + count] = means[:count]
-            deviation[start : start + count] = scatter[:count]
-        return mean, deviation
+            found[:, start : start + count] = np.stack(self._chunk(jnp.asarray(padded), key))[:, :count]
+        return tuple(found)
+
+    def resampled(self, params, draws, seed):
+        """(deviation, error) [G] of the mean at params [G, p] over `draws` samples of as many examples, drawn
+        from them with replacement: Efron's bootstrap. NaN without data."""
+        if self.data is None:
+            return np.full((2, len(params)), np.nan)
+        rng, means = np.random.default_rng(seed), []
+        whole = self.data, self._calls, self._rest
+        try:
+            for _ in range(draws):
+                index = np.sort(rng.integers(self.samples, size=self.samples))
+                self.data = {name: array[index] for name, array in whole[0].items()}
+                self._lay_out()
+                means.append(self(params)[0])
+        finally:
+            self.data, self._calls, self._rest = whole
+        return deviation(means)
 
     def random(self, params):
         """Whether the loss depends on its random key at all; params: a pytree of shapes."""
@@ -80,16 +104,22 @@ class Losses:
         if self.data is None:
             return
         block = min(self._wanted, self.samples)
-        if block < 2 or not self._additive(probe, block):
-            block = min(self.samples, SAMPLES_TOGETHER)
-        self.block = block
-        whole = self.samples // block
+        self.additive = self.samples > 1 and self._is_additive(probe, block)
+        few = max(1, self.samples // LEAST)
+        self.block = min(block, few) if self.additive else min(self.samples, SAMPLES_TOGETHER)
+        self._lay_out()
+        if self.layout is not None and not self._side_by_side and self._agrees(probe):
+            self.context, self._arrange = self.layout
+            self._lay_out()
+
+    def _lay_out(self):
+        """The examples in blocks, and those blocks in calls."""
+        block, whole = self.block, self.samples // self.block
         edges = [*range(0, whole, BLOCKS_PER_CALL), whole]
         self._calls = [self._blocks(a * block, b * block, b - a) for a, b in itertools.pairwise(edges)]
         self._rest = self._blocks(whole * block, self.samples, 1) if self.samples % block else None
-        if self.layout is not None and not self._side_by_side and self._agrees(probe):
-            self.context, arrange = self.layout
-            every = jax.vmap(arrange)
+        if self._arrange is not None:
+            every = jax.vmap(self._arrange)
             self._calls = [{n: every(a) for n, a in part.items()} for part in self._calls]
             self._rest = self._rest and {n: every(a) for n, a in self._rest.items()}
 
@@ -100,7 +130,7 @@ class Losses:
             for name, array in self.data.items()
         }
 
-    def _additive(self, vector, block):
+    def _is_additive(self, vector, block):
         half = block // 2
         parts = [slice(0, half), slice(half, 2 * half), slice(0, 2 * half)]
         one, other, both = (
@@ -132,7 +162,7 @@ class Losses:
     def _chunk(self, params, key):
         if self.data is None:
             values = np.asarray(self._run(params, None, key), np.float64)[:, 0]
-            return values, np.full(len(values), np.nan)
+            return values, *np.full((2, len(values)), np.nan)
         means = [np.asarray(self._run(params, part, key), np.float64) for part in self._calls]
         blocks = np.concatenate(means, axis=1)
         whole = blocks.shape[1]
@@ -140,10 +170,9 @@ class Losses:
         if self._rest is not None:
             left = self.samples - whole * self.block
             total = total + np.asarray(self._run(params, self._rest, key), np.float64)[:, 0] * left
-        with np.errstate(invalid="ignore"):
-            scatter = blocks.std(axis=1, ddof=1) if whole > 1 else np.full(len(blocks), np.nan)
-            # Means of `block` examples scatter sqrt(block) times less than examples.
-            return total / self.samples, scatter * np.sqrt(self.block / self.samples)
+        scatter = np.stack(deviation(blocks.T if self.additive else blocks.T[:1]))
+        # Means of `block` examples scatter sqrt(block) times less than examples.
+        return total / self.samples, *scatter * np.sqrt(self.block / self.samples)
 
     def _run(self, params, blocks, key):
         """Mean loss of every block at every point, [G, blocks]."""

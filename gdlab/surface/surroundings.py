@@ -75,7 +75,8 @@ class Surroundings:
     def _geometry(self, centre):
         found, gram, count = self.projection, self.plane.gram, len(self.rows)
         covariance = np.cov(found.coordinates.T)
-        free = min(count - 1, self.rows.size) - 2
+        # Of all p - 2 directions off the plane, also where the path is too short to move in each of them.
+        free = self.rows.size - 2
         on_plane = float(np.sum(gram * covariance)) * (count - 1) / count
         rest = max(found.variance - on_plane, 0.0) * count / (count - 1)
         return weights.Geometry(

@@ -99,8 +99,8 @@ def off_plane_distances(points, geometry, distance="euclidean"):
     """Distances in R^p [G, n] from the plane's points theta_C + M (g - p_C) to the path points.
 
     "mahalanobis" with the covariance of probabilistic PCA, which is the path's own on the plane and the same
-    in all directions off it (Tipping, Bishop 1999). "manhattan" needs the parameters themselves:
-    `manhattan_nd`.
+    in all p - 2 directions off it (Tipping, Bishop 1999, equation 8). "manhattan" needs the parameters
+    themselves: `manhattan_nd`.
     """
     if distance == "manhattan":
         raise ValueError("Manhattan distances in R^p need the parameters: use manhattan_nd")

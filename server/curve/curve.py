@@ -8,7 +8,7 @@ Becker 2019, Figures 1, 2 and 6.
 import numpy as np
 from bokeh.events import Tap
 
-from gdlab.analysis import descents, segments, steps
+from gdlab.analysis import descents, segments, shape, steps
 from gdlab.records import Table
 from server import card, figures
 from server.curve import data
@@ -273,6 +273,7 @@ class Curve:
         shown = self.run.table("steps", start, stop)
         if stop - start > data.DOTS or "ls_eval" not in self.run.arrays:
             return shown
-        more = descents.per_iteration(shown, self.run.table("evaluations", start, stop)).columns
+        bend = shape.known(self.run, start, stop)
+        more = descents.per_iteration(shown, self.run.table("evaluations", start, stop), bend).columns
         extra = {name: more[name] for name in ("phase_two", "loose_end", "steepness", "curvature")}
         return Table({**shown.columns, **extra}, shown.dims, shown.attrs)

@@ -1,7 +1,8 @@
 """The axes of the parallel coordinates: hyper-parameters first, measures after them.
 
 An axis has a range; values outside it are clamped to its ends, in every view that uses the axis. Text
-becomes positions 0, 1, ... in the order of the alphabet. A run that lacks a value has none on the axis.
+becomes positions 0, 1, ... in the order of the alphabet, numbers by size before it. A run that lacks a
+value has none on the axis.
 """
 
 import json
@@ -12,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gdlab.analysis import performance
+from gdlab.analysis.hyper import natural
 from server import figures, hyper
 
 MEASURES = {"P1": "accuracy at {t:,}", "P2": "best {t0:,} – {t1:,}", "P3": "stable {t0:,} – {t1:,}"}
@@ -139,7 +141,7 @@ def keys(settings: Mapping[str, Setting], order: Sequence[str]) -> dict[str, obj
 def _axis(name, caption, raw, setting: Setting, measure: bool) -> Axis:
     words: tuple[str, ...] = ()
     if raw.dtype == object:
-        words = tuple(sorted({str(word) for word in raw if word != ""}))
+        words = tuple(natural({str(word) for word in raw if word != ""}))
         place = {word: float(i) for i, word in enumerate(words)}
         values = np.array([place.get(str(word), np.nan) for word in raw])
     else:

@@ -12,7 +12,6 @@ from server.ensemble.heat import heat
 from server.ensemble.panel import Panel
 
 MOST, ROW = 12, 22  # bars; px
-MOST_LACKING = 0.5  # of the runs, for a hyper-parameter to be looked at
 AXES = 60  # px below the bars
 
 
@@ -23,7 +22,6 @@ class Importance(Panel):
         super().__init__(shared, "ensemble_importance")
         self.heat = heat(shared)
         self.table: Table | None = None
-        self.lacking: list[str] = []
         self.single, self.pairs = (self.source(part, "y", "share", "name") for part in ("single", "pairs"))
         self.figure = self._figure()
         self.question = Question(
@@ -39,11 +37,7 @@ class Importance(Panel):
 
     def update(self) -> None:
         """Asks for the shares: a forest takes a while."""
-        every = self.shared.ensemble.parameters
-        # One that most runs lack would leave next to none of them.
-        lacking = {axis.name for axis in self.shared.axes if np.isnan(axis.values).mean() > MOST_LACKING}
-        parameters = {name: values for name, values in every.items() if name not in lacking}
-        self.lacking = [name for name in every if name in lacking]
+        parameters = self.shared.ensemble.parameters
         self.root.visible = bool(parameters) and self.shared.count > 1
         if not self.root.visible:
             return
@@ -75,7 +69,13 @@ class Importance(Panel):
     def _say(self, attrs, count: int, every: int) -> None:
         measures = " and ".join(self.heat.measures)
         if not count:
-            card.retitle(self.root, caption=f"{measures} do not vary: there is nothing to explain.")
+            words = f"{measures} do not vary: there is nothing to explain."
+            if attrs["method"] == "forest":
+                words = (
+                    f"These {attrs['runs']:,} runs do not tell what {measures} hang on: a random forest "
+                    f"foretells runs that it has not seen worse than their mean does (R² {attrs['r2']:.2f})."
+                )
+            card.retitle(self.root, caption=words)
             return
         if attrs["method"] == "grid":
             how = "exact on a complete grid"
@@ -85,12 +85,13 @@ class Importance(Panel):
             f"Shares of the variance of {measures} that a hyper-parameter alone (dark) or a pair beyond that "
             f"(light) accounts for, {how}. {100 * attrs['rest']:.1f} % are of three or more together."
         )
+        if attrs.get("within"):
+            noise = f"{100 * attrs['within']:.1f} %"
+            words = f"{words.removesuffix('.')}, or differ between runs of one setting ({noise})."
         if count < every:
             words += f" The {count} largest of {every:,}."
         if attrs["left_out"]:
-            words += f" {attrs['left_out']:,} runs left out, which lack the measure or a hyper-parameter."
-        if self.lacking:
-            words += f" Not looked at, since most runs lack it: {', '.join(self.lacking)}."
+            words += f" {attrs['left_out']:,} runs left out, which lack the measure."
         card.retitle(self.root, caption=words)
 
     def _figure(self):

@@ -119,7 +119,12 @@ class Second:
         if not np.isfinite(value).any():
             reason = "There are no examples, or too few, to tell how uncertain the losses are."
             return value, table.columns["done"], reason if table.columns["done"].any() else ""
-        return value, table.columns["done"], f"Standard deviation of the loss, {SPREADS[kind]}."
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = table.columns["deviation_error"] / value
+        known = share[np.isfinite(share)]
+        precise = f" Its standard error: {100 * np.median(known):.2g} % (median)." if known.size else ""
+        words = f"Standard deviation of the loss, {SPREADS[kind]}.{precise}"
+        return value, table.columns["done"], words
 
     def _difference(self, place: str):
         tables, names, clip = self.page.tables, self.page.names, self.page.shades.high

@@ -17,7 +17,7 @@ from bokeh.models import (
     TableColumn,
 )
 
-from gdlab.analysis import descents, steps
+from gdlab.analysis import descents, shape, steps
 from gdlab.records import Table
 from gdlab.store import StoreError
 from server import card, figures
@@ -104,10 +104,11 @@ class _Measures:
 
     def _totals(self, name: str, run) -> dict:
         count = min(run.rows("scalars"), MOST)
-        key = (name, count, run.key)
+        bend = shape.known(run, 0, count)
+        key = (name, count, run.key, int(np.isfinite(bend).sum()))
         if key not in self._known:
             record = run.table("steps", 0, count), run.table("evaluations", 0, count)
-            self._known[key] = descents.totals(descents.per_iteration(*record))
+            self._known[key] = descents.totals(descents.per_iteration(*record, bend))
         return self._known[key]
 
     def _draw(self) -> None:

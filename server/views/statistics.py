@@ -18,7 +18,7 @@ from bokeh.models import (
     TableColumn,
 )
 
-from gdlab.analysis import descents, steps
+from gdlab.analysis import descents, shape, steps
 from gdlab.records import Table
 from server import card, figures
 from server.context import Context, View
@@ -110,10 +110,13 @@ class _Statistics:
         if (start, stop, self.run.key) == self._window:
             return
         self._window = (start, stop, self.run.key)
-        record = self.run.table("steps", start, stop), self.run.table("evaluations", start, stop)
-        self.iterations = descents.per_iteration(*record)
-        self.descents = descents.per_descent(self.iterations)
         self._forget_smoothness()
+        self._measure(start, stop)
+
+    def _measure(self, start: int, stop: int) -> None:
+        record = self.run.table("steps", start, stop), self.run.table("evaluations", start, stop)
+        self.iterations = descents.per_iteration(*record, shape.known(self.run, start, stop))
+        self.descents = descents.per_descent(self.iterations)
         self._draw(descents.evaluation_histogram(self.iterations), descents.totals(self.iterations))
 
     # -- smoothness, which needs the model --------------------------------------------------------
@@ -125,6 +128,8 @@ class _Statistics:
             self.query.probe(self.run, "smoothness", {"start": start, "stop": stop, "every": every})
 
     def _smoothness_came(self, table: Table) -> None:
+        if self._window:
+            self._measure(*self._window[:2])  # the curvature came with it
         found = table.columns["smoothness"]
         self.rough.data = {"x": table.columns["iteration"], "smoothness": found}
         known = np.concatenate([self.points.data["steepness"], self.points.data["curvature"], found])
@@ -147,7 +152,9 @@ class _Statistics:
             name="statistics_smooth",
             css_classes=["gd-quiet"],
             stylesheets=[self.context.sheet],
-            html_attributes={"title": "Compute how much the slope varies along each direction in view"},
+            html_attributes={
+                "title": "Compute curvature, and how much the slope varies, along each direction in view"
+            },
         )
         button.on_click(self._ask)
         return button

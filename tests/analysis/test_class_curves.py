@@ -1,5 +1,6 @@
 """Error rates, clusters, confusions and single images, each against counting by hand."""
 
+import itertools
 from itertools import pairwise
 
 import numpy as np
@@ -141,3 +142,20 @@ def test_wrong_arguments_are_named():
         class_curves.confusable(np.zeros((1, 3), int), [0, 1, 3], 0)
     with pytest.raises(ValueError, match="dumps, images"):
         class_curves.images(np.zeros(3, bool))
+
+
+def test_the_best_partition_is_found():
+    """Of 40 sets of noisy curves, against all partitions of their classes."""
+    every = [np.array(p) for p in itertools.product(range(3), repeat=8) if len(set(p)) == 3]
+    member = np.stack([[p == c for c in range(3)] for p in every]).astype(float)  # [P, 3, 8]
+    sizes = member.sum(axis=2)
+
+    def spreads(curves):
+        means = np.einsum("pck,kd->pcd", member, curves) / sizes[..., None]
+        return (curves**2).sum() - (sizes[..., None] * means**2).sum(axis=(1, 2))
+
+    for seed in range(40):
+        curves = np.random.default_rng(seed).random((8, 6)).astype(np.float32)
+        found = class_curves.clusters(curves, 3).cluster
+        within = sum(((curves[found == c] - curves[found == c].mean(axis=0)) ** 2).sum() for c in range(3))
+        assert within == pytest.approx(spreads(curves.astype(float)).min(), rel=1e-5), seed

@@ -23,7 +23,8 @@ def test_nothing_wrong_or_nothing_known_is_shown_whole():
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
     root = tmp_path_factory.mktemp("shares")
-    record(root / "digits", "experiment=digits_adam", "train.steps=20", dumps=5)
+    record(root / "digits", "experiment=digits_adam", "train.steps=20", "train.validation=0.2", dumps=5)
+    record(root / "tested", "experiment=digits_adam", "train.steps=6", dumps=5)
     record(root / "plain", "experiment=digits_adam", "train.steps=6")
     return root
 
@@ -45,9 +46,16 @@ def test_the_last_dumps_of_a_run_decide(recorded):
         ({"path": "plain"}, ValueError, "dumps"),
         ({"path": "digits", "floor": 0}, ValueError, "floor=0"),
         ({"path": "digits", "last": 1.5}, ValueError, "last=1.5"),
+        ({"path": "digits", "on_test": 1}, ValueError, "on_test=1"),
+        ({"path": "tested"}, ValueError, "dumps are of the test set.*train.validation=0.1"),
     ],
 )
 def test_bad_options_are_named(recorded, options, error, said):
     options = {**options, "path": options["path"] and recorded / options["path"]}
     with pytest.raises(error, match=said):
         from_run(**options)
+
+
+def test_errors_on_the_test_set_are_weighed_where_it_is_asked_for(recorded):
+    classes, shares = from_run(path=recorded / "tested", on_test=True)
+    assert len(classes) == 10 and shares.max() == 1

@@ -84,3 +84,17 @@ def test_positions_are_evenly_apart():
     np.testing.assert_array_equal(positions(np.array([3.0, np.nan, 3.0])), [0.5, np.nan, 0.5])
     np.testing.assert_array_equal(positions(np.array(["b", "", "a"], object)), [1, np.nan, 0])
     assert positions(np.empty(0)).shape == (0,)
+
+
+def test_different_settings_have_different_colours():
+    """The 121 settings of the paper: no two closer than Delta E 2, as CIE 1976 has it."""
+    along = np.linspace(0, 1, 11)
+    colours = cielab(np.tile(along, 11), np.repeat(along, 11))
+    assert len(set(colours)) == 121
+    lab = np.array([lab_of(colour) for colour in colours])
+    apart = np.linalg.norm(lab[:, None] - lab[None], axis=2)[np.triu_indices(121, 1)]
+    assert apart.min() > 2
+    assert len(set(cielab([0, 0.1], [0.5, 0.5]))) == 2
+    # Farther from the centre is never less of a colour.
+    chroma = np.hypot(*np.array([lab_of(c) for c in cielab(np.linspace(0.5, 0, 11), [0.5] * 11)]).T[1:])
+    assert (np.diff(chroma) > 0).all()

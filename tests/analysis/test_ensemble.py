@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from gdlab import store
+from gdlab.analysis.axes import hyperparameters
 from gdlab.analysis.ensemble import correlation_at, correlations, open_ensemble
-from gdlab.analysis.hyper import differing, flatten, short_names
+from gdlab.analysis.hyper import differing, flatten, levels, short_names
 from gdlab.store.migrations import LATER
 from tests.analysis.made_ensembles import config, make, symmetric
 
@@ -128,3 +129,84 @@ def test_names_that_tell_runs_apart():
     assert flatten(nested) == {"optimizer.sigma": 0.05, "optimizer.betas": "0.9, 0.99", "name": "x"}
     assert differing([{"a": 1, "name": "x"}, {"a": True, "name": "y"}]) == ["a"]
     assert short_names(["a.b.c", "d.c", "e"]) == {"a.b.c": "b.c", "d.c": "d.c", "e": "e"}
+
+
+def composed_like(optimizer, rate, **others):
+    """A configuration in which the optimizer is a choice of the config group."""
+    targets = {
+        "sgd": {"_target_": "optax.sgd"},
+        "momentum": {"_target_": "optax.sgd", "momentum": 0.9},
+        "adam": {"_target_": "optax.adam", "b1": 0.9, "b2": 0.999, "eps": 1e-8},
+        "mine": {"_target_": "my.module.mine", "depth": 3},
+    }
+    made = config(**others)
+    made["optimizer"] = {**targets[optimizer], "learning_rate": rate} | made["optimizer"].get("more", {})
+    return made
+
+
+def test_a_choice_of_a_config_group_is_one_axis(tmp_path):
+    """What follows from it has none; what varies within a choice has one, which the others lack."""
+    names = ("sgd", "adam", "momentum", "mine")
+    made = open_ensemble([
+        make(tmp_path / f"{name}{rate}", composed_like(name, rate)) for name in names for rate in (0.1, 0.01)
+    ])  # fmt: skip
+    assert list(made.parameters) == ["optimizer", "learning_rate"]
+    assert made.parameters["optimizer"].tolist() == [name for name in names for _ in range(2)]
+    own = open_ensemble([
+        make(tmp_path / "s", composed_like("sgd", 1.0)), make(tmp_path / "a", composed_like("adam", 0.1))
+    ])  # fmt: skip
+    assert list(own.parameters) == ["optimizer"]
+    within = [composed_like("adam", 0.1), composed_like("adam", 0.1), composed_like("sgd", 0.1)]
+    within[0]["optimizer"]["b1"] = 0.5
+    made = open_ensemble([make(tmp_path / f"w{i}", one) for i, one in enumerate(within)])
+    assert list(made.parameters) == ["optimizer", "b1"]
+    np.testing.assert_array_equal(made.parameters["b1"], [0.5, 0.9, np.nan])
+
+
+def test_a_group_that_is_null_and_one_that_stands_twice(tmp_path):
+    search = {"_target_": "gdlab.linesearch.two_phase", "_partial_": True}
+    runs = []
+    for i, (sigma, schedule) in enumerate([(0.1, None), (0.2, None), (0.1, "gdlab.schedules.cosine")]):
+        node = None if schedule is None else {"_target_": schedule}
+        made = config(schedule=node, linesearch={**search, "sigma": sigma})
+        made["optimizer"] = {"_target_": "gdlab.optim.conjugate_gradient", "line_search": made["linesearch"]}
+        runs.append(make(tmp_path / str(i), made))
+    made = open_ensemble(runs)
+    assert made.parameters["sigma"].tolist() == [0.1, 0.2, 0.1] and len(made.parameters) == 2
+    assert made.parameters["schedule"].tolist()[:2] == ["none", "none"]
+
+
+def test_choices_are_named_by_their_yaml_or_their_target(tmp_path):
+    nodes = [{"_target_": target, "a": 1} for target in ("my.thing", "my.other", "your.thing")]
+    made = open_ensemble([make(tmp_path / str(i), config(dataset=node)) for i, node in enumerate(nodes)])
+    assert made.parameters["dataset"].tolist() == ["my.thing", "my.other", "your.thing"]
+    more = [{"_target_": "my.thing", **options} for options in ({"a": 1}, {"a": 1, "b": 2})]
+    made = open_ensemble([make(tmp_path / f"m{i}", config(dataset=node)) for i, node in enumerate(more)])
+    np.testing.assert_array_equal(made.parameters["b"], [np.nan, 2.0])
+
+
+def test_levels_are_in_the_order_of_numbers():
+    found, position = levels(np.array(["16", "none", "8", "", "16", "1e3"], object))
+    assert found.tolist() == ["8", "16", "1e3", "none"] and position.tolist() == [1, 3, 0, -1, 1, 2]
+    found, position = levels(np.array([3.0, np.nan, -1.0]))
+    assert found.tolist() == [-1, 3] and position.tolist() == [1, -1, 0]
+    assert levels(np.empty(0))[1].shape == (0,)
+
+
+def test_a_seed_for_each_setting_is_no_axis(tmp_path):
+    rates = (0.1, 0.2, 0.3)
+    own = open_ensemble([make(tmp_path / f"o{i}", config(rate, seed=i)) for i, rate in enumerate(rates)])
+    assert list(own.parameters) == ["learning_rate"]
+    both = [(rate, seed) for rate in rates for seed in (0, 1)]
+    grid = open_ensemble([make(tmp_path / f"g{i}", config(rate, seed=s)) for i, (rate, s) in enumerate(both)])
+    assert list(grid.parameters) == ["learning_rate", "seed"]
+    seeds = open_ensemble([make(tmp_path / f"s{i}", config(seed=i)) for i in range(3)])
+    assert list(seeds.parameters) == ["seed"]
+
+
+def test_numbers_that_are_none_are_words(tmp_path):
+    odd = [10**400, float("inf"), None, "many"]
+    made = hyperparameters([{"train.extra": value} for value in odd])
+    assert made["extra"].tolist() == ["an integer of 1,329 bits", "inf", "none", "many"]
+    planned = [make(tmp_path / f"p{i}", config(steps=v), (0,), (0.1,)) for i, v in enumerate(("ten", 10))]
+    assert open_ensemble(planned).holds.tolist() == [False, True]

@@ -61,7 +61,9 @@ def test_what_is_additive_does_not_interact_and_what_is_a_stripe_does():
 def test_repeated_cells_are_means():
     parameters = {"a": np.array([0.0, 1, 0, 1, 1]), "b": np.array(["x", "x", "y", "y", "y"], object)}
     made = importance(parameters, [0, 2, 0, 1, 3])
-    assert made.attrs["method"] == "grid" and shares(made)["a", ""] == pytest.approx(1)
+    # Cells 0, 2, 0 and 2 +- 1: a accounts for 1 of 1 + 1 / 4.
+    assert made.attrs["method"] == "grid" and shares(made)["a", ""] == pytest.approx(0.8)
+    assert made.attrs["within"] == pytest.approx(0.2) and made.attrs["rest"] == pytest.approx(0.2)
 
 
 def test_a_forest_equals_its_trees_predictions_at_every_cell(monkeypatch):
@@ -99,12 +101,54 @@ def test_many_values_of_random_search_and_runs_without_a_measure():
     np.testing.assert_array_equal(made.columns["share"], again.columns["share"])
 
 
-def test_missing_parameters_are_counted_and_nothing_to_explain_is_said():
-    parameters = {"a": np.array([0.0, 1, np.nan, 1]), "b": np.array(["x", "x", "x", ""], object)}
-    made = importance(parameters, [1.0, 2, 3, 4])
-    assert made.attrs["runs"] == 2 and made.attrs["left_out"] == 2
-    assert shares(made) == {("a", ""): 1, ("b", ""): 0, ("a", "b"): 0}
+def test_an_option_that_a_run_does_not_have_is_a_level_and_nothing_to_explain_is_said():
+    parameters = {"a": np.array([0.0, 1, np.nan]), "b": np.array(["x", "x", "x"], object)}
+    made = importance(parameters, [1.0, 2, 6])
+    assert (
+        made.attrs["runs"] == 3 and made.attrs["left_out"] == 0 and made.attrs["levels"] == {"a": 3, "b": 1}
+    )
+    assert shares(made) == pytest.approx({("a", ""): 1, ("b", ""): 0, ("a", "b"): 0})
     for values in ([1.0, 1.0, 1.0, 1.0], [np.nan] * 4):
-        assert np.isnan(importance(parameters, values).columns["share"]).all()
+        four = {name: np.append(column, column[:1]) for name, column in parameters.items()}
+        assert np.isnan(importance(four, values).columns["share"]).all()
     assert importance({}, [1.0, 2.0]).columns["share"].shape == (0,)
     assert importance({}, []).attrs["runs"] == 0
+
+
+def test_what_runs_of_a_cell_differ_by_is_nobodys_share():
+    """Shares are of the variance of the values, each cell counting alike, by sums over all of them."""
+    random = np.random.default_rng(2)
+    a, b = (axis.repeat(3) for axis in np.array(list(itertools.product(range(4), range(3)))).T)
+    values = a + random.standard_normal(36)
+    made = importance({"a": a.astype(float), "b": b.astype(float)}, values)
+    total = values.var()
+    main = np.array([values[a == level].mean() for level in range(4)])
+    cells = np.array([[values[(a == i) & (b == j)].var() for j in range(3)] for i in range(4)])
+    assert shares(made)["a", ""] == pytest.approx(main.var() / total)
+    assert made.attrs["within"] == pytest.approx(cells.mean() / total)
+    assert made.attrs["rest"] == pytest.approx(1 - made.columns["share"].sum())
+    assert made.attrs["rest"] >= made.attrs["within"] - 1e-12 and made.attrs["within"] > 0.1
+
+
+def test_a_choice_and_a_number_are_looked_at_together():
+    """Three optimizers at four rates: what the choice, the rate and both account for, by two-way sums."""
+    random = np.random.default_rng(3)
+    accuracy = np.array([[0.1, 0.3, 0.6, 0.8], [0.7, 0.8, 0.4, 0.1], [0.2, 0.5, 0.8, 0.3]])
+    accuracy = accuracy + 0.01 * random.standard_normal(accuracy.shape)
+    choice = np.repeat(np.array(["sgd", "adam", "momentum"], object), 4)
+    made = importance(
+        {"optimizer": choice, "learning_rate": np.tile([0.001, 0.01, 0.1, 1.0], 3)}, accuracy.ravel()
+    )
+    total, rows, columns = accuracy.var(), accuracy.mean(axis=1).var(), accuracy.mean(axis=0).var()
+    assert made.attrs["method"] == "grid"
+    assert shares(made) == pytest.approx({
+        ("optimizer", ""): rows / total, ("learning_rate", ""): columns / total,
+        ("optimizer", "learning_rate"): 1 - (rows + columns) / total,
+    })  # fmt: skip
+
+
+def test_what_the_data_do_not_support_is_not_said():
+    random = np.random.default_rng(0)
+    made = importance({"a": random.random(30), "b": random.random(30)}, random.standard_normal(30))
+    assert made.attrs["method"] == "forest" and made.attrs["r2"] < 0
+    assert np.isnan(made.columns["share"]).all() and np.isnan(made.attrs["rest"])

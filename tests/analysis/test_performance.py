@@ -37,13 +37,16 @@ def test_accuracy_at_a_time_is_the_last_one_recorded():
     # The third run did not come so far; the fourth is over for good, and as bad as ever.
     np.testing.assert_array_equal(performance.accuracy_at(FOUR, 20), [0.4, 0.6, NAN, 0.2])
     np.testing.assert_array_equal(performance.accuracy_at(FOUR, 1e9), [0.8, 0.7, NAN, 0.2])
-    np.testing.assert_array_equal(performance.accuracy_at(FOUR, -5), [0.1] * 4)
+    # Nothing is known before the first row.
+    np.testing.assert_array_equal(performance.accuracy_at(FOUR, -5), [NAN] * 4)
 
 
 def test_best_accuracy_and_stability_within_a_time():
     np.testing.assert_array_equal(performance.best_accuracy(FOUR, 10, 20), [0.5, 0.6, NAN, 0.2])
     np.testing.assert_array_equal(performance.best_accuracy(FOUR, 0, 10), [0.5, 0.1, 0.3, 0.2])
-    np.testing.assert_array_equal(performance.best_accuracy(FOUR, 11, 12), [0.5, 0.1, 0.3, 0.2])
+    # No row of any run lies there; of the second none lies at 10, though 0.1 was true then, too.
+    np.testing.assert_array_equal(performance.best_accuracy(FOUR, 11, 12), [NAN] * 4)
+    np.testing.assert_array_equal(performance.best_accuracy(FOUR, 10, 10), [0.5, NAN, 0.3, 0.2])
     s = performance.deviation(FOUR, 10, 30)
     np.testing.assert_allclose(s, [np.std([0.5, 0.4, 0.8]), np.std([0.6, 0.7]), NAN, 0])
     assert s[3] == 0  # exactly: else noise would be scaled where all runs are constant
@@ -77,15 +80,14 @@ def test_measures_of_anything_equal_loops(accuracy, holds, start, length):
     spread = performance.deviation(given_, start, stop)
     for m in range(len(accuracy)):
         if inside:
-            there = [known[m, k] for k in inside if np.isfinite(known[m, k])]
-            wanted = max(there) if np.isfinite(known[m, inside[-1]]) else NAN
-            np.testing.assert_equal(best[m], wanted)
             last = max((k for k in range(6) if np.isfinite(accuracy[m, k])), default=9)
             recorded = [known[m, k] for k in inside if np.isfinite(accuracy[m, k]) or k > last]
+            wanted = max(recorded) if recorded and np.isfinite(known[m, inside[-1]]) else NAN
+            np.testing.assert_equal(best[m], wanted)
             enough = len(recorded) > 1 and np.isfinite(known[m, inside[-1]])
             np.testing.assert_allclose(spread[m], np.std(recorded) if enough else NAN, atol=1e-12)
         else:
-            assert np.isnan(spread[m])
+            assert np.isnan(spread[m]) and np.isnan(best[m])
     p3 = performance.stability(given_, start, stop)
     assert ((p3 >= 0) & (p3 <= 1) | np.isnan(p3)).all()
     np.testing.assert_array_equal(np.isnan(p3), np.isnan(spread))

@@ -30,7 +30,7 @@ def test_the_panel_shows_the_record_and_a_click_selects(visit, dumped):
     wait(page, f"data('health_distributions_values', 'label').length === {len(dumps.activation('mean'))}")
     address(page, health_distributions_kind="activation")
     page.locator("select").filter(has_text="zeros of activations").first.select_option(
-        label="zeros of activations"
+        label="zeros of activations, behind the nonlinearity"
     )
     zeros = np.array(list(dumps.activation("zeros").values()))
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gdlab.data import DataFileError, fashion_mnist
-from gdlab.data.pixels import channel_statistics, check_size, enlarged
+from gdlab.data.pixels import channel_statistics, check_size, enlarged, image_dataset
 
 NAMES = (
     "train-images-idx3-ubyte",
@@ -104,3 +104,16 @@ def test_each_channel_is_enlarged_like_a_picture_of_its_own():
 def test_wrong_sizes_are_refused(size):
     with pytest.raises(ValueError, match="at least 32"):
         check_size("cifar10", size, 32, "bilinear")
+
+
+def test_mean_and_deviation_are_those_of_the_published_pixels():
+    """What is enlarged afterwards has others, as the documentation says."""
+    images = np.random.default_rng(1).integers(0, 256, (40, 28, 28, 1)).astype(np.uint8)
+    labels = np.zeros(40, int)
+    plain, wide, framed = (
+        image_dataset("some", (images, labels), None, ("a",), size=size, enlarge=how).train["x"].astype(float)
+        for size, how in ((28, "bilinear"), (32, "bilinear"), (32, "pad"))
+    )
+    assert plain.mean() == pytest.approx(0, abs=1e-6) and plain.std() == pytest.approx(1, rel=1e-6)
+    assert wide.std() < 0.95 and abs(wide.mean()) < 0.05
+    assert framed.mean() == pytest.approx(plain.min() * (1 - 28**2 / 32**2), rel=1e-5)

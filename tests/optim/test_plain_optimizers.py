@@ -167,3 +167,20 @@ def path_of(name):
         w = optax.apply_updates(w, updates)
         path.append(np.asarray(w))
     return np.array(path)
+
+
+def first_step(name, gradient, **options):
+    """The first step that a method takes for a gradient."""
+    optimizer = instantiate(composed(f"optimizer={name}")["optimizer"] | options, "optimizer")
+    w = jnp.zeros(())
+    return float(optimizer.update(jnp.asarray(gradient, jnp.float32), optimizer.init(w), w)[0])
+
+
+def test_epsilon_within_the_root_shortens_steps_of_small_gradients_as_the_yaml_says():
+    """Duchi's delta and Kingma's maximum stand outside; without epsilon optax takes their steps."""
+    for gradient in (1e-6, 1.0):
+        assert first_step("adagrad", gradient, eps=0.0) == pytest.approx(-0.01, rel=1e-5)
+        assert first_step("adamax", gradient, eps=0.0) == pytest.approx(-0.002, rel=1e-5)
+    assert first_step("adagrad", 1e-6) == pytest.approx(-0.01 * 1e-6 / np.sqrt(1e-12 + 1e-8), rel=1e-4)
+    assert first_step("adamax", 3e-6) == pytest.approx(-0.002 / (1 + 1e-8 / 3e-6), rel=1e-5)
+    assert first_step("adagrad", 0.0, eps=0.0) == 0

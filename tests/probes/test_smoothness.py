@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from gdlab.probes.smoothness import POINTS
+from gdlab.analysis.shape import POINTS, known
 from gdlab.probing import run_probe
 from gdlab.replay import Replay
 from tests import recording
@@ -30,6 +30,38 @@ def test_it_equals_the_total_variation_of_the_analytic_slope(run):
         variation = np.abs(np.diff(expected)).sum() / abs(expected[0])
         assert table["smoothness"][k] == pytest.approx(variation, rel=1e-6)
         assert table["slope"][k] == pytest.approx(steps["slope"][k] * steps["step_size"][k], rel=1e-6)
+
+
+def test_the_curvature_is_that_of_the_hessian_matrix_on_paper(run):
+    table = run_probe(run.path, "smoothness", {"start": 0, "stop": 16}).columns
+    steps = run.table("steps").columns
+    for k in range(16):
+        (t1, t2), after = run.array("path")[k : k + 2]
+        d = (after - run.array("path")[k]) / steps["step_size"][k]
+        hessian = np.array([[1200 * t1**2 - 400 * t2 + 2, -400 * t1], [-400 * t1, 200]])
+        assert table["curvature"][k] == pytest.approx(d @ hessian @ d, rel=1e-6)
+    np.testing.assert_array_equal(known(run, 0, 16), table["curvature"])
+    assert np.isnan(known(run, 26, 99)).all() and known(run, 99, 120).shape == (0,)
+
+
+def test_the_curvature_of_a_network_is_that_of_differences_of_gradients(tmp_path):
+    """The record's slopes alone gave it another sign at k = 0."""
+    galaxy = recording.galaxy(tmp_path / "galaxy", steps=3)
+    table = run_probe(galaxy.path, "smoothness", {"start": 0, "stop": 3}).columns
+    replay = Replay(galaxy.path)
+    with jax.enable_x64(True):
+        for step in replay.steps(0, 3):
+            batch, key = replay.batch(step.iteration), replay.key(step.iteration)
+            eta, h = float(step.info.step_size), 1e-6
+            slope = []
+            for width in (-h / eta, h / eta):
+                theta = jax.tree.map(lambda p, u, w=width: p + w * u, step.params, step.updates)
+                gradient = jax.grad(replay.assembly.problem.loss)(theta, batch, key=key)
+                pairs = zip(jax.tree.leaves(gradient), jax.tree.leaves(step.updates), strict=True)
+                slope.append(sum(float((g * u).sum()) / eta for g, u in pairs))
+            exact = (slope[1] - slope[0]) / (2 * h)
+            assert table["curvature"][step.iteration] == pytest.approx(exact, rel=1e-5)
+    assert table["curvature"][0] < 0
 
 
 def test_near_the_minimum_it_is_that_of_a_parabola(run):

@@ -46,7 +46,7 @@ def test_they_are_the_losses_one_by_one(layout, count):
     data = images(count)
     problem, unravel, vectors = network(lenet.modified_lenet(filters=(2, 2)), data)
     losses = Losses(problem, unravel, data, layout=layout)
-    mean, _ = losses(vectors)
+    mean, *_ = losses(vectors)
     np.testing.assert_allclose(mean, one_by_one(problem, unravel, vectors, data), rtol=1e-6)
     assert (losses.context is images_last) == (layout is not None)
 
@@ -64,7 +64,7 @@ def test_they_are_the_losses_one_by_one(layout, count):
 def test_a_layout_that_a_network_does_not_know_changes_nothing(model):
     data = images(60, channels=3)
     problem, unravel, vectors = network(model, data)
-    mean, _ = Losses(problem, unravel, data, layout=LAYOUT)(vectors)
+    mean, *_ = Losses(problem, unravel, data, layout=LAYOUT)(vectors)
     np.testing.assert_allclose(mean, one_by_one(problem, unravel, vectors, data), rtol=1e-5)
 
 
@@ -91,30 +91,37 @@ def test_a_loss_that_is_no_mean_is_taken_on_all_examples_at_once():
 
     vectors = np.random.default_rng(1).standard_normal((4, 3), np.float32)
     losses = Losses(Problem(None, loss), lambda v: v, data)
-    mean, deviation = losses(vectors)
+    mean, deviation, error = losses(vectors)
     np.testing.assert_allclose(mean, (data["x"] @ vectors.T).var(axis=0), rtol=1e-5)
-    assert losses.block == 130 <= SAMPLES_TOGETHER and np.isnan(deviation).all()
+    assert losses.block == 130 <= SAMPLES_TOGETHER and not losses.additive
+    assert np.isnan(deviation).all() and np.isnan(error).all()
+    deviation, error = losses.resampled(vectors, 400, seed=3)
+    drawn = np.random.default_rng(7).integers(130, size=(4000, 130))
+    bootstrap = (data["x"] @ vectors.T)[drawn].var(axis=1).std(axis=0)
+    assert (np.abs(deviation - bootstrap) < 4 * error).all() and (error < 0.06 * deviation).all()
+    np.testing.assert_array_equal(losses(vectors)[0], mean)  # the examples are back
 
 
-def test_the_deviation_is_that_of_a_bootstrap_over_examples():
+@pytest.mark.parametrize("count", [400, 4000, 40_000])
+def test_the_deviation_is_that_of_a_bootstrap_over_examples(count):
     rng = np.random.default_rng(0)
-    data = {"x": rng.exponential(size=(4000, 1)).astype(np.float32)}
+    data = {"x": rng.exponential(size=(count, 1)).astype(np.float32)}
 
     def loss(params, batch, *, key=None):
         return jnp.mean(batch["x"]) * params[0]
 
-    mean, deviation = Losses(Problem(None, loss), lambda v: v, data)(np.array([[1.0], [3.0]], np.float32))
-    drawn = rng.integers(0, 4000, (500, 4000))
-    bootstrap = data["x"][drawn, 0].mean(axis=1).std()
+    losses = Losses(Problem(None, loss), lambda v: v, data)
+    mean, deviation, error = losses(np.array([[1.0], [3.0]], np.float32))
     np.testing.assert_allclose(mean, data["x"].mean() * np.array([1, 3]), rtol=1e-5)
-    # 80 blocks know a standard deviation to 8 percent.
-    np.testing.assert_allclose(deviation, bootstrap * np.array([1, 3]), rtol=0.25)
+    # What a bootstrap of ever more draws tends to; 64 blocks or more know it to 10 percent.
+    bootstrap = data["x"].std() / np.sqrt(count) * np.array([1, 3])
+    assert (error < 0.11 * bootstrap).all() and (np.abs(deviation - bootstrap) < 3 * error).all()
 
 
 def test_a_problem_without_data_and_losses_that_are_not_finite():
     problem = rosenbrock()
     losses = Losses(problem, lambda v: v, None)
-    mean, deviation = losses(np.array([[-1.2, 1.0], [1.0, 1.0], [1e30, 0.0]], np.float32))
+    mean, deviation, _ = losses(np.array([[-1.2, 1.0], [1.0, 1.0], [1e30, 0.0]], np.float32))
     np.testing.assert_allclose(mean[:2], [24.2, 0.0], rtol=1e-6)
     assert not np.isfinite(mean[2]) and np.isnan(deviation).all()
 

@@ -155,3 +155,11 @@ def test_random_directions_are_as_long_as_the_filters():
     assert (random_plane(theta, shapes, seed=4).directions != plane.directions)[:, 4:].all()
     only = random_plane(np.array([3.0, 4.0]), [(2,)])
     np.testing.assert_allclose(np.linalg.norm(only.directions, axis=1), 5)
+
+
+def test_the_variance_off_the_plane_is_that_of_all_other_directions():
+    """Tipping and Bishop 1999, equation 8: of p - 2 of them, also where the path has fewer points."""
+    path = np.random.default_rng(0).standard_normal((6, 40)) * np.linspace(1, 3, 40)
+    around = Surroundings(Rows.of(path), plane="pca", shapes=[(40,)])
+    eigenvalues = np.sort(np.linalg.eigvalsh(np.cov(path.T)))[::-1]
+    assert around.geometry.off_variance == pytest.approx(eigenvalues[2:].mean(), rel=1e-9)

@@ -156,7 +156,9 @@ class Numbers:
         """Those that were recorded."""
         there = statistics.available(dumps.run, "layer") if dumps.nodes else {}
         out = {name: there[name] for name in ("update_ratio", "cosine_distance") if name in there}
-        return out | ({"zeros": "zeros of activations"} if dumps.activation("zeros") else {})
+        place = "behind" if dumps.behind else "before"
+        words = f"zeros of activations, {place} the nonlinearity"
+        return out | ({"zeros": words} if dumps.activation("zeros") else {})
 
     @staticmethod
     def rows(dumps, kind: str) -> list[Row]:
