@@ -55,6 +55,7 @@ class RunsCache:
         self._readers: OrderedDict[str, object] = OrderedDict()
         self._refreshed: dict[str, float] = {}
         self._revisions: dict[str, int] = {}
+        self._opened: dict[str, str] = {}  # the id of the run that each reader was opened for
 
     # -- the listing ------------------------------------------------------------------------------
 
@@ -112,6 +113,7 @@ class RunsCache:
         reader = self._open_run(path, name)
         with self._lock:
             reader = self._readers.setdefault(name, reader)
+            self._opened[name] = reader.key.id
             while len(self._readers) > MAX_OPEN:
                 self._readers.popitem(last=False)
         return reader
@@ -140,6 +142,16 @@ class RunsCache:
                 self._revisions[name] = self._revisions.get(name, 0) + 1
         return self._revisions.get(name, 0)
 
+    def standing(self, names) -> tuple:
+        """Of each run its revision, as of `refresh`, and its state, or why it cannot be read."""
+        return tuple((self.refresh(name), self._state(name)) for name in names)
+
+    def identities(self, names) -> tuple[str | None, ...]:
+        """Which run stands under each name: its id; None while none can be read there."""
+        with self._lock:
+            readers = [self._readers.get(name) for name in names]
+        return tuple(reader and reader.key.id for reader in readers)
+
     def configuration(self, name: str) -> dict[str, object]:
         """The run's flat hyper-parameters, from the listing where it has them; {} where unreadable."""
         for listed, summary in self.listing().runs:
@@ -152,17 +164,34 @@ class RunsCache:
 
     def _newer(self, name: str, reader) -> bool:
         try:
-            return reader.refresh()
+            changed = reader.refresh()
+            if reader.key.id == self._opened.get(name):
+                return changed
+            log.info("another run stands under the name %r", name)
         except (store.StoreError, OSError) as error:
             log.info("run %r can no longer be read: %s", name, error)
-            with self._lock:
-                self._readers.pop(name, None)
-            return True
+        with self._lock:
+            self._readers.pop(name, None)
+        return True
+
+    def _state(self, name: str) -> str:
+        try:
+            return self.run(name).state
+        except (store.StoreError, OSError) as error:
+            return str(error)
 
     def _hint(self, name: str) -> str:
         names = [listed for listed, _ in self.listing().runs]
         close = difflib.get_close_matches(name, names, n=1)
         return f" The nearest name is {close[0]!r}." if close else ""
+
+
+def which(path) -> tuple | None:
+    """The key of the run that stands in a folder now; a question about another one is another question."""
+    try:
+        return store.open_run(path).key
+    except (store.StoreError, OSError):
+        return None
 
 
 _caches: dict[Path, RunsCache] = {}

@@ -38,6 +38,7 @@ class _Shown(NamedTuple):
     root: Column
     views: list[View]
     wanted: tuple[str, ...]
+    identities: tuple[str | None, ...]
     revision: list
 
 
@@ -74,11 +75,7 @@ class Session:
         self.doc.add_root(self.main)
         self._read_ahead(pages.pages()[self.page], ahead.HEAD_START)
         self.doc.add_periodic_callback(self.tick, REFRESH)
-        self.doc.on_session_destroyed(lambda _: self._gone())
-
-    def _gone(self) -> None:
-        self.worker.close()
-        self.mail.close()
+        self.doc.on_session_destroyed(lambda _: (self.worker.close(), self.mail.close()))
 
     @property
     def page(self) -> str:
@@ -126,7 +123,8 @@ class Session:
     def _stands(self, page: pages.Page) -> bool:
         """Whether a page has been built for the chosen runs."""
         shown = self._built.get(page.name)
-        return shown is not None and (not page.runs or shown.wanted == self.selected)
+        chosen = shown is not None and (not page.runs or shown.wanted == self.selected)
+        return chosen and not self._replaced(shown)
 
     def open(self, names, page: str | None = None) -> None:
         """Chooses runs and shows them: alone the descent, several side by side or on one axis."""
@@ -165,8 +163,10 @@ class Session:
         found, self._ahead = self._ahead, None
         context, broken = found[1] if found and found[0] == wanted else self._opened(wanted)
         context.restyle(self.dark)
+        identities = self.cache.identities(context.selected)  # of before: what is replaced meanwhile is old
         root, views = building.build(context, page, broken)
-        return _Shown(page, context, root, views, self.selected, [self._revision(page, context.selected)])
+        revision = [self._revision(page, context.selected)]
+        return _Shown(page, context, root, views, self.selected, identities, revision)
 
     def _context(self, selected) -> Context:
         return Context(
@@ -187,6 +187,10 @@ class Session:
     def _follow(self, shown: _Shown) -> None:
         """Lets the views of a page read again what has changed since they last did."""
         revision = self._revision(shown.page, shown.context.selected)
+        if self._replaced(shown):
+            self.bridge.notice = "Another run has taken the place of one that was shown: this is the new one."
+            self.go(shown.page.name)
+            return
         if revision == shown.revision[0]:
             return
         shown.revision[0] = revision
@@ -201,15 +205,12 @@ class Session:
         shown.context.emit("refresh")
 
     def _revision(self, page: pages.Page, names) -> tuple:
-        if not page.runs:
-            return (self.cache.listing().revision,)
-        return tuple((self.cache.refresh(name), self._state(name)) for name in names)
+        return self.cache.standing(names) if page.runs else (self.cache.listing().revision,)
 
-    def _state(self, name: str) -> str:
-        try:
-            return self.cache.run(name).state
-        except (store.StoreError, OSError) as error:
-            return str(error)
+    def _replaced(self, shown: _Shown) -> bool:
+        """Whether another run stands under the name of one that a page shows: nothing of it holds then."""
+        now = self.cache.identities(shown.context.selected)
+        return any(new not in (None, old) for old, new in zip(shown.identities, now, strict=True))
 
     def _tell_status(self) -> None:
         shown = self._current

@@ -22,6 +22,7 @@ from typing import Any
 from gdlab.records import Table
 from server.limits import UNLIMITED, Watch
 from server.mailbox import Mailbox
+from server.runs_cache import which
 from server.worker_child import serve
 
 log = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ class Worker:
         on_progress(fraction in [0, 1], text); then either on_done(Table) or on_error(message), unless
         the job was cancelled. options: whatever JSON can hold.
         """
-        key = json.dumps([str(run_path), probe, options], sort_keys=True)
+        key = json.dumps([str(run_path), which(run_path), probe, options], sort_keys=True)
         job = Job(on_progress, on_done, on_error, self._cancel)
         with self._lock:
             tasks = [*self._waiting, *([self._running] if self._running else [])]

@@ -109,12 +109,18 @@ def test_a_run_that_is_deleted_is_dropped(cache, clock):
         cache.run("sweep/a")
 
 
+class Reader:
+    """Of a run whose id is known, and nothing else."""
+
+    key = store.Key("0", "0", 0)
+
+
 def test_no_more_readers_than_allowed(tmp_path):
     names = []
     for i in range(70):
         (tmp_path / f"r{i}").mkdir()
         names.append(f"r{i}")
-    cache = RunsCache(tmp_path, list_runs=lambda root: [], open_run=lambda path, name: object())
+    cache = RunsCache(tmp_path, list_runs=lambda root: [], open_run=lambda path, name: Reader())
     readers = [cache.run(name) for name in names]
     assert cache.run("r69") is readers[69]
     assert cache.run("r0") is not readers[0]
@@ -127,3 +133,28 @@ def test_hyper_parameters_of_a_run(cache):
 
 def test_one_cache_per_folder(tmp_path):
     assert shared(tmp_path) is shared(tmp_path / "x" / "..")
+
+
+def test_another_run_under_a_name_has_another_reader(cache, clock):
+    old = cache.run("sweep/a")
+    (before,) = cache.identities(["sweep/a"])
+    shutil.rmtree(old.path)
+    make_runs.make(cache.root / "sweep" / "a", sigma=0.3, seed=7)
+    clock.now += 2
+    (standing,) = cache.standing(["sweep/a"])
+    assert standing == (1, "finished")
+    assert cache.run("sweep/a") is not old
+    assert cache.run("sweep/a").config["optimizer"]["linesearch"]["sigma"] == 0.3
+    (after,) = cache.identities(["sweep/a"])
+    assert None not in (before, after) and before != after
+
+
+def test_a_run_that_goes_on_keeps_its_reader(cache, clock):
+    with make_runs.begin(cache.root / "live") as writer:
+        make_runs.append(writer, 0, 5)
+        reader, (before,) = cache.run("live"), cache.identities(["live"])
+        make_runs.append(writer, 5, 5)
+        clock.now += 2
+        assert cache.refresh("live") == 1
+    assert cache.run("live") is reader and cache.identities(["live"]) == (before,)
+    assert cache.identities(["none"]) == (None,)

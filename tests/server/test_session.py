@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 
 import make_runs
 import pytest
@@ -238,3 +239,38 @@ def test_files_do_not_stay_in_the_document(visit):
     session.download("a.csv", "x\n1\n")
     assert json.loads(files[0]) == {"name": "a.csv", "text": "x\n1\n"}
     assert session.bridge.file == ""
+
+
+def replaced_by_another(folder):
+    shutil.rmtree(folder)
+    make_runs.make(folder, sigma=0.3, seed=9)
+
+
+def moved_from_elsewhere(folder):
+    folder.rename(folder.with_name("old"))
+    make_runs.make(folder.with_name("new"), sigma=0.3, seed=9)
+    folder.with_name("new").rename(folder)
+
+
+@pytest.mark.parametrize("replace", [replaced_by_another, moved_from_elsewhere])
+def test_another_run_under_the_name_of_one_that_is_shown_is_shown_from_then_on(visit, curve, replace):
+    session = visit(run=["a", "b"], page="two")
+    old = curve.built[-1]
+    replace(session.root / "a")
+    session.tick()
+    context, _, updates = curve.built[-1]
+    assert context is not old[0] and not old[2]
+    assert context.run("a").config["optimizer"]["linesearch"]["sigma"] == 0.3
+    assert "taken the place" in session.bridge.notice
+    session.tick()
+    assert curve.built[-1][0] is context and not updates
+
+
+def test_a_page_that_waits_in_the_background_is_built_anew_for_another_run(visit, curve):
+    session = visit(run="a")
+    send(session, "page", "runs")
+    replaced_by_another(session.root / "a")
+    count = len(curve.built)
+    send(session, "page", "one")
+    assert len(curve.built) == count + 1
+    assert curve.built[-1][0].run("a").config["optimizer"]["linesearch"]["sigma"] == 0.3

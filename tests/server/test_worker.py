@@ -1,12 +1,15 @@
 """The worker against a fake target: order, coalescing, cancelling, crashes, sessions that are gone."""
 
 import queue
+import shutil
 from pathlib import Path
 
+import make_runs
 import pytest
 from bokeh.document import Document
 
 from server.mailbox import Mailbox
+from server.runs_cache import which
 from server.worker import SessionWorker, Worker
 
 TARGET = "fake_probes:run_probe"
@@ -158,3 +161,14 @@ def test_a_session_that_is_gone_harms_nobody(worker, tmp_path):
     session.submit(tmp_path / "log", "double", {"x": 1}, on_done=print, on_error=print)
     assert ask(worker, tmp_path / "log", "double", x=3)[1].end()[0] == "done"
     session.close()
+
+
+def test_a_question_about_another_run_of_the_same_name_is_another_question(tmp_path):
+    path = tmp_path / "run"
+    assert which(path) is None
+    make_runs.make(path)
+    before = which(path)
+    assert before == which(path) is not None
+    shutil.rmtree(path)
+    make_runs.make(path)
+    assert which(path) != before

@@ -1,0 +1,283 @@
+"""How many readers a server bears: raw websocket clients beside a live training of low priority.
+
+    python -m benchmarks.load [--readers 1 10 50 100] [--seconds 60] [--every 10] [--picture load.svg]
+
+Two minutes of preparation and --seconds for each number of readers (the aims are meant for --seconds 300). A
+reader acts every --every seconds: four times of five by an arrow key, a change of theme or of page, the fifth
+time by leaving and opening a page anew. "Response" is from the act to the server's answer to it, with a page
+to the message that brings the page; the clients do not parse and draw nothing. The training goes on all the
+time, at nice 15; its speed is compared with that before the first reader. Memory is the server's own, without
+the worker; "after" is when the sessions of the readers have expired, in relation to that after every page had
+been opened once. Aims with 50 readers: no error, median below 1 s, 95 % below 3 s, memory within 20 %.
+Nothing here is asserted.
+"""
+
+import argparse
+import asyncio
+import math
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.pages import serving
+from benchmarks.readers import Failed, Reader
+from gdlab import store
+
+OPENS = 5  # every so many acts are the opening of a page
+EXPIRED = 40  # s after which Bokeh has dropped the sessions that nobody looks at
+RUNS = {
+    "rosenbrock": ("experiment=rosenbrock",),
+    "galaxy": ("experiment=galaxy_minibatch", "train.steps=45"),
+}
+LIVE = ("optimizer=sgd", "optimizer.learning_rate=1e-4", "precision=float64", "record.path=false")
+PAGES = (
+    {"page": "runs"},
+    {"page": "descent", "run": "live"},
+    {"page": "descent", "run": "rosenbrock"},
+    {"page": "compare", "run": ["rosenbrock", "galaxy"]},
+    {"page": "optimizers", "run": ["rosenbrock", "galaxy", "live"]},
+    {"page": "line", "run": "rosenbrock"},
+    {"page": "steps", "run": "galaxy"},
+    {"page": "surface", "run": "galaxy"},
+)
+
+
+class Measured(NamedTuple):
+    """One number of readers: seconds of openings and of acts, what failed, memory in MB at most and after,
+    the server's share of a core, the training's iterations a second."""
+
+    readers: int
+    openings: list[float]
+    acts: list[float]
+    failed: list[str]
+    most: float
+    after: float
+    busy: float
+    speed: float
+
+
+def main():
+    """Measure, print, and draw where asked to."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--readers", type=int, nargs="+", default=[1, 10, 50, 100])
+    parser.add_argument("--seconds", type=float, default=60, help="for each number of readers")
+    parser.add_argument("--every", type=float, default=10, help="seconds between two acts of a reader")
+    parser.add_argument("--timeout", type=float, default=60, help="seconds after which an act has failed")
+    parser.add_argument("--picture", type=Path, help="an SVG file to draw response over readers into")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="gdlab-load-") as folder:
+        runs = Path(folder)
+        for name, options in RUNS.items():
+            subprocess.run(trained(runs / name, *options), check=True, capture_output=True)
+        with training(runs / "live"), serving(runs) as (address, process):
+            found = measure(runs / "live", address, process.pid, arguments)
+    if arguments.picture:
+        arguments.picture.write_text(drawn(found), encoding="utf-8")
+
+
+def measure(live: Path, address: str, pid: int, arguments) -> list[Measured]:
+    """Prints a row for each number of readers."""
+    alone = speed(live, 10)
+    asyncio.run(every_page(address))
+    time.sleep(EXPIRED)
+    first = memory(pid)
+    print(
+        f"memory after every page was opened once: {first:.0f} MB; training alone: {alone:.0f} iterations/s"
+    )
+    heads = (
+        "readers",
+        "openings",
+        "acts",
+        "failed",
+        "median",
+        "95 %",
+        "worst",
+        "busy",
+        "MB",
+        "after",
+        "training",
+    )
+    print(" ".join(f"{head:>9}" for head in heads))
+    found = []
+    for readers in arguments.readers:
+        one = asyncio.run(crowd(readers, live, address, pid, arguments))
+        time.sleep(EXPIRED)
+        one = one._replace(after=memory(pid))
+        found.append(one)
+        values = [*one.openings, *one.acts] or [math.nan]
+        quantiles = np.quantile(values, [0.5, 0.95, 1])
+        print(
+            f"{one.readers:9} {len(one.openings):9} {len(one.acts):9} {len(one.failed):9} "
+            + " ".join(f"{value:8.2f}s" for value in quantiles)
+            + f" {one.busy:8.0%} {one.most:9.0f} {one.after / first:9.0%} {one.speed / alone:9.0%}",
+            flush=True,
+        )
+        for why in sorted(set(one.failed))[:5]:
+            print(f"    {why}")
+    return found
+
+
+async def crowd(readers: int, live: Path, address: str, pid: int, arguments) -> Measured:
+    """What `readers` readers experience for the time asked for."""
+    until = time.monotonic() + arguments.seconds
+    openings, acts, failed, most = [], [], [], [memory(pid)]
+    before, began, rows = busy(pid), time.monotonic(), recorded(live)
+    dice = [random.Random(1000 * readers + number) for number in range(readers)]
+    visits = [reader(one, address, until, arguments, openings, acts, failed) for one in dice]
+
+    async def watch():
+        while True:
+            most.append(memory(pid))
+            await asyncio.sleep(1)
+
+    watching = asyncio.create_task(watch())
+    await asyncio.gather(*visits)
+    watching.cancel()
+    passed = time.monotonic() - began
+    speed_now, share = (recorded(live) - rows) / passed, (busy(pid) - before) / passed
+    return Measured(readers, openings, acts, failed, max(most), math.nan, share, speed_now)
+
+
+async def reader(dice, address, until, arguments, openings, acts, failed) -> None:
+    """One reader's visit: acts at regular times, later only where an answer takes longer than that."""
+    mine = Reader(address, arguments.timeout)
+    await asyncio.sleep(dice.uniform(0, arguments.every))
+    for number in range(10**9):
+        due = time.monotonic() + arguments.every
+        try:
+            if number % OPENS == 0:
+                mine.close()
+                mine = Reader(address, arguments.timeout)
+                query = dice.choice(PAGES)
+                openings.append(await mine.open(until=f"page_{query['page']}", **query))
+            else:
+                acts.append(await act(mine, dice, number))
+        except Failed as error:
+            failed.append(str(error)[:150])
+        mine.seen = ""
+        if due > until:
+            break
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+    mine.close()
+
+
+async def act(mine: Reader, dice, number: int) -> float:
+    """An arrow key, mostly; a change of theme."""
+    if dice.random() < 0.7:
+        return await mine.act("step", dice.choice((-1, 1)))
+    return await mine.act("theme", ("dark", "light")[number % 2])
+
+
+async def every_page(address: str) -> None:
+    """Opens every page once, one after the other."""
+    for query in PAGES:
+        one = Reader(address, 120)
+        await one.open(until=f"page_{query['page']}", **query)
+        one.close()
+
+
+# -- the processes ------------------------------------------------------------------------------------
+
+
+def trained(folder: Path, *options: str) -> list[str]:
+    """The command that records a run there."""
+    return [sys.executable, "-m", "gdlab", *options, f"hydra.run.dir={folder}"]
+
+
+@contextmanager
+def training(folder: Path):
+    """A training that goes on for as long as the block does, with what the readers leave of the machine."""
+    command = ["nice", "-n", "15", *trained(folder, *LIVE, "train.steps=2000000000")]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            while recorded(folder) == 0:
+                if process.poll() is not None:
+                    raise RuntimeError(f"the training ended with {process.returncode}")
+                time.sleep(0.2)
+            yield
+        finally:
+            process.terminate()
+
+
+def recorded(folder: Path) -> int:
+    """Iterations that have been committed."""
+    with suppress(store.StoreError):
+        return store.open_run(folder).rows("scalars")
+    return 0
+
+
+def speed(folder: Path, seconds: float) -> float:
+    """Iterations a second."""
+    rows, began = recorded(folder), time.monotonic()
+    time.sleep(seconds)
+    return (recorded(folder) - rows) / (time.monotonic() - began)
+
+
+def memory(pid: int) -> float:
+    """MB that a process holds."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(text.split("VmRSS:")[1].split()[0]) / 1024
+
+
+def busy(pid: int) -> float:
+    """Seconds of CPU that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+# -- the picture --------------------------------------------------------------------------------------
+
+WIDTH, HEIGHT, LEFT, BOTTOM = 640, 400, 70, 50
+CURVES = {"median": (0.5, "#0072b2"), "95 %": (0.95, "#d55e00"), "worst": (1.0, "#cc79a7")}
+
+
+def drawn(found: Sequence[Measured]) -> str:
+    """Response over readers as an SVG, both axes logarithmic."""
+    readers = [one.readers for one in found]
+    times = {
+        name: [float(np.quantile([*one.openings, *one.acts] or [math.nan], share)) for one in found]
+        for name, (share, _) in CURVES.items()
+    }
+    ticks = (0.001, 0.01, 0.1, 1, 10, 100)
+    x = _scale(readers, LEFT + 20, WIDTH - 90)
+    y = _scale([0.001, 100], HEIGHT - BOTTOM, 30)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
+        'font-family="Inter, sans-serif" font-size="12" fill="#1d2430">'
+        '<rect width="100%" height="100%" fill="#ffffff"/>',
+        f'<text x="{LEFT}" y="18" font-weight="600">Response over readers</text>',
+        f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 10}" text-anchor="middle">readers</text>',
+    ]
+    for value in ticks:
+        parts.append(f'<path d="M{LEFT} {y(value):.1f}H{WIDTH - 90}" stroke="#eceff3"/>')
+        parts.append(f'<text x="{LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{value:g} s</text>')
+    for value in readers:
+        parts.append(
+            f'<text x="{x(value):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{value}</text>'
+        )
+    for name, (_, colour) in CURVES.items():
+        points = [(x(n), y(max(t, 0.001))) for n, t in zip(readers, times[name], strict=True) if t == t]
+        path = "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in points)
+        parts.append(f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="1.75"/>')
+        parts += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3" fill="{colour}"/>' for a, b in points]
+        if points:
+            parts.append(f'<text x="{points[-1][0] + 8:.1f}" y="{points[-1][1] + 4:.1f}">{name}</text>')
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _scale(values, low: float, high: float):
+    """value -> position, the smallest at low, the largest at high, logarithmically."""
+    first, last = math.log(min(values)), math.log(max(values))
+    return lambda value: low + (high - low) * ((math.log(value) - first) / ((last - first) or 1))
+
+
+if __name__ == "__main__":
+    main()
