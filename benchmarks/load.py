@@ -37,7 +37,7 @@ RUNS = {
     "rosenbrock": ("experiment=rosenbrock",),
     "galaxy": ("experiment=galaxy_minibatch", "train.steps=45"),
 }
-LIVE = ("optimizer=sgd", "optimizer.learning_rate=1e-4", "precision=float64", "record.path=false")
+LIVE = ("experiment=digits_sgd", "record.path=false")
 PAGES = (
     {"page": "runs"},
     {"page": "descent", "run": "live"},
@@ -222,9 +222,9 @@ def speed(folder: Path, seconds: float) -> float:
 
 
 def memory(pid: int) -> float:
-    """MB that a process holds."""
+    """MB that a process holds of its own: the rows that it has mapped are the files'."""
     text = Path(f"/proc/{pid}/status").read_text()
-    return int(text.split("VmRSS:")[1].split()[0]) / 1024
+    return int(text.split("RssAnon:")[1].split()[0]) / 1024
 
 
 def busy(pid: int) -> float:

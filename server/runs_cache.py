@@ -52,7 +52,7 @@ class RunsCache:
         self._listing: Listing | None = None
         self._took = 0.0
         self._listing_thread: threading.Thread | None = None
-        self._readers: OrderedDict[str, object] = OrderedDict()
+        self._readers: OrderedDict[str, store.Run] = OrderedDict()
         self._refreshed: dict[str, float] = {}
         self._revisions: dict[str, int] = {}
         self._opened: dict[str, str] = {}  # the id of the run that each reader was opened for
@@ -150,7 +150,7 @@ class RunsCache:
         """Which run stands under each name: its id; None while none can be read there."""
         with self._lock:
             readers = [self._readers.get(name) for name in names]
-        return tuple(reader and reader.key.id for reader in readers)
+        return tuple(reader.key.id if reader else None for reader in readers)
 
     def configuration(self, name: str) -> dict[str, object]:
         """The run's flat hyper-parameters, from the listing where it has them; {} where unreadable."""

@@ -75,7 +75,8 @@ class Session:
         self.doc.add_root(self.main)
         self._read_ahead(pages.pages()[self.page], ahead.HEAD_START)
         self.doc.add_periodic_callback(self.tick, REFRESH)
-        self.doc.on_session_destroyed(lambda _: (self.worker.close(), self.mail.close()))
+        for mine in (self.worker, self.mail):
+            self.doc.on_session_destroyed(lambda _, mine=mine: mine.close())
 
     @property
     def page(self) -> str:
@@ -123,8 +124,9 @@ class Session:
     def _stands(self, page: pages.Page) -> bool:
         """Whether a page has been built for the chosen runs."""
         shown = self._built.get(page.name)
-        chosen = shown is not None and (not page.runs or shown.wanted == self.selected)
-        return chosen and not self._replaced(shown)
+        if shown is None or (page.runs and shown.wanted != self.selected):
+            return False
+        return not self._replaced(shown)
 
     def open(self, names, page: str | None = None) -> None:
         """Chooses runs and shows them: alone the descent, several side by side or on one axis."""
