@@ -33,12 +33,12 @@ def described(error: BaseException, expected: tuple = ()) -> str:
 
     expected: kinds of errors whose own words say all; so do those of a ValueError that gdlab itself raised.
     """
-    own = isinstance(error, expected) or (isinstance(error, ValueError) and _raised_by_gdlab(error))
-    if own and str(error):
-        return readable(error)
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename is not None else ""
         return one_line(f"{place}{error.strerror}")
+    own = isinstance(error, expected) or (isinstance(error, ValueError) and _raised_by_gdlab(error))
+    if own and str(error):
+        return readable(error)
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
         return one_line(
             f"out of memory: {error}; a smaller model, fewer examples or smaller mini-batches take less"

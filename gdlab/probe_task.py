@@ -6,9 +6,12 @@ Probes that keep their results (segments, surfaces) leave them in the run folder
 at once; any probe's Table is written where `output` says.
 """
 
+import csv
+import io
 import json
 import os
 import tempfile
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +78,7 @@ def save(table, path):
     """Write a Table to PATH.npz (every column, facts as JSON in "attrs") or PATH.csv (columns of its rows).
 
     In one step: a file that is there already stays whole until the new one is. In CSV, further
-    dimensions become columns "name.0", "name.1", ...
+    dimensions become columns "name.0", "name.1", ... and columns of fewer rows end in empty cells.
     """
     path = _checked(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -119,24 +122,38 @@ def _named(node, where):
 def _checked(output):
     if output is None:
         return None
-    path = Path(output)
+    path = Path(str(output))
     if path.suffix not in FORMATS:
         hint = nearest(path.suffix, FORMATS)
         raise ConfigError(f"output={output}: allowed: a file that ends in {' or '.join(FORMATS)}.{hint}")
+    if path.is_dir():
+        raise ConfigError(f"output={output}: a folder of this name is there; give the name of a file")
+    there = next(parent for parent in (path.parent, *path.parent.parents) if parent.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(f"output={output}: {there} is no folder that can be written; choose another place")
     return path
 
 
 def _csv(table):
-    rows = max((len(array) for array in table.columns.values() if np.ndim(array)), default=0)
     columns = {}
     for name, array in table.columns.items():
-        if np.ndim(array) and len(array) == rows:
-            flat = np.reshape(array, (rows, -1))
-            wide = np.ndim(array) > 1
-            columns |= {f"{name}.{i}" if wide else name: flat[:, i] for i in range(flat.shape[1])}
-    lines = [",".join(columns)]
-    lines += [",".join(map(repr, row)) for row in zip(*(c.tolist() for c in columns.values()), strict=True)]
-    return "\n".join(lines) + "\n"
+        values = np.atleast_1d(np.asarray(array))
+        if values.ndim == 1:
+            columns[name] = values.tolist()
+        else:
+            flat = values.reshape(len(values), -1)
+            columns |= {f"{name}.{i}": flat[:, i].tolist() for i in range(flat.shape[1])}
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    rows = zip_longest(*columns.values(), fillvalue="")
+    writer.writerows([_harmless(cell) for cell in row] for row in rows)
+    return out.getvalue()
+
+
+def _harmless(cell):
+    """A cell as text: spreadsheets run what begins with one of these as a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
 
 
 def _plain(value):

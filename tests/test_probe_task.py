@@ -1,5 +1,6 @@
 """Probes from the command line and at the end of a training."""
 
+import csv
 import inspect
 import json
 import subprocess
@@ -45,9 +46,38 @@ def test_csv_holds_every_digit_and_unrolls_further_dimensions(tmp_path):
     table = Table({"k": np.arange(2), "v": np.array([[0.1, np.nan], [1e-17, 3.0]]), "s": np.ones(1)}, {}, {})
     probe_task.save(table, tmp_path / "t.csv")
     read = np.genfromtxt(tmp_path / "t.csv", delimiter=",", names=True, deletechars="")
-    assert read.dtype.names == ("k", "v.0", "v.1")
+    assert read.dtype.names == ("k", "v.0", "v.1", "s")
     np.testing.assert_array_equal(read["v.0"], table.columns["v"][:, 0])
     np.testing.assert_array_equal(read["v.1"], table.columns["v"][:, 1])
+
+
+def test_csv_keeps_texts_and_columns_of_every_length(tmp_path):
+    columns = {
+        "class": np.array(["x=y,z", 'a "b"', "=1+1", "\u65e5"]),
+        "few": np.arange(4).reshape(2, 2),
+        "one": np.float64(0.5),
+        "yes": np.array([True, False, True, False]),
+    }
+    probe_task.save(Table(columns, {}, {}), tmp_path / "t.csv")
+    with open(tmp_path / "t.csv", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows == [
+        ["class", "few.0", "few.1", "one", "yes"],
+        ["x=y,z", "0", "1", "0.5", "True"],
+        ['a "b"', "2", "3", "", "False"],
+        ["'=1+1", "", "", "", "True"],
+        ["\u65e5", "", "", "", "False"],
+    ]
+
+
+@pytest.mark.parametrize("output", ["taken/x.csv", "folder.csv"])
+def test_where_nothing_can_be_written_is_said_before_anything_is_computed(run, tmp_path, monkeypatch, output):
+    monkeypatch.chdir(tmp_path)
+    Path("taken").write_text("")
+    Path("folder.csv").mkdir()
+    monkeypatch.setattr(probe_task, "run_probe", None)
+    with pytest.raises(ConfigError, match=r"choose another place|a folder of this name"):
+        probe_task.probe_task(config(run, "probe=smoothness", output=output), progress=False)
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path, monkeypatch):
