@@ -10,10 +10,10 @@ import shutil
 import time
 
 from gdlab.store import config as configs
-from gdlab.store import files, folder, lease, manifest, resume, schema
+from gdlab.store import files, folder, lease, manifest, reserve, resume, schema
 from gdlab.store.chunks import Chunks
 from gdlab.store.envelopes import Pyramid, is_level
-from gdlab.store.errors import UnknownName, nearest
+from gdlab.store.errors import DiskFull, UnknownName, nearest
 from gdlab.store.signals import Uninterrupted
 from gdlab.store.spec import layout
 from gdlab.store.stream import Stream
@@ -74,6 +74,7 @@ class RunWriter:
             started = manifest.Manifest({}, {}, 0, facts, *ids)
             writer = cls(path, held, streams, towers, started, Losses.of(streams))
             writer.commit()
+            reserve.keep(path)
         except BaseException:
             held.release()
             raise
@@ -113,6 +114,7 @@ class RunWriter:
             _add_session(path, document, resumed, configs.plain(identity, "identity"))
             writer = cls(path, held, streams, towers, resumed, losses)
             writer.commit()
+            reserve.keep(path)
         except BaseException:
             held.release()
             raise
@@ -210,7 +212,11 @@ class RunWriter:
                 self._facts.update(state="interrupted", reason="closed before it was finished")
             self.commit()
             self._write_arrays()
+        except DiskFull as error:
+            reserve.last_word(self.path, error)
+            raise
         finally:
+            reserve.release(self.path)
             self._open = False
             self._lease.release()
 
