@@ -31,7 +31,17 @@ class Kept(NamedTuple):
     damaged: list
 
     def notes(self, rows):
-        """[text]: which of `rows` recorded iterations are trained again for want of a whole state."""
+        """[text]: which of `rows` recorded iterations are trained again for want of a whole state.
+
+        Raises DamagedRun where there are states, but none is whole: nothing is cut that might be kept.
+        """
+        if self.damaged and self.state is None and rows:
+            step, error = self.damaged[0]
+            raise DamagedRun(
+                f"no state is whole, that of iteration {step:,} neither ({error.what}); put them back from a "
+                "copy, or remove the folder 'checkpoints' to train from the start",
+                error.where,
+            )
         if not self.damaged and (self.state is not None or not rows):
             return []
         which = f"checkpoint {self.damaged[0][0]:,}" if self.damaged else "checkpoints"
@@ -112,7 +122,10 @@ class Checkpoints:
         whole = self.check(step, like)
         template = _without_trace(like)
         if (folder / plain_checkpoints.FILE).exists():
-            restored, cursors = plain_checkpoints.restore(folder, template)
+            try:
+                restored, cursors = plain_checkpoints.restore(folder, template)
+            except DamagedRun as error:
+                raise (_unfit(folder, error) if whole else error) from error
             return _with_trace(restored, like), cursors
         found = self._by_orbax(folder, whole, state=template)
         try:
@@ -166,11 +179,15 @@ class Checkpoints:
         except Exception as error:  # of many kinds, from several libraries
             text = f"{type(error).__name__}: {' '.join(str(error).split()):.200}"
             if whole:
-                raise StoreError(
-                    f"{folder} is whole, but no state of this training: another version of a library or of "
-                    f"gdlab wrote it ({text})"
-                ) from error
+                raise _unfit(folder, text) from error
             raise DamagedRun(f"it cannot be read: {text}", folder) from error
+
+
+def _unfit(folder, why):
+    return StoreError(
+        f"{folder} is whole, but no state of this training: another version of a library or of gdlab wrote "
+        f"it ({why})"
+    )
 
 
 def _remove(path):

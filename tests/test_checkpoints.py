@@ -145,3 +145,34 @@ def test_a_training_goes_on_from_the_one_before_and_says_so(tmp_path, capsys):
     assert Checkpoints(tmp_path / "run").steps()[-1] == steps[-1]
     assert not (tmp_path / "run" / "checkpoints" / str(steps[-1])).is_symlink()
     assert store.open_run(tmp_path / "run").verify() == []
+
+
+def test_nothing_is_cut_where_no_state_is_whole(tmp_path, capsys):
+    """Neither behind a link nor where all states are damaged; without any, the training begins anew."""
+    config = composed("experiment=rosenbrock", "train.steps=10")
+    run = experiment.run(config, tmp_path / "run", progress=False)
+    with store.RunWriter.resume(run.path, config=config):
+        pass
+    shutil.copytree(run.path / "checkpoints", tmp_path / "kept")
+    for step in run.checkpoints:
+        (run.path / "checkpoints" / str(step) / "_CHECKPOINT_METADATA").unlink()
+    with pytest.raises(store.DamagedRun, match="no state is whole"):
+        experiment.run(config, run.path, progress=False)
+    shutil.rmtree(run.path / "checkpoints")
+    (run.path / "checkpoints").symlink_to(tmp_path / "kept")
+    with pytest.raises(store.DamagedRun, match="a link leads out"):
+        experiment.run(config, run.path, progress=False)
+    assert store.open_run(run.path).rows("scalars") == 10
+    (run.path / "checkpoints").unlink()
+    capsys.readouterr()
+    assert experiment.run(config, run.path).state == "finished"
+    assert "cuts 10 of 10 recorded iterations" in capsys.readouterr().err
+    assert_same_record(run.path, experiment.run(config, tmp_path / "other", progress=False).path)
+
+
+def test_a_whole_state_of_another_program_is_not_passed_over(kept):
+    """Another version of a library, say: nothing must be cut for that."""
+    like = state(0)._replace(params={"w": jnp.zeros((2, 3)), "b": jnp.zeros(1)})
+    with pytest.raises(store.StoreError, match="is whole, but no state of this training") as caught:
+        kept.latest(like)
+    assert not isinstance(caught.value, store.DamagedRun)
