@@ -15,6 +15,7 @@ import jax
 import orbax.checkpoint as ocp
 
 from gdlab import plain_checkpoints
+from gdlab.optim.nonlinear_cg import ConjugateGradientState
 from gdlab.store import DamagedRun, StoreError, files, trees
 
 _PART, _ORBAX_PART = ".part", ".orbax-checkpoint-tmp"
@@ -158,22 +159,28 @@ class Checkpoints:
         self._cleaned = True
 
     def _save_by_orbax(self, part, state, cursors, dumped):
-        items = {"state": ocp.args.StandardSave(_without_trace(state)), "cursor": ocp.args.JsonSave(cursors)}
+        kept = told_apart(_without_trace(state))
+        items = {"state": ocp.args.StandardSave(kept), "cursor": ocp.args.JsonSave(cursors)}
         if dumped is not None:
-            items["dumped"] = ocp.args.StandardSave(dumped)
+            items["dumped"] = ocp.args.StandardSave(told_apart(dumped))
         with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
             checkpointer.save(part, args=ocp.args.Composite(**items))
 
     def _by_orbax(self, folder, whole, **templates):
         """What orbax reads; whole: the files are those that were written, so an error is not theirs."""
         items: dict[str, Any] = {
-            name: ocp.args.StandardRestore(jax.tree.map(ocp.utils.to_shape_dtype_struct, template))
+            name: ocp.args.StandardRestore(
+                jax.tree.map(ocp.utils.to_shape_dtype_struct, told_apart(template))
+            )
             for name, template in templates.items()
         }
         try:
             with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
                 arguments = ocp.args.Composite(**items, cursor=ocp.args.JsonRestore())
-                return checkpointer.restore(folder, args=arguments)
+                found = checkpointer.restore(folder, args=arguments)
+            return {name: _as_was(found[name], templates[name]) for name in templates} | {
+                "cursor": found["cursor"]
+            }
         except MemoryError:
             raise
         except Exception as error:  # of many kinds, from several libraries
@@ -190,6 +197,21 @@ def _unfit(folder, why):
     )
 
 
+def told_apart(tree):
+    """A pytree as orbax can keep it: itself, or the list of its leaves where two of them would get one name.
+
+    Orbax joins the keys of a leaf by points, and "a.b" beside {"a": {"b": ...}} would be read back as one.
+    """
+    paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
+    names = {jax.tree_util.keystr(path, simple=True, separator=".") for path in paths}
+    return tree if len(names) == len(paths) else jax.tree.leaves(tree)
+
+
+def _as_was(kept, like):
+    """What `told_apart` made of a pytree like `like`, as that pytree."""
+    return jax.tree.unflatten(jax.tree.structure(like), jax.tree.leaves(kept))
+
+
 def _remove(path):
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
@@ -198,7 +220,7 @@ def _remove(path):
 
 
 def _holds_trace(node):
-    return "line_search" in getattr(node, "_fields", ())
+    return isinstance(node, ConjugateGradientState)
 
 
 def _without_trace(state):

@@ -10,13 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
+from gdlab.places import names_of
 from gdlab.store import ArraySpec
 
 LAYER_ARRAYS = ("layer/update_norm", "layer/param_norm")
 
 
 def layer_names(params):
-    """Names of the layers of a parameter pytree ("block/conv1"), in the order of its leaves.
+    """Names of the layers of a parameter pytree ("block/conv1"), in the order of its leaves; no two alike.
 
     A leaf at the top is a layer of its own; a bare array is the layer "params".
     """
@@ -24,9 +25,14 @@ def layer_names(params):
 
 
 def layers_of(tree):
-    """The layer's name of each leaf, in the order of the leaves."""
-    paths = (path for path, _ in jax.tree_util.tree_leaves_with_path(tree))
-    return ["/".join(_word(key) for key in path[:-1] or path) or "params" for path in paths]
+    """The layer's name of each leaf, in the order of the leaves.
+
+    Layers are told apart by their place in the tree: where a name with a slash ("block/conv1") reads like
+    that of a layer within a module, the later one is called "block/conv1 (2)".
+    """
+    places = [path[:-1] or path for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
+    names = names_of(places)
+    return [names[place] for place in places]
 
 
 def layer_norms(tree, names):
@@ -79,7 +85,3 @@ def rows(collected, step, done):
     if "path" in packed:
         packed["path_step"] = np.arange(step + 1, step + done + 1)
     return packed
-
-
-def _word(key):
-    return str(getattr(key, "key", getattr(key, "name", getattr(key, "idx", key))))

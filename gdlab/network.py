@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import jax
 
+from gdlab.places import names_of, words
+
 _NOTHING: frozenset = frozenset()
 
 
@@ -68,18 +70,19 @@ class _Layer(NamedTuple):
 
 def _layers(tree):
     """{path of a kernel: _Layer}, in the order of the leaves."""
-    leaves = {
-        tuple(_word(key) for key in path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
-    }
-    found = {path: leaf for path, leaf in leaves.items() if path[-1:] == ("kernel",) or len(leaf.shape) > 1}
+    leaves = {words(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+    found = {path: leaf for path, leaf in leaves.items() if len(leaf.shape) > (path[-1:] != ("kernel",))}
     modules = Counter(path[:-1] or path for path in found)
     groups = {path[:length] for path in modules for length in range(1, len(path))}
+    own = {}
+    for path in found:
+        module = path[:-1] or path
+        own[path] = module if modules[module] == 1 and module not in groups else path
+    names = names_of([*sorted(groups), *own.values()])
     layers = {}
     for path, leaf in found.items():
-        module = path[:-1] or path
-        own = module if modules[module] == 1 and module not in groups else path
-        above = tuple("/".join(own[:length]) for length in range(1, len(own)))
-        layers[path] = _Layer("/".join(own) or "params", above, leaf)
+        above = tuple(names[own[path][:length]] for length in range(1, len(own[path])))
+        layers[path] = _Layer(names[own[path]], above, leaf)
     return layers
 
 
@@ -213,12 +216,8 @@ def _traced(function, params, example, layers):
     flow = _Flow()
     if layers:
         closed = jax.make_jaxpr(function)(params, example)
-        paths = [tuple(map(_word, path)) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+        paths = [words(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
         weights = [_Value(False, frozenset({path} & layers.keys())) for path in paths]
         examples = [_Value(True, _NOTHING)] * len(jax.tree.leaves(example))
         flow.through(closed, [*weights, *examples])
     return flow
-
-
-def _word(key):
-    return str(getattr(key, "key", getattr(key, "name", getattr(key, "idx", key))))

@@ -15,7 +15,12 @@ import jax.numpy as jnp
 import optax
 
 from gdlab.devices import on_all, split
+from gdlab.optim.nonlinear_cg import ConjugateGradientState
+from gdlab.optim.search_state import search_state, with_search_state
 from gdlab.records import DIVERGED, IDLE, OK, StepInfo
+
+# What conjugate gradients tell of an iteration by themselves: fields of their state and of a StepInfo.
+_TOLD = ("slope", "step_size", "step_size_max", "restarted", "status", "evaluations", "line_search")
 
 
 class TrainState(NamedTuple):
@@ -66,8 +71,8 @@ def make_training(
 
     Args:
       problem: a gdlab Problem.
-      optimizer: any optax transformation. One whose state carries `value` and `grad` (gdlab's
-        conjugate gradients, optax's line searches) reuses them while the batch stays the same.
+      optimizer: any optax transformation. One with a line search (gdlab's conjugate gradients, those of
+        optax; see `gdlab.optim.search_state`) reuses its value and gradient while the batch stays the same.
       length: T, the largest number of iterations of one chunk, at least 1.
       several_descents: whether batches change on the way; then a descent that ended idles until the
         next one begins, otherwise the chunk stops.
@@ -174,7 +179,7 @@ def _evaluated(state, value_fn):
     value, grad = jax.lax.cond(
         jnp.isfinite(stored[0]), lambda: stored, lambda: _evaluate(value_fn, state, stored)
     )
-    return state._replace(opt_state=optax.tree.set(state.opt_state, value=value, grad=grad))
+    return state._replace(opt_state=with_search_state(state.opt_state, value=value, grad=grad))
 
 
 def _search_step(optimizer, value_fn, state, fresh, several_descents):
@@ -185,31 +190,43 @@ def _search_step(optimizer, value_fn, state, fresh, several_descents):
         # The values of the last accepted point hold as long as the batch stays the same.
         known = jnp.isfinite(loss) & ~fresh
         loss, grads = jax.lax.cond(known, lambda: stored, lambda: _evaluate(value_fn, state, stored))
+    conjugate = isinstance(search_state(opt_state), ConjugateGradientState)
+    # The searches of optax hand what they do not know on to the error function.
+    begins = {"new_descent": fresh} if conjugate else {}
     updates, opt_state = optimizer.update(
-        grads, opt_state, params, value=loss, grad=grads, value_fn=value_fn, new_descent=fresh
+        grads, opt_state, params, value=loss, grad=grads, value_fn=value_fn, **begins
     )
-
-    def read(name, default):
-        return optax.tree.get(opt_state, name, default)
-
-    step_size = read("step_size", jnp.ones_like(loss))
-    status = read("status", jnp.where(jnp.isfinite(loss), OK, DIVERGED))
+    found: Any = search_state(opt_state)
+    if conjugate:
+        told = {name: getattr(found, name) for name in _TOLD}
+    else:
+        # A step of 0 leaves the parameters as they are, though its direction be not finite.
+        updates = jax.tree.map(lambda u: jnp.where(found.learning_rate == 0, 0, u), updates)
+        told = _told_of_others(loss, optax.tree.vdot(grads, updates))
     info = StepInfo(
         loss=loss,
-        loss_end=_stored_value(opt_state)[0],
+        loss_end=found.value,
         grad_norm=optax.tree.norm(grads),
         update_norm=optax.tree.norm(updates),
-        slope=read("slope", optax.tree.vdot(grads, updates)),
-        step_size=step_size,
-        step_size_max=read("step_size_max", step_size),
-        restarted=read("restarted", jnp.bool_(False)),
         new_descent=fresh,
-        status=status,
-        evaluations=read("evaluations", jnp.int32(1)),
-        line_search=read("line_search", None),
+        **told,
     )
-    moved = TrainState(optax.apply_updates(params, updates), opt_state, state.step + 1, status)
+    moved = TrainState(optax.apply_updates(params, updates), opt_state, state.step + 1, info.status)
     return moved, info, updates, params
+
+
+def _told_of_others(loss, slope):
+    """What is recorded of a line search of optax: its step as the direction, as without a search."""
+    one = jnp.ones_like(loss)
+    return {
+        "slope": slope,
+        "step_size": one,
+        "step_size_max": one,
+        "restarted": jnp.bool_(False),
+        "status": jnp.where(jnp.isfinite(loss), OK, DIVERGED).astype(jnp.int32),
+        "evaluations": jnp.int32(1),
+        "line_search": None,
+    }
 
 
 def _plain_step(optimizer, value_fn, state, fresh, loss_end, reach):
@@ -250,10 +267,9 @@ def _idle(state, one, *inputs):
 
 
 def _stored_value(opt_state):
-    """(value, grad) that a line-search optimizer keeps in its state, None for the others."""
-    value = optax.tree.get_all_with_path(opt_state, "value")
-    grad = optax.tree.get_all_with_path(opt_state, "grad")
-    return (value[0][1], grad[0][1]) if len(value) == len(grad) == 1 else None
+    """(value, grad) that the state of a line search keeps, None for optimizers without one."""
+    found = search_state(opt_state)
+    return None if found is None else (found.value, found.grad)
 
 
 def _evaluate(value_fn, state, like):
@@ -271,5 +287,5 @@ def _batch(data, index, at):
 
 
 def has_search(opt_state):
-    """Whether an optimizer's state says that it has a line search: it keeps a value and a gradient."""
-    return _stored_value(opt_state) is not None
+    """Whether an optimizer's state is that of one with a line search, which keeps a value and a gradient."""
+    return search_state(opt_state) is not None

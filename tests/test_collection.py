@@ -21,6 +21,13 @@ def test_layers_are_named_by_what_their_parameters_share():
     assert collection.layer_names({"w": jnp.ones(2), "v": jnp.ones(1)}) == ("v", "w")
 
 
+def test_a_name_with_a_slash_is_a_layer_of_its_own():
+    tree = {"a": {"b": {"w": jnp.zeros(2)}}, "a/b": {"w": jnp.ones(2)}}
+    assert collection.layer_names(tree) == ("a/b", "a/b (2)")
+    norms = collection.layer_norms(tree, collection.layer_names(tree))
+    np.testing.assert_allclose(norms, [0, 2**0.5], rtol=1e-6)
+
+
 def test_layer_norms_are_those_of_the_flat_vectors():
     tree = {"b": {"kernel": jnp.arange(4.0), "bias": jnp.ones(1)}, "a": {"w": jnp.full(3, 2.0)}}
     norms = collection.layer_norms(tree, ("a", "b"))

@@ -231,3 +231,13 @@ def test_a_problem_without_kernels_has_no_nodes():
         "nodes": [],
         "edges": [],
     }
+
+
+def test_names_with_a_slash_are_layers_of_their_own_and_a_number_is_none():
+    inner, outer = jnp.ones((3, 4)), jnp.ones((4, 2))
+    params = {"a": {"b": {"kernel": inner}}, "a/b": {"kernel": outer}, "kernel": jnp.ones(())}
+    edges, names = _of(lambda p, x: p["kernel"] * (x @ p["a"]["b"]["kernel"]) @ p["a/b"]["kernel"], params)
+    assert names == ["a", "a/b", "a/b (2)"]
+    assert edges == {("a/b", "a/b (2)")}
+    network = describe(Problem(None, None, lambda p, x: x), params, jnp.ones((2, 3)))
+    assert [leaf.shape for leaf in kernels(network, params).values()] == [(3, 4), (4, 2)]

@@ -12,6 +12,7 @@ from gdlab.optim.decay import coupled_weight_decay, decoupled_weight_decay
 from gdlab.optim.descend import Descent, minimize
 from gdlab.optim.nonlinear_cg import ConjugateGradientState, conjugate_gradient, fast_conjugate_gradient
 from gdlab.optim.resilient import irprop_minus, irprop_plus, rprop_minus, rprop_plus
+from gdlab.optim.search_state import value_and_grad_from_state
 
 __all__ = [
     "ConjugateGradientState",
@@ -31,4 +32,5 @@ __all__ = [
     "polak_ribiere_plus",
     "rprop_minus",
     "rprop_plus",
+    "value_and_grad_from_state",
 ]

@@ -7,7 +7,7 @@ is zero and the status says so. J(theta_{k+1}) < J(theta_k) for every step that 
 
 The gradient that the line search computed at the accepted point rides along in the state (`value`,
 `grad`), so that an iteration costs exactly its evaluations and none more: read it back with
-`optax.value_and_grad_from_state(value_fn)`, as with optax's own line searches.
+`gdlab.optim.value_and_grad_from_state(value_fn)`.
 
 Source: Polak and Ribiere 1969; Becker, Lippel, Zielke 2019, section 2.
 """
@@ -152,9 +152,15 @@ def conjugate_gradient(beta=polak_ribiere, line_search=two_phase):
             status=status.astype(jnp.int32),
             line_search=trace,
         )
-        return optax.tree.scale(attempt.step_size, attempt.direction), new_state
+        return scaled(attempt.step_size, attempt.direction), new_state
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def scaled(step_size, direction):
+    """eta d as a pytree like d; 0 where eta is, though d be not finite (0 times infinity is no number)."""
+    # The direction is masked, not the product: a product and the sum that follows may be rounded as one.
+    return jax.tree.map(lambda d: step_size * jnp.where(step_size == 0, 0, d), direction)
 
 
 def fast_conjugate_gradient(**options):

@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from gdlab.optim import value_and_grad_from_state
+
 
 def rosenbrock(theta):
     """The paper's example, 100 (t2 - t1^2)^2 + (1 - t1)^2; theta [2] -> ()."""
@@ -22,7 +24,7 @@ def quadratic(p, seed=0, condition=100.0):
 
 def make_step(optimizer, value_fn):
     """(params, state) -> (params, state, loss), jitted, as an optax user writes it."""
-    value_and_grad = optax.value_and_grad_from_state(value_fn)
+    value_and_grad = value_and_grad_from_state(value_fn)
 
     @jax.jit
     def step(params, state):
