@@ -6,10 +6,11 @@ import numbers
 import jax
 import jax.numpy as jnp
 
+VERSIONS = (1, 2)
 INITIAL = ("inverse_norm", "previous", "previous_length")
 
 
-def check_options(sigma, rho, alpha, beta, gamma, max_evaluations):
+def check_options(sigma, rho, alpha, beta, gamma, max_evaluations, version):
     """Refuse options outside their ranges, before anything runs.
 
     Values that are traced by JAX (a whole range of sigmas under vmap) cannot be looked at and pass.
@@ -40,6 +41,8 @@ def check_options(sigma, rho, alpha, beta, gamma, max_evaluations):
         or max_evaluations < 1
     ):
         raise ValueError(f"line search option max_evaluations={max_evaluations!r} must be an integer >= 1")
+    if isinstance(version, bool) or version not in VERSIONS:
+        raise ValueError(f"line search option version={version!r} is out of range; allowed: 1, 2")
 
 
 def first_step(initial, slope, squared_norm, previous):

@@ -5,6 +5,14 @@ positive, the error fails to decrease or a value is not finite, the minimum lies
 current step width, and phase two (shrink) closes in on it. Both phases are one loop: a phase only
 decides which two anchors are interpolated and which interval the next step width must lie in.
 
+Version 1 is the paper's rule to the letter: phase one takes the cubic's minimiser wherever it lies, down to
+alpha eta^j. That walks back to 0 where a step is too short for the digits of the error: phi(eta^j) rounds to
+phi(0), the slopes still fall, and the cubic through both has its minimum at 0.21 eta^j. Phase one may also go
+to and fro between two step widths until its evaluations are gone. So in version 2 phase one never walks back
+where the slope still falls and the error has not risen (phi'(eta^j) < 0, phi(eta^j) <= phi(0)): a minimiser
+before eta^j is none, the upper bound is taken, and the allowed interval is [eta^j, beta eta^j]. The paper's
+own picture of phase one, which extrapolates, knows nothing else.
+
 The search sees only `phi(eta) -> (value, slope)`. Everything it visits goes into a trace.
 Source: Becker, Lippel, Zielke 2019, section 2.3 and Table 2.
 """
@@ -89,6 +97,7 @@ def two_phase(
     aux=None,
     has_aux=False,
     keep_trace=True,
+    version=2,
 ):
     """Seek the smallest stationary point of phi: min{eta > 0 : phi'(eta) = 0}.
 
@@ -100,7 +109,8 @@ def two_phase(
       value, slope: phi(0) and phi'(0) where they are known; evaluated otherwise. slope < 0.
       sigma: curvature tolerance, 0 <= rho < sigma < 1.
       rho: share of the linear decrease demanded; 0 asks for any decrease.
-      alpha, beta: phase one keeps the next step in [alpha eta, beta eta], 0 < alpha < 1 < beta.
+      alpha, beta: phase one keeps the next step in [alpha eta, beta eta], 0 < alpha < 1 < beta; in version 2
+        in [eta, beta eta] while the slope falls, so that alpha counts where phi'(eta) = 0 alone.
       gamma: phase two keeps gamma (b - a) away from both ends, 0 < gamma < 1/2.
       max_evaluations: at most this many calls of `phi`, at least 1.
       initial: the first step width. A number > 0, or one of
@@ -115,6 +125,7 @@ def two_phase(
       aux: with `has_aux`, what belongs to eta = 0 (it fixes the structure and is kept on failure).
       has_aux: whether `phi` returns a third value, handed out for the step found.
       keep_trace: record every evaluation.
+      version: 2, or 1: phase one may walk back where the slope still falls, as in runs of before.
 
     Returns:
       A SearchResult. Works under jit, vmap and scan, in float32 and float64.
@@ -122,7 +133,7 @@ def two_phase(
     Raises:
       ValueError: an option outside its range, named with its value and the allowed range.
     """
-    check_options(sigma, rho, alpha, beta, gamma, max_evaluations)
+    check_options(sigma, rho, alpha, beta, gamma, max_evaluations, version)
     call = phi if has_aux else lambda eta: (*phi(eta), None)
     if value is None or slope is None:
         like = squared_norm if isinstance(initial, str) else initial
@@ -133,7 +144,7 @@ def two_phase(
     eta = jnp.asarray(first_step(initial, slope, squared_norm, previous), value.dtype)
 
     def step(search):
-        return _step(search, call, start, sigma=sigma, rho=rho, alpha=alpha, beta=beta, gamma=gamma)
+        return _step(search, call, start, rho, sigma, (alpha, beta, gamma), onward=version > 1)
 
     rows = jnp.zeros((max_evaluations, len(TRACE_COLUMNS)), value.dtype) if keep_trace else None
     search = _Search(
@@ -162,8 +173,8 @@ def two_phase(
     )
 
 
-def _step(search, call, start, *, sigma, rho, alpha, beta, gamma):
-    """Evaluate the proposed step width, judge it, and propose the next one."""
+def _step(search, call, start, rho, sigma, limits, *, onward):
+    """Evaluate the proposed step width, judge it, and propose the next one; `onward` as of `_propose`."""
     phi, dphi, aux = call(search.eta)
     dtype = start.phi.dtype
     current = Point(search.eta, jnp.asarray(phi, dtype), jnp.asarray(dphi, dtype))
@@ -182,7 +193,7 @@ def _step(search, call, start, *, sigma, rho, alpha, beta, gamma):
     # Phase one interpolates between 0 and the current step width; phase two inside its bracket.
     a = _select(shrinking & ~beyond, current, search.a)
     b = _select(~shrinking | beyond, current, search.b)
-    fit = _propose(a, b, current, start, shrinking, alpha, beta, gamma)
+    fit = _propose(a, b, current, start, shrinking, limits, onward=onward)
     taken = accepted | (finite & (current.phi < search.best.phi))
     step_size_max = jnp.maximum(search.step_size_max, current.eta)
     rows = search.rows
@@ -212,8 +223,12 @@ class _Fit(NamedTuple):
     eta: Any
 
 
-def _propose(a, b, current, start, shrinking, alpha, beta, gamma):
-    """Next step width: the interpolant's minimiser, limited to the allowed interval."""
+def _propose(a, b, current, start, shrinking, limits, *, onward):
+    """Next step width: the interpolant's minimiser, limited to the allowed interval.
+
+    limits: (alpha, beta, gamma); onward: phase one does not walk back where the slope falls (version 2).
+    """
+    alpha, beta, gamma = limits
     h = b.eta - a.eta
     use_parabola = shrinking & (b.phi > start.phi)
     fits = zip(
@@ -225,12 +240,17 @@ def _propose(a, b, current, start, shrinking, alpha, beta, gamma):
     minimiser = a.eta + h * hermite.minimiser(*coefficients[1:])
     usable = jnp.isfinite(minimiser) & jnp.isfinite(b.phi) & jnp.isfinite(b.dphi)
     bisect = shrinking & ~usable
-    lower = jnp.where(shrinking, a.eta + gamma * h, alpha * current.eta)
+    nearest = alpha * current.eta
+    if onward:
+        nearest = jnp.where(current.dphi < 0, current.eta, nearest)
+    lower = jnp.where(shrinking, a.eta + gamma * h, nearest)
     # Never infinitely far: a bracket must have a middle.
     farthest = jnp.minimum(beta * current.eta, jnp.finfo(h.dtype).max)
     upper = jnp.where(shrinking, b.eta - gamma * h, farthest)
     # Without a minimum ahead the function keeps falling: go as far as allowed.
     ahead = usable & (minimiser >= 0)
+    if onward:
+        ahead = ahead & (shrinking | (minimiser >= nearest))
     wanted = jnp.where(ahead, minimiser, jnp.where(bisect, a.eta + h / 2, upper))
     eta = jnp.clip(wanted, lower, upper)
     kind = jnp.where(bisect, BISECT, jnp.where(use_parabola, QUADRATIC, CUBIC))

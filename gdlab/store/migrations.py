@@ -44,6 +44,9 @@ LATER: tuple[Later, ...] = (
     Later("train.validation", 0.0, 0.0),
     Later("class_shares.on_test", True, False, target="gdlab.analysis.class_shares.from_run"),
     Later("model.pooling", 3, 3, target="gdlab.models.hamid_cifar"),
+    Later("train.drop_last", True, True),
+    Later("linesearch.version", 1, 2, target="gdlab.linesearch.two_phase"),
+    Later("optimizer.line_search.version", 1, 2, target="gdlab.linesearch.two_phase"),
 )
 
 

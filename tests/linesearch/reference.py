@@ -47,11 +47,13 @@ def two_phase(
     beta=3.0,
     gamma=0.1,
     max_evaluations=25,
+    version=2,
     correct=lambda j, eta: eta,
 ):
     """Search along phi(eta) -> (value, slope) from the first step width `eta`.
 
     `correct(j, eta)` may replace the step width eta^j by one that differs in its last digits.
+    `version` 2: while the slope falls, phase one does not walk back.
     Returns (the step width found, the evaluations as dictionaries).
     """
     rows = []
@@ -80,7 +82,8 @@ def two_phase(
         end = b if phase == SHRINK else now
         h = end[0] - a[0]
         if phase == EXTRAPOLATE:
-            lower, upper = alpha * eta, beta * eta
+            onward = version == 2 and now[2] < 0
+            lower, upper = eta if onward else alpha * eta, beta * eta
             row["kind"], default = CUBIC, upper
         else:
             lower, upper = a[0] + gamma * h, end[0] - gamma * h
@@ -96,7 +99,7 @@ def two_phase(
         if missing and phase == SHRINK:
             row["kind"], coefficients = BISECT, None
             row.pop("minimiser", None)
-        if missing or (phase == EXTRAPOLATE and wanted < 0):
+        if missing or (phase == EXTRAPOLATE and (wanted < 0 or (onward and wanted < eta))):
             wanted = default
         row |= {"phase": phase, "anchor_a": a[0], "anchor_b": end[0], "lower": lower, "upper": upper}
         if coefficients is not None:

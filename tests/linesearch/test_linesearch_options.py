@@ -29,6 +29,8 @@ WRONG = [
     ({"gamma": True}, ("gamma=True", "not a number")),
     ({"max_evaluations": 0}, ("max_evaluations=0", "integer >= 1")),
     ({"max_evaluations": 2.5}, ("max_evaluations=2.5", "integer >= 1")),
+    ({"version": 3}, ("version=3", "1, 2")),
+    ({"version": True}, ("version=True", "1, 2")),
     ({"initial": "previus"}, ("initial='previus'", "did you mean previous?", "inverse_norm")),
     ({"initial": "???"}, ("initial='???'", "inverse_norm, previous, previous_length")),
     ({"initial": 0.0}, ("initial=0.0", "> 0")),

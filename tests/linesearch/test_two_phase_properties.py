@@ -1,5 +1,6 @@
 """What SPEC A2 promises holds on arbitrary functions, for arbitrary options."""
 
+from functools import partial
 from itertools import pairwise
 
 import jax
@@ -16,11 +17,12 @@ from tests.linesearch import functions
 MOST = 12
 
 
-@jax.jit
-def search(p, initial, options):
+@partial(jax.jit, static_argnums=3)
+def search(p, initial, options, version):
     phi = functions.with_jax(functions.Ripple(*p))
     value, slope = phi(jnp.zeros_like(initial))
-    return two_phase(phi, value, slope, initial=initial, max_evaluations=MOST, **options), value, slope
+    found = two_phase(phi, value, slope, initial=initial, max_evaluations=MOST, version=version, **options)
+    return found, value, slope
 
 
 def between(low, high):
@@ -49,16 +51,18 @@ options = st.fixed_dictionaries(
 )
 
 
-@given(ripples, options, between(1e-6, 1e3), st.sampled_from([np.float32, np.float64]))
-@settings(max_examples=400)
-def test_promises(p, options, initial, dtype):
+@given(
+    ripples, options, between(1e-6, 1e3), st.sampled_from([np.float32, np.float64]), st.sampled_from([1, 2])
+)
+@settings(max_examples=600)
+def test_promises(p, options, initial, dtype, version):
     with jax.enable_x64(True):
         p, initial, options = jax.tree.map(dtype, (p, initial, options))
-        found, value, slope = jax.device_get(search(p, initial, options))
+        found, value, slope = jax.device_get(search(p, initial, options, version))
         assume(slope < 0)
         assert found.phi.dtype == found.line_search.rows.dtype == dtype
         check_result(found, value, slope, options)
-        check_proposals(found.line_search, int(found.evaluations), value, slope, options)
+        check_proposals(found.line_search, int(found.evaluations), value, slope, options, version)
 
 
 def check_result(found, value, slope, options):
@@ -84,7 +88,7 @@ def check_result(found, value, slope, options):
             assert (found.step_size, found.phi, found.dphi) == (0, value, slope)
 
 
-def check_proposals(trace, n, value, slope, options):
+def check_proposals(trace, n, value, slope, options, version):
     rows = [dict(zip(TRACE_COLUMNS, row, strict=True)) for row in trace.rows[:n]]
     for row, after in pairwise(rows):
         width = row["anchor_b"] - row["anchor_a"]
@@ -96,7 +100,10 @@ def check_proposals(trace, n, value, slope, options):
         beyond = not np.isfinite(row["phi"] + row["dphi"]) or row["dphi"] > 0
         if row["phase"] == EXTRAPOLATE:
             assert not beyond and row["phi"] <= value + options["rho"] * row["eta"] * slope + rounding(value)
-            np.testing.assert_allclose(row["lower"], options["alpha"] * row["eta"], rtol=1e-5)
+            onward = version == 2 and row["dphi"] < 0
+            np.testing.assert_allclose(
+                row["lower"], (1 if onward else options["alpha"]) * row["eta"], rtol=1e-5
+            )
             np.testing.assert_allclose(row["upper"], options["beta"] * row["eta"], rtol=1e-5)
             continue
         assert row["anchor_a"] < row["lower"] and row["upper"] < row["anchor_b"]
@@ -158,3 +165,39 @@ def test_without_a_trace_the_same_step():
     traced, bare = (two_phase(phi, value, slope, initial=5.0, keep_trace=keep) for keep in (True, False))
     assert bare.line_search is None
     assert (traced.step_size, traced.phi) == (bare.step_size, bare.phi)
+
+
+def too_short(eta):
+    """An error whose digits do not show steps shorter than 2,400: 1 + 1e-12 (eta - 1e4)^2."""
+    return jnp.float32(1) + jnp.float32(1e-12) * (eta - 1e4) ** 2, jnp.float32(2e-12) * (eta - 1e4)
+
+
+def shallow_start(eta):
+    """(eta + 0.004)^5 - 2 (eta + 0.004)^4: nearly flat at 0, with its minimum at 1.596."""
+    a = eta + 0.004
+    return a**5 - 2 * a**4, 5 * a**4 - 8 * a**3
+
+
+@pytest.mark.parametrize(("phi", "options", "minimum", "version_1"), [
+    (too_short, {"initial": 1.0}, 1e4, 0),
+    (shallow_start, {"initial": 1e-3, "sigma": 0.2, "rho": 1e-4, "beta": 10.0}, 1.596, 0.1),
+])  # fmt: skip
+def test_phase_one_does_not_walk_back_where_the_slope_falls(phi, options, minimum, version_1):
+    found = two_phase(phi, **options)
+    np.testing.assert_allclose(found.step_size, minimum, rtol=2e-3)
+    rows = found.line_search.rows[: int(found.evaluations)]
+    first = rows[rows[:, TRACE_COLUMNS.index("phase")] == EXTRAPOLATE]
+    assert (np.diff(first[:, TRACE_COLUMNS.index("eta")]) > 0).all() and len(first) > 3
+    before = two_phase(phi, **options, version=1)
+    np.testing.assert_allclose(before.step_size, version_1, rtol=1e-6)
+    assert not before.accepted and before.evaluations == 25
+
+
+def test_on_a_plateau_phase_one_still_walks_back():
+    """Where phi and its slope are those of a plateau there is nothing to fall along."""
+    found = two_phase(
+        lambda eta: (jnp.where(eta < 1, (eta - 0.5) ** 2, 0.25), jnp.where(eta < 1, 2 * (eta - 0.5), 0.0)),
+        initial=5.0,
+    )
+    assert found.accepted
+    np.testing.assert_allclose(found.step_size, 0.5, atol=0.05)

@@ -17,15 +17,15 @@ ROUNDING = 1e-10
 COEFFICIENTS = ("c0", "c1", "c2", "c3")
 
 
-@jax.jit
-def search_ripple(p, eta, options):
+@partial(jax.jit, static_argnames="version")
+def search_ripple(p, eta, options, *, version):
     phi = functions.with_jax(functions.Ripple(*p))
     value, slope = phi(jnp.zeros(()))
-    return two_phase(phi, value, slope, initial=eta, **options)
+    return two_phase(phi, value, slope, initial=eta, version=version, **options)
 
 
-@jax.jit
-def search_rosenbrock(theta, direction, options):
+@partial(jax.jit, static_argnames="version")
+def search_rosenbrock(theta, direction, options, *, version):
     def phi(eta):
         def error(x):
             t1, t2 = theta + x * direction
@@ -34,7 +34,7 @@ def search_rosenbrock(theta, direction, options):
         return jax.value_and_grad(error)(eta)
 
     value, slope = phi(jnp.zeros(()))
-    return two_phase(phi, value, slope, squared_norm=direction @ direction, **options)
+    return two_phase(phi, value, slope, squared_norm=direction @ direction, version=version, **options)
 
 
 def random_options(rng):
@@ -48,7 +48,7 @@ def random_options(rng):
     }
 
 
-def assert_same_search(found, phi, eta, options):
+def assert_same_search(found, phi, eta, options, version):
     """Lead the plain loop along the compiled one's step widths and compare every decision and number.
 
     Each step width is compared where it is proposed and then taken over, so that the rounding errors of
@@ -59,7 +59,12 @@ def assert_same_search(found, phi, eta, options):
     assert n == int(trace.evaluations)
     assert not trace.rows[n:].any()
     step_size, rows = reference.two_phase(
-        phi, *phi(0.0), eta, correct=lambda j, proposed: trace.eta[j] if j < n else proposed, **options
+        phi,
+        *phi(0.0),
+        eta,
+        correct=lambda j, proposed: trace.eta[j] if j < n else proposed,
+        version=version,
+        **options,
     )
     assert len(rows) == n
     assert rows[0]["eta"] == eta
@@ -94,26 +99,30 @@ def assert_same_row(row, wanted):
         np.testing.assert_allclose(row[name], wanted[name], rtol=1e-9, atol=ROUNDING * move, err_msg=name)
 
 
-def test_random_functions():
+@pytest.mark.parametrize("version", [1, 2])
+def test_random_functions(version):
     rng = np.random.default_rng(0)
     seen = set()
     for _ in range(300):
         p, options, eta = functions.random_ripple(rng), random_options(rng), 10.0 ** rng.uniform(-4, 1.5)
         phi = partial(functions.with_numpy, p)
-        seen |= assert_same_search(search_ripple(p, eta, options), phi, eta, options)
+        seen |= assert_same_search(
+            search_ripple(p, eta, options, version=version), phi, eta, options, version
+        )
     # The functions lead through every rule, else this test says little.
     assert seen >= {(EXTRAPOLATE, CUBIC), (SHRINK, CUBIC), (SHRINK, QUADRATIC), (SHRINK, BISECT)}
     assert seen >= {(EXTRAPOLATE, NO_FIT), (SHRINK, NO_FIT)}
 
 
-def test_rosenbrock_directions():
+@pytest.mark.parametrize("version", [1, 2])
+def test_rosenbrock_directions(version):
     rng = np.random.default_rng(1)
     for _ in range(100):
         theta, options = rng.normal(size=2) * 1.5, random_options(rng)
         gradient = [functions.rosenbrock_with_numpy(theta, axis, 0.0)[1] for axis in np.eye(2)]
         direction = -np.array(gradient) * rng.uniform(0.1, 2, size=2)
         phi = partial(functions.rosenbrock_with_numpy, theta, direction)
-        found = search_rosenbrock(theta, direction, options)
+        found = search_rosenbrock(theta, direction, options, version=version)
         eta = float(found.line_search.eta[0])
         np.testing.assert_allclose(eta, 1 / (1 + direction @ direction), rtol=1e-14)
-        assert_same_search(found, phi, eta, options)
+        assert_same_search(found, phi, eta, options, version)
