@@ -260,6 +260,7 @@ def make_schedule(config, dataset, fewer=False):
             descent_length=train["descent_length"],
             seed=config["seed"],
             shares=shares,
+            drop_last=train["drop_last"],
         )
         return schedule, mesh_of(train.get("devices", 1), schedule and schedule.batch_size, fewer)
     except ValueError as error:

@@ -17,11 +17,13 @@ from gdlab.checkpoints import Checkpoints
 from gdlab.config import ConfigError
 from gdlab.dumps import Moment, last_dump
 from gdlab.interruption import interruptible
+from gdlab.own_code import changed_since
 from gdlab.probing import run_probe
 from gdlab.progress import Progress
 from gdlab.recording import (
     ENDINGS,
     arrays_of,
+    as_begun,
     begun,
     check_same_data,
     chunk_rows,
@@ -31,8 +33,6 @@ from gdlab.recording import (
     path_start,
 )
 from gdlab.records import DIVERGED
-from gdlab.store import migrations
-from gdlab.store.config import load_as_written
 from gdlab.store.folder import check_config
 from gdlab.train import has_search
 from gdlab.watchers import dumper, row_watchers
@@ -62,13 +62,18 @@ def run(config, folder, *, progress=True):
     finished = already_finished(config, folder)
     if finished is not None:
         if progress:
-            Progress(folder.name, 0).say(f"already {finished.state}, not trained again")
+            Progress(folder.name, 0).say(
+                f"already {finished.state}, not trained again{changed_since(finished)}"
+            )
         return finished
     if group_of(folder):
         return _as_member(config, folder, progress)
     with interruptible() as stop:
         # Also while the folder is being made: a Ctrl-C then waits until there is something to continue.
         session = _Session(config, folder)
+        schedule = session.assembly.schedule
+        if progress and schedule is not None and (left := schedule.left_out()):
+            Progress(folder.name, 0).say(left)
         with Progress(folder.name, session.total, session.step) as shown:
             for note in session.notes if progress else ():
                 shown.say(note)
@@ -276,14 +281,6 @@ def _as_member(config, folder, progress):
     if outcome.error is not None:
         raise outcome.error
     return outcome.run
-
-
-def as_begun(config, folder):
-    """`config` with every option of today; where a run was begun in `folder`, as `migrations.as_recorded`."""
-    try:
-        return migrations.as_recorded(load_as_written(folder) if begun(folder) else config, config)
-    except ValueError as error:
-        raise ConfigError(f"config: {error}") from None
 
 
 def already_finished(config, folder):

@@ -9,6 +9,8 @@ import jaxlib
 import numpy as np
 import optax
 
+from gdlab.own_code import changed_code
+
 
 def identity():
     """Facts about this process that decide whether a replay can be equal to the last bit."""
@@ -31,4 +33,5 @@ def differences(recorded, current=None):
     """['jax 0.10.2 -> 0.11.0', ...]: what has changed since `recorded` was taken."""
     current = identity() if current is None else current
     changed = (key for key in current if key in recorded and recorded[key] != current[key])
-    return [f"{key} {recorded[key]} -> {current[key]}" for key in changed]
+    texts = [f"{key} {recorded[key]} -> {current[key]}" for key in changed if key != "code"]
+    return texts + changed_code(recorded.get("code"), current.get("code", {}))

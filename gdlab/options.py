@@ -40,6 +40,8 @@ def check_values(config):
         if not _is_integer(value) or value < 1:
             raise ConfigError(f"train.{name}={value!r}: allowed: an integer >= 1")
     _check_later(config)
+    if not isinstance(config["train"]["drop_last"], bool):
+        raise ConfigError(f"train.drop_last={config['train']['drop_last']!r}: allowed: true, false")
     for name in ("commit_seconds", "checkpoint_seconds"):
         value = config["record"][name]
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:

@@ -17,11 +17,17 @@ from pathlib import Path
 import numpy as np
 
 from gdlab.config import ConfigError, check, nearest
+from gdlab.difference import said
 from gdlab.looking import around, as_recorded
 from gdlab.probing import run_probe
 from gdlab.progress import Progress
+from gdlab.ranges import check_ranges
 
 FORMATS = (".npz", ".csv")
+
+
+class ReplayDiffers(ConfigError):
+    """What was computed is not of the training that the record tells of."""
 
 
 def probe_task(config, *, progress=True):
@@ -32,7 +38,11 @@ def probe_task(config, *, progress=True):
 
     Raises:
       ConfigError: run or probe is missing or unknown, or the output's format; and what the probe raises.
+      ReplayDiffers: the replay is not the recorded training, and `accept_difference` is not true. The output
+        is written then, too, and says so.
     """
+    if not isinstance(config.get("accept_difference", False), bool):
+        raise ConfigError(f"accept_difference={config['accept_difference']!r}: allowed: true, false")
     if not config.get("run"):
         raise ConfigError("task=probe needs the folder of a recorded run: run=runs/NAME")
     if not config.get("probe"):
@@ -43,6 +53,12 @@ def probe_task(config, *, progress=True):
     table = _run(run, config["probe"], "probe", progress, places)
     if output is not None:
         save(table, output)
+    different = said(table.attrs)
+    if different and not config.get("accept_difference", False):
+        written = "" if output is None else f" {output} is written and says so."
+        raise ReplayDiffers(f"{different}{written} accept_difference=true takes it as it is.")
+    if different and progress:
+        Progress(f"{Path(config['run']).name} {config['probe']['_target_'].split('.')[-2]}", 0).say(different)
     return table
 
 
@@ -77,6 +93,7 @@ def check_probes(nodes):
 def save(table, path):
     """Write a Table to PATH.npz (every column, facts as JSON in "attrs") or PATH.csv (columns of its rows).
 
+    Of a replay that differs from the record "attrs" say so under "replay", and a CSV begins with "# ...".
     In one step: a file that is there already stays whole until the new one is. In CSV, further
     dimensions become columns "name.0", "name.1", ... and columns of fewer rows end in empty cells.
     """
@@ -116,6 +133,7 @@ def _named(node, where):
     if len(parts) != 4 or parts[:2] != ["gdlab", "probes"] or parts[3] != "compute":
         raise ConfigError(f"{where}._target_={target!r}: allowed: gdlab.probes.NAME.compute")
     check(node, where, ("probe",))
+    check_ranges({"probe": node})
     return parts[2]
 
 
@@ -144,6 +162,8 @@ def _csv(table):
             flat = values.reshape(len(values), -1)
             columns |= {f"{name}.{i}": flat[:, i].tolist() for i in range(flat.shape[1])}
     out = io.StringIO()
+    if different := said(table.attrs or {}):
+        out.write(f"# {different}\n")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
     rows = zip_longest(*columns.values(), fillvalue="")

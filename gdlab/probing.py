@@ -20,6 +20,9 @@ _open = OrderedDict()
 def run_probe(path, probe, options, progress=lambda fraction, text: None, *, places=None):
     """The Table that `gdlab.probes.<probe>.compute` returns for the run in `path`.
 
+    Its attrs have "replay" {compared, different, largest, changed}: how all that was ever replayed of this
+    run compared with its record, see `gdlab.comparisons`.
+
     Args:
       path: run folder.
       probe: name of a module in gdlab.probes.
@@ -40,7 +43,7 @@ def run_probe(path, probe, options, progress=lambda fraction, text: None, *, pla
         table = compute(replay, progress=progress, **options)
     if replay.stale():
         raise store.Replaced(f"{path} holds another run, or was resumed, since this was begun: ask again")
-    return table
+    return table._replace(attrs={**(table.attrs or {}), "replay": replay.report()._asdict()})
 
 
 @contextmanager

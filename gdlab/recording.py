@@ -8,8 +8,12 @@ from gdlab.assembly import keeps_layers, keeps_path, size
 from gdlab.config import ConfigError
 from gdlab.data.fingerprint import differences, fingerprint
 from gdlab.identity import identity
+from gdlab.own_code import code_of
 from gdlab.packing import scalar_rows, trace_rows
 from gdlab.records import CONVERGED, DIVERGED, LINE_SEARCH_FAILED, STEP_COLUMNS, TRACE_COLUMNS
+from gdlab.store import migrations
+from gdlab.store.config import load_as_written
+from gdlab.unread import check_asked
 from gdlab.watchers import data_facts
 
 # How an iteration's status ends a run: its state, and why.
@@ -36,7 +40,7 @@ def arrays_of(assembly, config, params, watchers):
 
 def facts_of(assembly, config):
     """What a run's identity says: the process, the precision, the size of the problem."""
-    facts = {**identity(), "gdlab": __version__, "precision": config["precision"]}
+    facts = {**identity(), "gdlab": __version__, "precision": config["precision"], "code": code_of(config)}
     if assembly.dataset is not None:
         facts["data"] = fingerprint(assembly.dataset)
     return facts | {"parameters": size(assembly), **data_facts(assembly)}
@@ -97,6 +101,21 @@ def begun(folder):
         return store.open_run(folder)
     except (store.NotARun, store.HalfWritten):
         return None
+
+
+def as_begun(config, folder):
+    """`config` with every option of today; where a run was begun in `folder`, as `migrations.as_recorded`.
+
+    Raises ConfigError where nothing was begun and it holds numbers out of range, or options without effect.
+    """
+    begins = not begun(folder)
+    try:
+        config = migrations.as_recorded(config if begins else load_as_written(folder), config)
+    except ValueError as error:
+        raise ConfigError(f"config: {error}") from None
+    if begins:
+        check_asked(config)
+    return config
 
 
 def group_of(folder):

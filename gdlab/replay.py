@@ -11,32 +11,25 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import optax
 from jax.flatten_util import ravel_pytree
 
 from gdlab import store
 from gdlab.assembly import assemble, training
 from gdlab.checkpoints import Checkpoints
+from gdlab.comparisons import Comparisons, gaps
 from gdlab.data import fingerprint as data_of
 from gdlab.group import alone
-from gdlab.identity import differences
+from gdlab.identity import differences, identity
 from gdlab.looking import around, located
+from gdlab.optim.nonlinear_cg import ConjugateGradientState, scaled
+from gdlab.optim.search_state import search_state
+from gdlab.own_code import code_of
 from gdlab.records import StepInfo
 from gdlab.train import has_search
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.25  # progress is told about this often
-
-
-class Report(NamedTuple):
-    """Replayed iterations compared with the record: how many, how many differed, the largest
-    difference of a loss, and what has changed since the recording (list of texts)."""
-
-    compared: int
-    different: int
-    largest: float
-    changed: list
 
 
 class Step(NamedTuple):
@@ -69,8 +62,7 @@ class Replay:
         self.columns = self.run.columns("scalars")
         self._training = _program(self.run, self.assembly, self.config)
         self._data = _data_differences(self.run, self.assembly)
-        self._compared = self._different = 0
-        self._largest = 0.0
+        self._comparisons = Comparisons(self.run)
         self._memo = {}
 
     def stale(self):
@@ -88,10 +80,18 @@ class Replay:
         return self._memo[name]
 
     def report(self):
-        """Report of everything replayed so far."""
-        return Report(
-            self._compared, self._different, self._largest, [*self._data, *differences(self.run.identity)]
-        )
+        """Report of everything of this run that was ever replayed, by this process or an earlier one."""
+        self._comparisons.keep()
+        return self._comparisons.report([*self._data, *self._changed()])
+
+    def _changed(self):
+        """What is different now from when the run was recorded; with the session where these disagree."""
+        now = {**identity(), "code": code_of(self.config)}
+        sessions = [self.run.identity, *self.run.sessions]
+        found = [differences(session, now) for session in sessions]
+        if all(texts == found[0] for texts in found):
+            return found[0]
+        return [f"{text} (session {i + 1})" for i, texts in enumerate(found) for text in texts]
 
     def steps(self, start, stop, progress=lambda fraction, text: None):
         """Yield a Step for each iteration of [start, stop), in order, as far as it is recorded.
@@ -161,12 +161,7 @@ class Replay:
         names = ("loss", "loss_end")
         recorded = np.stack([rows[:, self.columns.index(name)] for name in names])
         replayed = np.stack([np.asarray(getattr(infos, name), np.float64) for name in names])[:, : len(rows)]
-        same = (recorded == replayed) | (np.isnan(recorded) & np.isnan(replayed))
-        self._compared += len(rows)
-        self._different += int((~same).any(axis=0).sum())
-        if not same.all():
-            gap = np.abs(recorded - replayed)[~same]
-            self._largest = max(self._largest, float(np.nanmax(gap)) if np.isfinite(gap).any() else np.inf)
+        self._comparisons.add(first, gaps(recorded, replayed))
 
 
 def _program(run, assembly, config):
@@ -188,7 +183,7 @@ def _data_differences(run, assembly):
 
 def _updates(before, state, info):
     """The step taken: eta_k d_k where the optimizer keeps its direction, else theta_{k+1} - theta_k."""
-    direction = optax.tree.get(state.opt_state, "direction", None)
-    if direction is None:
+    found = search_state(state.opt_state)
+    if not isinstance(found, ConjugateGradientState):
         return jax.tree.map(lambda old, new: new - old, before, state.params)
-    return optax.tree.scale(info.step_size, direction)
+    return scaled(info.step_size, found.direction)

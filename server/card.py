@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from bokeh.models import Button, Column, CustomJS, Div, Dropdown, LayoutDOM, Row, SVGIcon
 
+from gdlab import difference
 from gdlab.records import Table
 from server import csvtext
 from server.context import Context
@@ -93,9 +94,13 @@ class Progress:
         self._words.styles = {"background-size": f"{100 * fraction:.1f}% 2px"}
         self._cancel.visible = self.root.visible = True
 
-    def done(self) -> None:
-        """Takes the bar off the card."""
-        self.root.visible = False
+    def done(self, table: Table | None = None) -> None:
+        """Takes the bar off the card; where the answer came from a replay that differs, that stands there."""
+        different = difference.said(table.attrs) if table is not None else ""
+        if different:
+            self.failed(different)
+        else:
+            self.root.visible = False
 
     def failed(self, message: str) -> None:
         """Leaves the reason where the bar was."""

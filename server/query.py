@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from gdlab.records import Table
 from server import card
 from server.later import later
 
@@ -127,7 +128,7 @@ class Query:
         self._turn = self._job = None
         self.answer, self.answered = answer, self.key
         if self.progress:
-            self.progress.done()
+            self.progress.done(answer if isinstance(answer, Table) else None)
         try:
             self._show(answer)
         except Exception as error:  # the card says so instead of showing half of two answers

@@ -9,6 +9,9 @@ import numpy as np
 
 from gdlab.records import LINE_SEARCH_FAILED, SHRINK, Table
 
+# How far a recomputed error may be from a recorded one: a share of what the segment shows, and as much as
+# the rounding of the parameters moves it.
+SHARE_OFF, NOISE_OFF = 0.01, 4.0
 # Two abscissae closer than this (in step widths) are one point: float32 ratios differ in the 7th digit.
 SAME_POINT = 1e-6
 
@@ -21,6 +24,9 @@ def assemble(samples: Table, steps: Table, evaluations: Table) -> Table:
     xi (t, m), value (t, m), recorded (t, m) and, taken over from the samples where present, noise,
     noisy and difference (t,); NaN-padded, xi increasing within a row. Iterations without a finite,
     positive step width have no segment: their row is empty.
+
+    off (t,): the samples do not pass through the recorded points, so that they belong to another training
+    than the recorded one; these are left out (NaN), and only recorded points stay.
     """
     columns = samples.columns
     merged = [
@@ -37,6 +43,8 @@ def assemble(samples: Table, steps: Table, evaluations: Table) -> Table:
         recorded[row, : len(offset)] = mark
     out = {"iteration": columns["iteration"], "xi": xi, "value": value, "recorded": recorded}
     out |= {name: columns[name] for name in ("noise", "noisy", "difference") if name in columns}
+    out["off"] = _off(out)
+    value[out["off"][:, None] & ~recorded] = np.nan
     dims = {name: ("iteration", "point")[: np.ndim(array)] for name, array in out.items()}
     return Table(out, dims, dict(samples.attrs))
 
@@ -49,6 +57,7 @@ def sampled_only(samples: Table) -> Table:
     kept = {"iteration", "noise", "noisy", "difference"} & columns.keys()
     out = {name: columns[name] for name in columns if name in kept}
     out |= {"xi": xi, "value": columns["value"], "recorded": np.zeros(xi.shape, bool)}
+    out["off"] = np.zeros(len(xi), bool)
     dims = {name: ("iteration", "point")[: np.ndim(array)] for name, array in out.items()}
     return Table(out, dims, dict(samples.attrs))
 
@@ -138,6 +147,23 @@ def _recorded(iterations, steps: Table, evaluations: Table):
         ends = steps.columns["loss"][row], steps.columns["loss_end"][row]
         value = np.concatenate([ends, trace["phi"][start:stop][last]])
         yield offset, value
+
+
+def _off(out):
+    """Which segments do not pass through their recorded points, (t,); where no difference is known, none."""
+    if "difference" not in out:
+        return np.zeros(len(out["iteration"]), bool)
+    within = out["xi"] - out["iteration"][:, None] <= 1
+    sizes = []
+    for mask in (within & out["recorded"], within & ~out["recorded"]):
+        values = np.where(mask & np.isfinite(out["value"]), out["value"], np.nan)
+        low, high = (
+            np.fmin.reduce(values, axis=1, initial=np.nan),
+            np.fmax.reduce(values, axis=1, initial=np.nan),
+        )
+        sizes.append(np.nan_to_num(high - low))
+    spread = np.nan_to_num(out["noise"] * sizes[1], posinf=0) if "noise" in out else 0
+    return np.asarray(out["difference"]) > SHARE_OFF * sizes[0] + NOISE_OFF * spread
 
 
 def _merge(offset, value, known_offset, known_value):

@@ -24,7 +24,11 @@ class Schedule:
     shares          [classes] which part of each class's examples an epoch sees, above 0 and up to 1, others
                     in each epoch; needs labels. None: all of them
 
-    What is left when the examples do not divide is dropped, other examples in each epoch.
+    drop_last       what is left when the examples do not divide is dropped, other examples in each epoch.
+                    False: it is one subset more, filled up with copies of itself, so that an average over it
+                    is that over what is left. Needs batch_size, of which what is left must be a divisor
+    left            how many examples an epoch leaves over
+
     Raises ValueError for a wrong number.
     """
 
@@ -39,6 +43,7 @@ class Schedule:
         labels=None,
         balanced=None,
         shares=None,
+        drop_last=True,
     ):
         self.examples = whole_number("examples", examples, 1)
         if batches is not None and batch_size is not None:
@@ -56,8 +61,14 @@ class Schedule:
                 raise ValueError(
                     f"{name} = {value} is not allowed: the shares leave {seen} examples an epoch"
                 )
+        self._seen = seen
         self.batches = seen // batch_size if batch_size else (batches or 1)
         self.batch_size = batch_size or seen // self.batches
+        self.drop_last = drop_last
+        self.left = seen - self.batches * self.batch_size
+        if not drop_last and self.left:
+            self._refuse_remainder(batch_size)
+            self.batches += 1
         self.full = self.batch_size == self.examples
         if descent_length is not None:
             whole_number("descent_length", descent_length, 1)
@@ -87,6 +98,15 @@ class Schedule:
             return min(iterations, 1)
         return -(-iterations // self.descent_length)
 
+    def left_out(self) -> str:
+        """What an epoch does not train on, in words; "" where nothing is left over."""
+        if not self.left or not self.drop_last:
+            return ""
+        return (
+            f"{self.batches:,} mini-batches of {self.batch_size:,}: {self.left:,} of {self.examples:,} "
+            "examples are left out in each epoch, others each time"
+        )
+
     def _index(self, descent, epoch):
         index = np.empty((descent.size, self.batch_size), np.int32)
         for e in np.unique(epoch):
@@ -106,9 +126,24 @@ class Schedule:
                 order = rng.permutation(order[_first(self._all_labels[order], self._quota)])
             if self._labels is not None:
                 order = _interleaved(order, self._labels, rng)
-            used = order[: self.batches * self.batch_size].astype(np.int32)
-            self._epochs[epoch] = used.reshape(self.batches, self.batch_size)
+            whole = self._seen - self.left
+            used = order[:whole]
+            if not self.drop_last and self.left:
+                used = np.concatenate([used, np.resize(order[whole : self._seen], self.batch_size)])
+            self._epochs[epoch] = used.astype(np.int32).reshape(self.batches, self.batch_size)
         return self._epochs[epoch]
+
+    def _refuse_remainder(self, batch_size):
+        if batch_size is None:
+            raise ValueError(
+                f"drop_last = False needs batch_size: {self.batches} subsets of {self.batch_size} leave "
+                f"{self.left} examples over, less than one for each"
+            )
+        if self.batch_size % self.left:
+            raise ValueError(
+                f"drop_last = False is not allowed with batch_size = {batch_size}: {self.left} examples "
+                f"are left, which do not go evenly into {batch_size}"
+            )
 
     def _checked(self, labels, balanced, counted):
         if balanced is None:

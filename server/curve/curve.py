@@ -110,6 +110,7 @@ class Curve:
         marks = segments.flags(*record)
         keep = segments.keep(marks, **self.options.filters)
         chosen = keep[np.searchsorted(marks.columns["iteration"], known.columns["iteration"])]
+        chosen &= ~np.asarray(known.columns["off"], bool)
         noisy = np.asarray(known.columns["noisy"], bool)
         for key, mask in (("segments", chosen & ~noisy), ("noisy", chosen & noisy)):
             self.plot.sources[key].data = self._lines(known, mask)
@@ -210,6 +211,9 @@ class Curve:
         noisy = known.columns["iteration"][np.asarray(known.columns["noisy"], bool)]
         if len(noisy):
             words.append(f"Segments {steps.ranges(noisy)} are numerical noise.")
+        off = known.columns["iteration"][np.asarray(known.columns["off"], bool)]
+        if len(off):
+            words.append(f"Segments {steps.ranges(off)} do not pass through what was recorded: not drawn.")
         if self.feed.error:
             words.append("There are no segments.")
         elif self.feed.cancelled:

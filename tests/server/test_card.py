@@ -83,6 +83,23 @@ def test_notices_hold_the_words_as_they_are(context, make):
     assert message.render_as_text
 
 
+@pytest.mark.parametrize("different", [0, 23])
+def test_an_answer_from_a_replay_that_differs_says_so_in_its_card(context, different):
+    progress = card.Progress(context, lambda: None)
+    progress.show(0.5, "Segments 0 to 9")
+    replay = {
+        "compared": 23,
+        "different": different,
+        "largest": 1.66,
+        "changed": ["jax 1 -> 2"],
+    }
+    progress.done(Table({}, {}, {"replay": replay}))
+    assert progress.root.visible == bool(different)
+    text = progress.root.select_one({"name": "progress_text"}).text
+    said = "The replay differs from the record in 23 of 23 iterations, by 1.66 at most. Since the recording: "
+    assert (text == f"{said}jax 1 -> 2.") == bool(different)
+
+
 def test_progress_is_hidden_until_there_is_some_and_can_be_cancelled(context):
     cancelled = []
     progress = card.Progress(context, lambda: cancelled.append(1))

@@ -1,0 +1,155 @@
+"""What numbers a config may hold: one line for each option of conf/ that is a number.
+
+Targets check what they are given as well, but optax's do not: a negative learning rate would train uphill
+without a word. A number in a list counts as one of its own.
+"""
+
+import math
+from typing import NamedTuple
+
+from gdlab.targets import ConfigError
+
+
+class Range(NamedTuple):
+    """low, high: None for none; closed: whether these themselves are allowed; whole: integers alone; words:
+    texts that are allowed instead."""
+
+    low: float | None = None
+    high: float | None = None
+    closed: tuple[bool, bool] = (True, True)
+    whole: bool = False
+    words: tuple[str, ...] = ()
+
+    def __str__(self):
+        parts = ["an integer" if self.whole else "a number"]
+        ends = ((self.low, ">=", ">", self.closed[0]), (self.high, "<=", "<", self.closed[1]))
+        parts += [
+            f"{at if closed else beyond} {end:g}" for end, at, beyond, closed in ends if end is not None
+        ]
+        return ", ".join([" ".join(parts[:2]), *parts[2:], *self.words])
+
+    def holds(self, value):
+        """Whether a value is allowed: a finite number within the ends, or one of the words."""
+        if isinstance(value, str):
+            return value in self.words
+        if isinstance(value, bool) or not isinstance(value, int if self.whole else int | float):
+            return False
+        if not math.isfinite(value):
+            return False
+        above = self.low is None or (value >= self.low if self.closed[0] else value > self.low)
+        below = self.high is None or (value <= self.high if self.closed[1] else value < self.high)
+        return above and below
+
+
+ANY = Range()
+COUNT, NUMBER = Range(1, whole=True), Range(0, whole=True)  # at least one; none or more
+POSITIVE, NOT_NEGATIVE = Range(0, closed=(False, True)), Range(0)
+SHARE = Range(0, 1)
+BELOW_ONE, BETWEEN = Range(0, 1, (True, False)), Range(0, 1, (False, False))
+SOME = Range(0, 1, (False, True))
+_SEARCH = {
+    "sigma": BETWEEN,
+    "rho": BELOW_ONE,
+    "alpha": BETWEEN,
+    "beta": Range(1, closed=(False, True)),
+    "gamma": Range(0, 0.5, (False, False)),
+    "max_evaluations": COUNT,
+    "version": Range(1, 2, whole=True),
+}
+RANGES = {
+    "seed": Range(0, whole=True, words=("each",)),
+    "version": COUNT,
+    "train": {
+        **dict.fromkeys(("steps", "batches", "batch_size", "descent_length"), COUNT),
+        "devices": Range(1, whole=True, words=("all",)),
+        "validation": BELOW_ONE,
+    },
+    "record": {
+        **dict.fromkeys(("validate", "dumps", "correlations"), Range(1, whole=True, words=("auto",))),
+        **dict.fromkeys(("validate_examples", "dump_examples", "correlation_examples"), COUNT),
+        "version": Range(1, 2, whole=True),
+        **dict.fromkeys(("reach", "commit_seconds", "checkpoint_seconds"), POSITIVE),
+    },
+    "problem": {
+        "n": COUNT,
+        "weight_decay": NOT_NEGATIVE,
+        "reconstruction_weight": SHARE,
+        "start": ANY,
+        "augment": {"shift": NUMBER},
+    },
+    "dataset": {
+        **dict.fromkeys(("channels", "n_classes", "n_per_class", "n_train", "n_test", "size"), COUNT),
+        "noise": NOT_NEGATIVE,
+        "seed": NUMBER,
+        "test_fraction": BETWEEN,
+        "turns": ANY,
+    },
+    "model": {
+        **dict.fromkeys(
+            ("blocks", "classes", "code", "dense", "depth", "features", "filters", "pooling"), COUNT
+        ),
+        "dropout": BELOW_ONE,
+        "slope": Range(0, 1),
+    },
+    "optimizer": {
+        **dict.fromkeys(("learning_rate", "min_step_size", "max_step_size"), POSITIVE),
+        **dict.fromkeys(("b1", "b2", "momentum", "rho"), BELOW_ONE),
+        **dict.fromkeys(("eps", "initial_accumulator_value"), NOT_NEGATIVE),
+        "grow": Range(1, closed=(False, True)),
+        "shrink": BETWEEN,
+        "line_search": _SEARCH,
+    },
+    "linesearch": _SEARCH,
+    "schedule": {
+        "boundaries": SHARE,
+        "factor": POSITIVE,
+        "final": NOT_NEGATIVE,
+        "warmup": SHARE,
+        "window": COUNT,
+    },
+    "weight_decay": {"rate": NOT_NEGATIVE},
+    "class_shares": {"floor": SOME, "last": SOME},
+    "probe": {
+        **dict.fromkeys(
+            ("bins", "count", "draws", "every", "points", "resolution", "samples", "thin"), COUNT
+        ),
+        **dict.fromkeys(("controls", "filters", "image", "images", "seed", "start", "stop"), NUMBER),
+        **dict.fromkeys(("iteration", "target"), NUMBER),
+        **dict.fromkeys(("low", "high"), ANY),
+        "refine": NOT_NEGATIVE,
+        "temperature": POSITIVE,
+    },
+}
+
+
+def check_ranges(config):
+    """Refuse numbers of a config that are out of their range; null, and what has no range, pass.
+
+    Sections of code of one's own (a `_target_` outside gdlab and optax) have no ranges.
+
+    Raises:
+      ConfigError: names the option, its value and what is allowed.
+    """
+    for where, value, allowed in numbers_of(config):
+        if allowed is not None and not allowed.holds(value):
+            raise ConfigError(f"{where}={value!r}: allowed: {allowed}")
+
+
+def numbers_of(node, ranges=None, where=""):
+    """Yield (place, value, its Range or None) of every number of a config, and of what else has a range."""
+    ranges = RANGES if ranges is None and not where else ranges
+    if isinstance(node, dict):
+        target = node.get("_target_", "gdlab.")
+        own = not (isinstance(target, str) and target.startswith(("gdlab.", "optax.")))
+        for key, child in node.items():
+            inner = ranges.get(key) if isinstance(ranges, dict) and not own else None
+            yield from numbers_of(child, inner, f"{where}.{key}" if where else str(key))
+    elif isinstance(node, list | tuple):
+        for child in node:
+            yield from numbers_of(child, ranges, where)
+    elif isinstance(ranges, Range):
+        switch = isinstance(node, bool) and ranges.words and node is False  # record.dumps=false
+        if node is not None and not switch:
+            yield where, node, ranges
+    elif isinstance(node, int | float) and not isinstance(node, bool):
+        yield where, node, None
