@@ -11,8 +11,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from gdlab import experiment, naming
+from gdlab import experiment, naming, probing, store
 from gdlab.app_path import conf_dir
+from gdlab.looking import as_recorded
 
 
 def composed(name, *overrides):
@@ -49,6 +50,11 @@ def chosen(place, name, overrides):
     """The name of the folder below `place` in which the command line finds or makes this run."""
     old = ",".join([*filter(None, [name]), *sorted(text.replace("/", "_") for text in overrides)])
     return naming.chosen_name(Path(place), name, _changes(overrides), old)
+
+
+def run_probe(path, probe, options):
+    """The Table of a probe of the run in a folder, with its data from where its training, here, had them."""
+    return probing.run_probe(path, probe, options, places=as_recorded(store.open_run(path).config))
 
 
 def folder(name, overrides):

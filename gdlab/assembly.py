@@ -23,7 +23,7 @@ from gdlab.looking import dataset_of
 from gdlab.options import check_values
 from gdlab.records import Problem
 from gdlab.room import check_room
-from gdlab.soundness import check_data
+from gdlab.soundness import check_data, parameters_of
 from gdlab.train import Steps, make_training
 
 CHUNK = 512  # largest number of iterations that one call of the training runs
@@ -102,7 +102,7 @@ def assemble(config, places=None):
     optimizer = make_optimizer(config)
     several = schedule is not None and schedule.descents(config["train"]["steps"]) > 1
     key = jax.random.key(config["seed"])
-    check_room(jax.tree.leaves(jax.eval_shape(problem.init, key)))
+    check_room(jax.tree.leaves(parameters_of(problem, key)))
     return Assembly(problem, optimizer, data, dataset, schedule, key, several, mesh)
 
 

@@ -117,7 +117,7 @@ def _called(node, where, slots, live):
         return function(**{**options, **live})
     except ConfigError:
         raise
-    except (ValueError, TypeError, FileNotFoundError) as error:
+    except (ValueError, TypeError, OverflowError, FileNotFoundError) as error:
         raise ConfigError(f"{where}: {error}") from error
 
 

@@ -7,6 +7,7 @@ with what has changed on the machine since; it is never hidden.
 
 import logging
 import time
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -25,10 +26,14 @@ from gdlab.optim.nonlinear_cg import ConjugateGradientState, scaled
 from gdlab.optim.search_state import search_state
 from gdlab.own_code import code_of
 from gdlab.records import StepInfo
+from gdlab.soundness import check_looked_at
+from gdlab.store.config import flatten
+from gdlab.targets import ConfigError, short
 from gdlab.train import has_search
 
 log = logging.getLogger(__name__)
 
+MOST_WIDTH = 1 << 16  # members of a group
 LOOK_SECONDS = 0.25  # progress is told about this often
 
 
@@ -60,7 +65,8 @@ class Replay:
         self.config = located(self.run.config, places)
         self.assembly = assemble(self.config, places)
         self.columns = self.run.columns("scalars")
-        self._training = _program(self.run, self.assembly, self.config)
+        program = partial(_program, self.run, self.assembly, self.config)
+        self._training = check_looked_at(self.assembly, program)
         self._data = _data_differences(self.run, self.assembly)
         self._comparisons = Comparisons(self.run)
         self._memo = {}
@@ -169,7 +175,22 @@ def _program(run, assembly, config):
     group = run.identity.get("group")
     if not group:
         return training(assembly, config)
-    return alone(assembly, config, varied=group["varied"], width=group["width"], index=group["index"])
+    return alone(assembly, config, **_checked_group(group, config))
+
+
+def _checked_group(group, config):
+    """What run.json says of a member's group, where it can be true; raises ConfigError."""
+    told = group if isinstance(group, dict) else {}
+    found = {name: told.get(name) for name in ("varied", "width", "index")}
+    varied, flat = found["varied"], flatten(config)
+    whole = all(type(found[name]) is int for name in ("width", "index"))
+    named = isinstance(varied, list) and all(isinstance(key, str) and key in flat for key in varied)
+    if whole and named and 0 <= found["index"] < found["width"] <= MOST_WIDTH:
+        return found
+    raise ConfigError(
+        f"run.json: identity.group={short(group)}: allowed: width up to {MOST_WIDTH:,}, index below it, and "
+        "varied, names of options of the config"
+    )
 
 
 def _data_differences(run, assembly):

@@ -13,6 +13,17 @@ from gdlab.data.dataset import Dataset
 from gdlab.messages import described
 
 
+def parameters_of(problem, key):
+    """The parameters' shapes and dtypes; raises ConfigError where the problem cannot make them."""
+    try:
+        return jax.eval_shape(problem.init, key)
+    except ConfigError:
+        raise
+    except Exception as error:
+        cannot = "" if isinstance(error, ValueError) else "problem: its parameters cannot be made: "
+        raise ConfigError(f"{cannot}{described(error)}") from error
+
+
 def check_problem(assembly):
     """Refuse a problem whose parameters cannot be trained or whose error is no number; raises ConfigError."""
     parameters = jax.eval_shape(assembly.problem.init, assembly.key)
@@ -56,6 +67,24 @@ def check_compiles(training, state, assembly):
         raise
     except Exception as error:
         raise ConfigError(f"a training with these options cannot be compiled: {described(error)}") from error
+
+
+def check_looked_at(assembly, made):
+    """The Training that `made()` returns for a recorded run, whose config may be anybody's.
+
+    Raises ConfigError where it describes nothing that can be computed.
+    """
+    try:
+        check_problem(assembly)
+        training = made()
+        jax.eval_shape(training.init, assembly.key, assembly.data)
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"what the config of this run describes cannot be computed: {described(error)}"
+        ) from error
+    return training
 
 
 def check_data(dataset):

@@ -11,14 +11,15 @@ from functools import cache
 import numpy as np
 import optax
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gdlab import config, experiment, store, targets
+from gdlab import assembly, config, experiment, store, targets
 from gdlab.config import ConfigError
 from gdlab.replay import Replay
+from gdlab.soundness import check_looked_at
 from tests.composing import composed
+from tests.forging import forge
 
 
 class Harm:
@@ -42,11 +43,7 @@ def trained(tmp_path_factory):
 def disguised(trained, folder, change):
     """The run again in `folder`, its config altered by change(config)."""
     shutil.copytree(trained.path, folder)
-    recorded = folder / ".hydra" / "config.yaml"
-    settings = yaml.safe_load(recorded.read_text())
-    change(settings)
-    recorded.write_text(yaml.safe_dump(settings))
-    return folder
+    return forge(folder, change)
 
 
 def call(kind, made, folder):
@@ -245,10 +242,47 @@ def test_any_value_at_any_place_is_built_or_refused_in_words(data):
     node[path[-1]] = value
     try:
         built = experiment.assemble(made)
+        check_looked_at(built, lambda: assembly.training(built, made))
     except (ConfigError, FileNotFoundError) as error:
-        assert len(str(error)) < 2000 and "object at 0x" not in str(error)
+        assert len(str(error)) < 2500 and "object at 0x" not in str(error)
     else:
         assert built.problem is not None
+
+
+WRONG = {
+    "a text for a number": (("problem", "weight_decay"), ""),
+    "too few outputs": (("model", "features"), [1]),
+    "a number of thirty digits": (("optimizer", "line_search", "beta"), 10**30),
+    "a descent without end": (("train", "descent_length"), 10**30),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_what_cannot_be_computed_is_said_in_words(kind, trained, tmp_path):
+    (*path, last), value = WRONG[kind]
+
+    def change(c):
+        for key in path:
+            c = c[key]
+        c[last] = value
+
+    with pytest.raises(ConfigError):
+        Replay(disguised(trained, tmp_path / "evil", change))
+
+
+GROUPS = (
+    [1],
+    {"varied": []},
+    {"varied": ["seed"], "width": 10**9, "index": 0},
+    {"varied": ["x"], "width": 2, "index": 0},
+)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_group_that_cannot_be_is_refused(group, trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(store.Run, "identity", {"group": group})
+    with pytest.raises(ConfigError, match=r"identity\.group"):
+        Replay(trained.path)
 
 
 def composed_once():

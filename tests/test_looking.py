@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from gdlab import experiment, probe_task, store
 from gdlab.config import ConfigError
@@ -19,6 +18,7 @@ from gdlab.replay import Replay
 from server import arguments
 from server.worker import Worker
 from tests.composing import composed
+from tests.forging import forge
 
 PROBE = ("segments", {"start": 0, "stop": 2})
 SMALL = ("train.steps=3", "train.batch_size=20", "optimizer=sgd", "record.validate=false")
@@ -49,10 +49,7 @@ def on_images(data, tmp_path):
 
 def changed(run, change):
     """Alters the config that a run has recorded."""
-    file = Path(run.path) / ".hydra" / "config.yaml"
-    config = yaml.safe_load(file.read_text())
-    change(config)
-    file.write_text(yaml.safe_dump(config))
+    forge(run.path, change)
 
 
 def probed(run, *data):

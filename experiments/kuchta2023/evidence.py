@@ -5,9 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.kuchta2023.training import Place, Setting
+from experiments.recorded import run_probe
 from gdlab.analysis import step_sizes
-from gdlab.looking import as_recorded
-from gdlab.probing import run_probe
 
 WINDOWS = 100  # a step-size curve is averaged over hundredths of the run
 EARLY = 0.2  # of the run: where a hill at the beginning must have its top
@@ -29,7 +28,7 @@ class Evidence(NamedTuple):
     def surface(self, run, **options):
         """The Table of a surface of a run, computed where it is missing."""
         small = {"resolution": 5, "samples": 200} if self.short else {}
-        return run_probe(run.path, "surface", {**options, **small}, places=as_recorded(run.config))
+        return run_probe(run.path, "surface", {**options, **small})
 
 
 class Curve(NamedTuple):
@@ -75,4 +74,4 @@ def validation(run):
 
 def accuracy(run):
     """Accuracy on the whole test set after the last iteration."""
-    return run_probe(run.path, "confusion", {}, places=as_recorded(run.config)).attrs["accuracy"]
+    return run_probe(run.path, "confusion", {}).attrs["accuracy"]

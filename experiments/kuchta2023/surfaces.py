@@ -2,9 +2,8 @@
 
 import numpy as np
 
+from experiments.recorded import run_probe
 from experiments.tables import Claim, listed, verdict_of
-from gdlab.looking import as_recorded
-from gdlab.probing import run_probe
 from gdlab.surface.fidelity import resampled, structural_similarity
 
 ALIKE = 0.95  # structural similarity of pictures that are "nearly identical"
@@ -54,9 +53,7 @@ def decreasing(evidence):
     for setting, run in evidence.runs.items():
         if setting.network == "modified_lenet":
             options = {"layers": "whole", "points": 41, "samples": 200 if evidence.short else 10_000}
-            loss = run_probe(run.path, "interpolation", options, places=as_recorded(run.config)).columns[
-                "loss"
-            ][0]
+            loss = run_probe(run.path, "interpolation", options).columns["loss"][0]
             rises.setdefault(setting.label, []).append(int((np.diff(loss) >= 0).sum()))
     words = "; ".join(f"{name}: {listed(counts, 'd')} of 40 steps rise" for name, counts in rises.items())
     hits = [count == 0 for counts in rises.values() for count in counts]

@@ -7,8 +7,7 @@ of them off all test images: on the same images the hardest would improve by cha
 
 import numpy as np
 
-from gdlab.looking import as_recorded
-from gdlab.probing import run_probe
+from experiments.recorded import run_probe
 
 SAMPLES = 10_000  # training images
 PART = 0.3  # share of the classes that counts as hard, and as easy
@@ -41,4 +40,4 @@ def rows(found):
 
 def _errors(run, **options):
     """Share of each class's images that are given another label, [C]."""
-    return 1 - run_probe(run.path, "confusion", options, places=as_recorded(run.config)).columns["recall"]
+    return 1 - run_probe(run.path, "confusion", options).columns["recall"]

@@ -4,11 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from experiments.recorded import run_probe
 from experiments.tables import Claim, verdict_of
 from gdlab.analysis import anomalies, class_curves, filters
 from gdlab.analysis.dumps import Dumps, open_dumps
-from gdlab.looking import as_recorded
-from gdlab.probing import run_probe
 from gdlab.records import Table
 
 EARLY = 0.1  # share of the dumps that counts as the beginning
@@ -100,7 +99,7 @@ def claim(number, claim, reported, records, measure, setting):
 def without(record, chosen):
     """The Table of what the network loses without the filters `chosen`, and without others at random."""
     options = {"filters": [int(f) for f in chosen], "samples": SAMPLES, "controls": CONTROLS}
-    return run_probe(record.run.path, "ablation", options, places=as_recorded(record.run.config))
+    return run_probe(record.run.path, "ablation", options)
 
 
 def losses(table):

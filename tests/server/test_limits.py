@@ -6,14 +6,14 @@ import shutil
 import sys
 
 import pytest
-import yaml
 
 from gdlab import experiment
 from gdlab.looking import Places
 from server import arguments
-from server.limits import Limits, default_memory, machine_memory
+from server.limits import UNLIMITED, Limits, default_memory, machine_memory
 from server.worker import Worker
 from tests.composing import composed
+from tests.forging import forge
 
 FAKE = "fake_probes:run_probe"
 LIMITS = {
@@ -37,19 +37,16 @@ def test_a_job_over_its_limit_is_ended_and_the_next_one_served(limits, tmp_path,
     try:
         with caplog.at_level(logging.CRITICAL):
             assert limits[1] in ask(worker, log, "stuck", {})
+        worker._watch.limits = UNLIMITED
         assert ask(worker, log, "double", {"x": 4}).columns["y"].tolist() == [8]
     finally:
         worker.stop()
 
 
-def larger(run, folder, change, *left_out):
+def larger(run, folder, change):
     """The run again in `folder`, its config altered."""
-    shutil.copytree(run.path, folder, ignore=shutil.ignore_patterns(*left_out))
-    file = folder / ".hydra" / "config.yaml"
-    config = yaml.safe_load(file.read_text())
-    change(config)
-    file.write_text(yaml.safe_dump(config))
-    return folder
+    shutil.copytree(run.path, folder)
+    return forge(folder, change)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux alone")
