@@ -181,7 +181,7 @@ def _program(run, assembly, config):
 def _checked_group(group, config):
     """What run.json says of a member's group, where it can be true; raises ConfigError."""
     told = group if isinstance(group, dict) else {}
-    found = {name: told.get(name) for name in ("varied", "width", "index")}
+    found: dict[str, Any] = {name: told.get(name) for name in ("varied", "width", "index")}
     varied, flat = found["varied"], flatten(config)
     whole = all(type(found[name]) is int for name in ("width", "index"))
     named = isinstance(varied, list) and all(isinstance(key, str) and key in flat for key in varied)
