@@ -27,6 +27,7 @@ PAGES = ("descent", "compare", "optimizers", "steps", "surface", "line", "inside
 SETTLED_S = 240  # until the worker must have answered
 QUIET_S = 0.45  # longer than what the page waits for a choice to rest
 NOT_WORDS = re.compile(r"\b(NaN|nan|undefined|null|None|Infinity|inf)\b|\[object|Traceback")
+FAILED = re.compile(r"\w+Error\b|Exception|cannot be shown|ended unexpectedly")  # said by no check of ours
 LEAVES = re.compile(r"Open|Insides|Descent|Surface|Look inside|Classes & layers|Ensemble|Copy|Cancel|^×$")
 LONG = re.compile(r"Compute|Continue|Look closer|Inactivate|Strongest|Smoothness")  # asks the worker
 
@@ -70,7 +71,7 @@ class Visit:
         page = self.page
         found = [("error card", words) for words in sight.see(page, "cards")]
         found += [("still asking", words) for words in sight.see(page, "working")]
-        found += [("refused", words) for words in sight.see(page, "refused")]
+        found += [("failed", words) for words in sight.see(page, "refused") if FAILED.search(words)]
         found += [("console", text) for text in self.console]
         found += [("server log", line) for line in self.server.errors()[self._known :]]
         found += [("old cell", str(cell)) for cell in sight.old_cells(page)[:3]]

@@ -13,7 +13,7 @@ from tests.browser.crawl import PAGES, Crawler
 
 pytestmark = pytest.mark.browser
 
-ACTS = ("none", "choices", "log", "arrow", "wheel", "theme")
+ACTS = ("choices", "log", "move", "theme")
 MOST_CHOICES = 3  # of a page, other ones in each case
 
 
@@ -82,9 +82,8 @@ def _do(visit, act: str, number: int) -> None:
             visit.choose(name, value)
     elif act == "log":
         visit.press("l")
-    elif act == "arrow":
+    elif act == "move":
         visit.press("ArrowRight")
-    elif act == "wheel":
         for figure in visit.figures()[:1]:
             visit.zoom(figure, -400)
     elif act == "theme":
