@@ -29,6 +29,7 @@ from server.urlstate import UrlState
 log = logging.getLogger(__name__)
 
 MAX_ITERATION = 10**12
+FAILED = "A part of the page could not follow what was chosen and shows what it did before; the log says why."
 CSS = (Path(__file__).parent / "static" / "widgets.css").read_text(encoding="utf-8")
 
 
@@ -138,13 +139,15 @@ class Context:
     def emit(self, event: str, *args) -> None:
         """Calls the event's listeners in the order of their registration.
 
-        A listener that fails is logged and does not keep the others from being called.
+        A listener that fails is logged and does not keep the others from being called; the reader is told.
         """
         for callback in list(self._listeners[event]):
             try:
                 callback(*args)
             except Exception:
                 log.exception("a listener of the event %r failed", event)
+                if bridge := self.doc.get_model_by_name("bridge"):
+                    bridge.notice = FAILED
 
     # -- theme ------------------------------------------------------------------------------------
 

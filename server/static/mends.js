@@ -19,10 +19,16 @@ document.addEventListener("DOMContentLoaded", () => {
     whole(this.overlays)
   }
 
-  // What is not known is a dash in a tip, as it is in a table.
-  const formatters = Bokeh.require("core/util/templating").DEFAULT_FORMATTERS
-  for (const kind of ["numeral", "printf"]) {
-    const format = formatters[kind]
-    formatters[kind] = (value, ...how) => value == null || Number.isNaN(value) ? "–" : format(value, ...how)
+  // What is not known is a dash in a tip, as it is in a table; Bokeh writes NaN or ???.
+  const hover = Bokeh.Models.HoverTool.prototype.default_view.prototype, {_render_tooltips} = hover
+  hover._render_tooltips = function (...of) {
+    const tip = _render_tooltips.apply(this, of)
+    if (tip instanceof Node) {
+      const texts = document.createTreeWalker(tip, NodeFilter.SHOW_TEXT)
+      while (texts.nextNode()) {
+        if (/^(NaN|\?\?\?)$/.test(texts.currentNode.data.trim())) texts.currentNode.data = "–"
+      }
+    }
+    return tip
   }
 })

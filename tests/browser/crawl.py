@@ -11,6 +11,7 @@ is 1 where there is any. `test_crawl.py` walks through pairs of these in the sui
 import argparse
 import collections
 import json
+import math
 import re
 import shutil
 import sys
@@ -34,6 +35,10 @@ LONG = re.compile(r"Compute|Continue|Look closer|Inactivate|Strongest|Smoothness
 
 class Finding(collections.namedtuple("Finding", "kind where what")):
     """Something that nobody should see."""
+
+
+class Enough(Exception):
+    """The time that was given is over."""
 
 
 class Visit:
@@ -145,8 +150,11 @@ class Visit:
 class Crawler:
     """Goes through pages; findings: what was found; looks: how often it looked, by page."""
 
-    def __init__(self, folder: Path, server: Server, browser, *, compute: bool = False, out=sys.stdout):
+    def __init__(
+        self, folder: Path, server: Server, browser, *, compute=False, minutes=math.inf, out=sys.stdout
+    ):
         self.folder, self.server, self.browser, self.compute, self.out = folder, server, browser, compute, out
+        self.end = time.monotonic() + 60 * minutes
         self.findings: list[Finding] = []
         self.looks: collections.Counter = collections.Counter()
         self.asked: dict[str, set] = {}  # page: what has been chosen there
@@ -160,6 +168,8 @@ class Crawler:
 
     def look(self, visit: Visit, what: str, where: str) -> None:
         """Looks, and writes down what is wrong; an act that could not be carried out is written down, too."""
+        if time.monotonic() > self.end:
+            raise Enough(where)
         self.looks[what] += 1
         for finding in visit.look(where):
             self.findings.append(finding)
@@ -252,6 +262,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", default=[], help="names of runs; all without it")
     parser.add_argument("--compute", action="store_true", help="also press what takes long")
     parser.add_argument("--steps", default="rosenbrock", help="the run whose every iteration is opened")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="to report what was found by then")
     options = parser.parse_args()
     chosen = options.only or names(options.runs)
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -260,20 +271,28 @@ def main() -> int:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
             crawler = Crawler(options.runs, server, browser, compute=options.compute)
-            for what in options.pages.split(","):
-                for query in addresses(what, chosen):
-                    print(what, query, flush=True)
-                    crawler.walk(what, **query)
-            if "descent" in options.pages and options.steps in chosen:
-                crawler.steps(options.steps)
+            words = ""
+            try:
+                _everything(crawler, options, chosen)
+            except Enough as where:
+                words = f"Stopped after {options.minutes:g} minutes before: {where}\n"
             browser.close()
     finally:
         server.stop()
-    words = crawler.report()
+    words += crawler.report()
     print(words)
     if options.report:
         options.report.write_text(words + "\n", encoding="utf-8")
     return 1 if crawler.findings else 0
+
+
+def _everything(crawler: Crawler, options, chosen: list[str]) -> None:
+    if "descent" in options.pages and options.steps in chosen:
+        crawler.steps(options.steps)
+    for what in options.pages.split(","):
+        for query in addresses(what, chosen):
+            print(what, query, flush=True)
+            crawler.walk(what, **query)
 
 
 def addresses(what: str, chosen: list[str]) -> list[dict]:

@@ -320,3 +320,18 @@ def test_a_window_that_makes_no_sense_gives_the_whole_curve(visit, trained, quer
     page = open_curve(visit, trained, "rosenbrock", **query)
     low, high = x_range(page)
     assert low < 0 < 20 < high
+
+
+def test_nothing_stays_at_the_edge_of_a_canvas_when_it_is_painted_again(visit, trained):
+    page = open_curve(visit, trained, "rosenbrock")
+    view = "Bokeh.index.find_one(model('curve_figure'))"
+    layer = f"{view}.canvas_view.primary"
+    edges = f"""(() => {{
+      const {{ctx, canvas}} = {layer}
+      const opaque = (...box) => ctx.getImageData(...box).data.filter((x, i) => i % 4 === 3 && x > 0).length
+      return [opaque(0, 0, 1, canvas.height), opaque(0, 0, canvas.width, 1)]
+    }})()"""
+    value(page, f"(() => {{ {layer}.ctx.fillRect(-1, -1, 3, 400); {layer}.ctx.fillRect(-1, -1, 400, 3) }})()")
+    assert min(value(page, edges)) > 100
+    value(page, f"{view}.request_paint()")
+    becomes(page, edges, [0, 0])

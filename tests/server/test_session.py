@@ -224,13 +224,15 @@ def test_of_many_runs_the_first_have_chips_until_the_others_are_asked_for(visit,
     assert doc.get_model_by_name("runbar_name_7") is None and more.label == "and 5 more"
 
 
-def test_a_listener_that_fails_does_not_silence_the_others(visit, curve, caplog):
-    context, heard = (visit(run="a"), curve.built[0][0])[1], []
+def test_a_listener_that_fails_does_not_silence_the_others_and_is_told_to_the_reader(visit, curve, caplog):
+    session, heard = visit(run="a"), []
+    context = curve.built[0][0]
     context.on("x", lambda: 1 / 0)
     context.on("x", lambda: heard.append(1))
     context.emit("x")
     assert heard == [1]
     assert "ZeroDivisionError" in caplog.text
+    assert "could not follow" in session.bridge.notice
 
 
 def test_files_do_not_stay_in_the_document(visit):
