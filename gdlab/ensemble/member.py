@@ -66,6 +66,7 @@ class Member:
                 self.folder, config=self.config, identity=facts, arrays=arrays, pyramids=("scalars",)
             )
         self.seconds, self.evaluations = continued(self.folder) if cursors else (0.0, 0)
+        self.checkpoints = Checkpoints(self.folder, plain=True)
         self.checkpoints.remove(self.damaged)
 
     def lacks(self, array):
