@@ -82,7 +82,11 @@ def _choice(place, config):
         return NOTHING if place in config else _ABSENT
     below = place + "."
     options = {key.removeprefix(below).partition(".")[0] for key in config if key.startswith(below)}
-    return _known_choices().get((target, frozenset(options))) or str(target).rpartition(".")[2]
+    # A yaml with an option of one's own is that yaml still: of those that fit, the one that says most.
+    fits = [
+        (len(own), name) for (of, own), name in _known_choices().items() if of == target and own <= options
+    ]
+    return max(fits)[1] if fits else str(target).rpartition(".")[2]
 
 
 @lru_cache(maxsize=1)

@@ -161,6 +161,9 @@ def test_a_choice_of_a_config_group_is_one_axis(tmp_path):
     made = open_ensemble([make(tmp_path / f"w{i}", one) for i, one in enumerate(within)])
     assert list(made.parameters) == ["optimizer", "b1"]
     np.testing.assert_array_equal(made.parameters["b1"], [0.5, 0.9, np.nan])
+    more = [config(0.1), config(0.1, **{"optimizer.decay": 0.5})]
+    made = open_ensemble([make(tmp_path / f"m{i}", one) for i, one in enumerate(more)])
+    assert list(made.parameters) == ["decay"]  # an option of one's own makes no other optimizer
 
 
 def test_a_group_that_is_null_and_one_that_stands_twice(tmp_path):
