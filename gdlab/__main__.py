@@ -5,7 +5,7 @@ unknown options and groups are found by `gdlab.command_line`, values by `gdlab.e
 begins, and what nobody foresaw is caught here. HYDRA_FULL_ERROR=1 shows where it came from.
 """
 
-import logging
+import errno
 import os
 import signal
 import sys
@@ -13,20 +13,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gdlab import __version__
-from gdlab.config import ConfigError, nearest
-from gdlab.interruption import handled
-from gdlab.messages import described, readable
-from gdlab.store.errors import StoreError
+# What takes long to import is imported in functions, where a Ctrl-C is answered.
 
 TASKS = ("train", "ensemble", "probe")
 _SCHEDULERS = (getattr(signal, "SIGUSR1", None),)  # ends a training; before one there is nothing to save
+# What is wrong with a place, and not with what is read or written.
+_PLACE = (errno.EEXIST, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
+_NOTHING = "gdlab: interrupted before there was anything to keep"
 WHOLE = "HYDRA_FULL_ERROR"  # Hydra's own variable: whole tracebacks
 
 
 def main():
     """Entry point of `python -m gdlab` and of the script `gdlab`."""
     if "--version" in sys.argv[1:]:
+        from gdlab import __version__
+
         print(f"gdlab {__version__}")
         return
     with _answered():
@@ -67,9 +68,12 @@ def _run(config, grid):
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
+    from gdlab import experiment, probe_task  # noqa: F401
     from gdlab.leftovers import remove_empty
     from gdlab.sweep import plain
 
+    if signal.getsignal(signal.SIGINT) is _leave:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     quiet()
     output = Path(HydraConfig.get().runtime.output_dir)
     if grid is not None:
@@ -90,6 +94,8 @@ def _run(config, grid):
 
 def quiet():
     """Keep what JAX says of its backends and checkpoints from being taken for something that went wrong."""
+    import logging
+
     for chatty in ("absl", "jax"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
 
@@ -97,6 +103,10 @@ def quiet():
 @contextmanager
 def _answered():
     """Turns every end that is not a success into one line on stderr and an exit status, and tidies up."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _leave)
+    from gdlab.interruption import handled
+
     whole = os.environ.get(WHOLE) == "1"
     ending = [number for number in handled() if number not in (signal.SIGINT, *_SCHEDULERS)]
     before = {number: signal.signal(number, _end) for number in ending}
@@ -105,7 +115,7 @@ def _answered():
         with _raising():
             yield
     except KeyboardInterrupt:
-        print("gdlab: interrupted before there was anything to keep", file=sys.stderr)
+        print(_NOTHING, file=sys.stderr)
         sys.exit(130)
     except Exception as error:
         if whole:
@@ -115,6 +125,8 @@ def _answered():
         _tidy()
         for number, handler in before.items():
             signal.signal(number, handler or signal.SIG_DFL)
+        if signal.getsignal(signal.SIGINT) is _leave:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager
@@ -129,6 +141,14 @@ def _raising():
         yield
     finally:
         utils.run_and_report = before
+
+
+def _leave(number, frame):
+    """Ctrl-C while modules are imported, where an exception would come out as any other or not at all."""
+    del number, frame
+    _tidy()
+    print(_NOTHING, file=sys.stderr, flush=True)
+    os._exit(130)
 
 
 def _end(number, frame):
@@ -149,15 +169,21 @@ def _told(error):
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    from gdlab.config import ConfigError
+    from gdlab.messages import described, readable
+    from gdlab.store.errors import StoreError
+
     if getattr(error, "told", False):
         return 1
     if isinstance(error, HydraException) and error.__cause__ is not None:
         causes = [str(one) for one in (error, error.__cause__) if str(one)]
         return readable("gdlab: " + "\n".join(causes))
-    if isinstance(error, (FileExistsError, NotADirectoryError)):
+    if isinstance(error, OSError) and error.errno in _PLACE and error.filename is not None:
+        file = isinstance(error, (FileExistsError, NotADirectoryError))
+        why = "a file is in its place" if file else error.strerror
         return readable(
-            f"gdlab: {error.filename} cannot be made a folder, a file is in its place; choose another one: "
-            "hydra.run.dir=FOLDER, of a sweep hydra.sweep.dir=FOLDER"
+            f"gdlab: {error.filename}: {why}; another place to write is chosen by hydra.run.dir=FOLDER, of a "
+            "sweep by hydra.sweep.dir=FOLDER, of a probe by output=FILE"
         )
     expected = (ConfigError, StoreError, FileNotFoundError, HydraException, OmegaConfBaseException)
     said = described(error, expected)
@@ -189,6 +215,7 @@ def _train_grid(overrides, output):
 def _perform(config, output):
     """The task that `config` names; the Run of a training."""
     from gdlab import experiment, probe_task
+    from gdlab.config import ConfigError, nearest
 
     if config["task"] not in TASKS:
         hint = nearest(config["task"], TASKS)
@@ -205,6 +232,10 @@ def _perform(config, output):
 
 def _name_failure(output, error):
     """Hydra shows the first job of a sweep that fails, when all have been run; this names each at once."""
+    from gdlab.config import ConfigError
+    from gdlab.messages import described
+    from gdlab.store.errors import StoreError
+
     said = described(error, (ConfigError, StoreError, FileNotFoundError))
     print(f"gdlab: failed: {output.name}: {said}", file=sys.stderr, flush=True)
     error.told = True

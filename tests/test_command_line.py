@@ -1,5 +1,6 @@
 """What the command line answers: one line with what is wrong and what is right; nothing is left behind."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -160,6 +161,14 @@ def test_a_sweep_that_fails_leaves_no_folders(gdlab):
     assert status == 1 and "Traceback" not in "\n".join(lines)
     assert [f"seed--{n}" in line for n, line in zip((1, 2), lines, strict=False)] == [True, True]
     assert not list(Path().iterdir())
+
+
+def test_a_place_that_cannot_be_written_is_named(gdlab, monkeypatch):
+    def refuse(*arguments, **options):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), "runs")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    refused(gdlab("experiment=rosenbrock"), "runs: Read-only file system", "hydra.run.dir=FOLDER")
 
 
 @pytest.mark.parametrize("place", ["taken", "taken/below"])

@@ -46,7 +46,10 @@ def read_identity(path):
     try:
         data, _ = files.read_small(where)
     except FileNotFoundError:
-        raise DamagedRun("the run's identity is missing", where) from None
+        raise DamagedRun(
+            "the run's identity is missing: put it back from a copy, or remove the folder to train anew",
+            where,
+        ) from None
     sealed = checksums.is_sealed(data, where)
     document = files.parse_json(data, where)
     if not sealed and document.get("schema") != 1:
