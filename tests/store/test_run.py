@@ -12,6 +12,7 @@ from gdlab import store
 from gdlab.records import STEP_COLUMNS, TRACE_COLUMNS
 from gdlab.store import spec
 from gdlab.store import writer as writers
+from gdlab.store.migrations import migrated
 from tests.store import runs
 
 
@@ -28,7 +29,7 @@ def test_every_array_comes_back(run):
 
 
 def test_identity_config_and_state(run, tmp_path):
-    assert run.config == runs.CONFIG
+    assert run.config == migrated(runs.CONFIG)
     assert run.identity == {"numpy": np.__version__}
     assert (run.state, run.reason, run.generation, run.name) == ("finished", None, 0, "run")
     assert run.path == tmp_path / "run"
