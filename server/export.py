@@ -9,6 +9,9 @@ selected iteration; `--list` prints the names of the page's cards.
 
 import argparse
 import base64
+import csv
+import difflib
+import io
 import os
 import re
 import shutil
@@ -17,6 +20,8 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
+
+from server import pages
 
 FORMATS = ("svg", "png", "csv")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -41,8 +46,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def export(options: argparse.Namespace) -> None:
     """Serves the runs, opens the page, saves the card. Raises ExportError."""
-    if not Path(options.runs).is_dir():
-        raise ExportError(f"{options.runs} is not a folder of runs")
+    _check(options)
     query = [("page", options.view), ("theme", "dark" if options.dark else "light"), ("pause", "1")]
     query += [("run", name) for name in options.run] + [tuple(pair) for pair in options.set]
     with _server(options.runs) as address, _page(options) as page:
@@ -58,6 +62,33 @@ def export(options: argparse.Namespace) -> None:
         _save(page, name, options)
 
 
+def _check(options: argparse.Namespace) -> None:
+    """Refuse, before a server is started, what could only lead to another figure or to none."""
+    if not Path(options.runs).is_dir():
+        raise ExportError(f"{options.runs} is not a folder of runs")
+    known = list(pages.pages())
+    if options.view not in known:
+        close = difflib.get_close_matches(options.view, known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise ExportError(f"--view {options.view}: there is no such page; there are {', '.join(known)}{hint}")
+    for name in options.run:
+        if not (Path(options.runs) / name).is_dir():
+            raise ExportError(f"--run {name}: there is no such folder in {options.runs}")
+    if options.output and (Path(options.output).is_dir() or not Path(options.output).parent.is_dir()):
+        raise ExportError(f"-o {options.output}: name a file in a folder that is there")
+
+
+def _refuse_empty(name: str, data: bytes) -> None:
+    """A grid whose last column, its value, has no number was never computed."""
+    rows = list(csv.reader(io.StringIO(data.decode())))
+    values = [row[-1] for row in rows[1:] if row]
+    if values and all(value in ("nan", "") for value in values):
+        raise ExportError(
+            f"the card {name!r} has no number in its column {rows[0][-1]!r}: it was not computed yet; open "
+            "the page and let it, or compute it by python -m gdlab task=probe"
+        )
+
+
 def _save(page, name: str, options: argparse.Namespace) -> None:
     out = Path(options.output or f"{name}.{options.format}")
     if options.format == "csv":
@@ -65,6 +96,7 @@ def _save(page, name: str, options: argparse.Namespace) -> None:
         with page.expect_download() as download:
             page.locator(f".gd-menu-{name} .bk-item", has_text="CSV").click()
         data = download.value.path().read_bytes()
+        _refuse_empty(name, data)
     else:
         text = page.evaluate("([card, type]) => gdlab.picture(card, type)", [name, options.format])
         if not text:

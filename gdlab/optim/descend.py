@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gdlab.optim.nonlinear_cg import fast_conjugate_gradient
+from gdlab.optim.nonlinear_cg import ConjugateGradientState, fast_conjugate_gradient
 from gdlab.records import OK
 
 
@@ -35,12 +35,20 @@ def minimize(value_fn, params, *, optimizer=None, steps=1000, target=-jnp.inf, g
       target: error to stop at.
       gradient_tolerance: Euclidean norm of the gradient to stop at, >= 0.
 
+    Raises:
+      ValueError: an optimizer without such a line search.
+
     Returns:
       A Descent. `evaluations` counts (value, slope) calls, the one at the start included.
     """
     optimizer = optimizer or fast_conjugate_gradient(keep_trace=False)
     value, grad = jax.value_and_grad(value_fn)(params)
     state = optimizer.init(params)
+    if not isinstance(state, ConjugateGradientState):
+        raise ValueError(
+            f"minimize: the optimizer has a {type(state).__name__} and no line search, whose end would end "
+            "the descent; allowed: gdlab.optim.conjugate_gradient and fast_conjugate_gradient"
+        )
 
     def going(carry):
         _, state, value, grad, step, _ = carry

@@ -75,7 +75,7 @@ def interrupted(folder, monkeypatch):
 def test_other_data_are_refused_by_a_resume_and_said_by_a_replay(tmp_path, monkeypatch, capsys):
     config = interrupted(tmp_path / "run", monkeypatch)
     with monkeypatch.context() as patch:
-        patch.setattr("gdlab.assembly._dataset", lambda config: changed(digits()))
+        patch.setattr("gdlab.assembly.dataset_of", lambda config, places: changed(digits()))
         before = store.open_run(tmp_path / "run").rows("scalars")
         with pytest.raises(ConfigError, match=r"the data have changed \(train\.x\).*put them back"):
             experiment.run(config, tmp_path / "run", progress=False)
