@@ -61,13 +61,20 @@ def test_replayed_bits_are_the_recorded_ones(folders, name):
 
 
 @pytest.mark.parametrize(("name", "start"), [("digits", 5), ("digits", 23), ("galaxy", 13)])
-def test_a_replay_may_begin_anywhere(folders, name, start):
-    replay = Replay(folders[name])
+def test_a_replay_may_begin_anywhere(folders, monkeypatch, name, start):
+    replay, begun = Replay(folders[name]), []
+    advance = Replay._advance
+
+    def noted(self, state, count):
+        begun.append(int(state.step))
+        return advance(self, state, count)
+
+    monkeypatch.setattr(Replay, "_advance", noted)
     earlier = max(step for step in replay.run.checkpoints if step <= start)
     losses = [float(step.info.loss) for step in replay.steps(start, 1000)]
     np.testing.assert_array_equal(losses, column(replay.run, "loss")[start:])
-    # It went on from the checkpoint, not from the beginning.
-    assert replay.report()[:2] == (replay.run.rows("scalars") - earlier, 0)
+    assert begun[0] == earlier, "it went on from the checkpoint, not from the beginning"
+    assert replay.report().different == 0 and replay.report().compared >= len(losses)
 
 
 def test_the_digits_run_has_checkpoints_to_begin_between(folders):
@@ -80,7 +87,7 @@ def test_an_altered_record_is_reported_with_the_size_of_the_difference(folders, 
     replay = Replay(altered(folders["rosenbrock"], tmp_path / "altered", 3, name, 0.25))
     list(replay.steps(0, 10))
     report = replay.report()
-    assert (report.compared, report.different) == (10, 1)
+    assert report.compared >= 10 and report.different == 1  # the copy knows what was replayed before it
     assert report.largest == pytest.approx(0.25)
 
 
