@@ -83,7 +83,9 @@ def test_the_digits_run_has_checkpoints_to_begin_between(folders):
 
 
 @pytest.mark.parametrize("name", ["loss", "loss_end"])
-def test_an_altered_record_is_reported_with_the_size_of_the_difference(folders, tmp_path, name):
+def test_an_altered_record_is_reported_with_the_size_of_the_difference(folders, tmp_path, monkeypatch, name):
+    # Checksums find accidents, not authors: this one has made them anew.
+    monkeypatch.setattr("gdlab.store.chunks.Chunks._verify", lambda *arguments: None)
     replay = Replay(altered(folders["rosenbrock"], tmp_path / "altered", 3, name, 0.25))
     list(replay.steps(0, 10))
     report = replay.report()
