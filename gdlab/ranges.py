@@ -132,7 +132,14 @@ def check_ranges(config):
     """
     for where, value, allowed in numbers_of(config):
         if allowed is not None and not allowed.holds(value):
-            raise ConfigError(f"{where}={value!r}: allowed: {allowed}")
+            raise ConfigError(f"{_as_given(where, config)}={value!r}: allowed: {allowed}")
+
+
+def _as_given(where, config):
+    """The place of an option as a command gives it: an optimizer's line search comes from `linesearch`."""
+    inner = "optimizer.line_search"
+    composed = where.startswith(inner) and config.get("linesearch") == config["optimizer"]["line_search"]
+    return where.replace(inner, "linesearch", 1) if composed else where
 
 
 def numbers_of(node, ranges=None, where=""):

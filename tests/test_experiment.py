@@ -247,7 +247,7 @@ def test_wrong_values_are_named_and_nothing_is_written(change, message, tmp_path
         ("experiment=rosenbrok", "Did you mean 'rosenbrock'"),
         ("linesearch.sigm=0.1", "Did you mean 'sigma'"),
         ("optimzer=conjugate_gradient", "Did you mean 'optimizer'"),
-        ("linesearch.sigma=3", "0 < sigma < 1"),
+        ("linesearch.sigma=3", "linesearch.sigma=3: allowed: a number > 0, < 1"),
         ("steps", "option=value"),
     ],
 )
