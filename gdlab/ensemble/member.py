@@ -54,6 +54,8 @@ class Member:
 
     def open(self, facts, arrays, cursors):
         """Begin or continue the folder; cursors: rows per array to go on from, None: from the start."""
+        self.checkpoints = Checkpoints(self.folder, plain=True)
+        self.checkpoints.check_place()
         run = begun(self.folder)
         if run is not None:
             check_same_data(run, facts)
@@ -66,7 +68,6 @@ class Member:
                 self.folder, config=self.config, identity=facts, arrays=arrays, pyramids=("scalars",)
             )
         self.seconds, self.evaluations = continued(self.folder) if cursors else (0.0, 0)
-        self.checkpoints = Checkpoints(self.folder, plain=True)
         self.checkpoints.remove(self.damaged)
 
     def lacks(self, array):
