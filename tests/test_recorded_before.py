@@ -55,4 +55,4 @@ def test_a_finished_one_replays_and_keeps_its_results(before):
     assert table.attrs["replay"]["compared"] == 0, "nothing had to be computed again"
     table = run_probe(path, "segments", {"start": 9, "stop": 12})
     assert table.attrs["replay"]["compared"] > 0 and table.attrs["replay"]["different"] == 0
-    assert {file.name for file in (path / "derived").iterdir()} == names
+    assert names <= {file.name for file in (path / "derived").iterdir()}
