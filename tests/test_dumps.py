@@ -9,6 +9,7 @@ from gdlab import dumps, experiment, store
 from gdlab.analysis.dumps import has_dumps, open_dumps
 from gdlab.assembly import assemble
 from gdlab.config import ConfigError
+from gdlab.looking import as_recorded
 from gdlab.network import describe, kernels
 from gdlab.probing import run_probe
 from gdlab.records import DISTRIBUTION, DUMP_STATISTICS
@@ -250,8 +251,8 @@ def conv_folder(tmp_path, data, *overrides):
         "train.batch_size=20",
         *overrides,
     )
-    record(tmp_path / "run", *overrides, dumps=1, dump_examples=None, validate=False, layers=False)
-    return Replay(tmp_path / "run")
+    run = record(tmp_path / "run", *overrides, dumps=1, dump_examples=None, validate=False, layers=False)
+    return Replay(run.path, as_recorded(run.config))
 
 
 def test_activations_are_sampled_from_all_classes_behind_the_nonlinearity(data, tmp_path):
@@ -297,7 +298,8 @@ def test_a_run_of_before_keeps_sampling_as_it_did(data, tmp_path):
     for layer, values in told.items():
         assert found.activation("mean")[layer][1] == pytest.approx(np.asarray(values).mean(), rel=1e-4)
         assert found.activation("zeros")[layer][1] == pytest.approx((np.asarray(values) == 0).mean())
-    again = run_probe(replay.run.path, "dumps", {"start": 1, "stop": 2})
+    places = as_recorded(replay.config)
+    again = run_probe(replay.run.path, "dumps", {"start": 1, "stop": 2}, places=places)
     np.testing.assert_array_equal(
         again.columns["dump/activation/max"], replay.run.array("dump/activation/max", 1, 2)
     )

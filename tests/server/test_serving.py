@@ -18,16 +18,26 @@ from server.__main__ import main
 ROOT = Path(__file__).resolve().parents[2]
 
 
+# `python -m ...` with signals as a shell would hand them on, however these tests were started themselves.
+# Set in the child: a function between fork and exec runs in a copy of this process, threads of JAX and all.
+AS_A_SHELL_WOULD = """
+import os, signal, sys
+ignored = {int(number) for number in sys.argv[1].split(",") if number}
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, "-m", *sys.argv[2:]])
+"""
+
+
 @contextmanager
 def started(*arguments, ignoring=()):
     """The process and the port that it names; ignoring: signals that it inherits as ignored."""
     process = subprocess.Popen(
-        [sys.executable, "-m", *arguments],
+        [sys.executable, "-c", AS_A_SHELL_WOULD, ",".join(str(int(n)) for n in ignoring), *arguments],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=lambda: _as_a_shell_would(ignoring),
     )
     try:
         port = next(
@@ -37,12 +47,6 @@ def started(*arguments, ignoring=()):
     finally:
         process.kill()
         process.communicate()
-
-
-def _as_a_shell_would(ignoring):
-    """However these tests were started themselves."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN if number in ignoring else signal.SIG_DFL)
 
 
 @pytest.mark.parametrize(
