@@ -163,13 +163,17 @@ class Losses:
         if self.data is None:
             values = np.asarray(self._run(params, None, key), np.float64)[:, 0]
             return values, *np.full((2, len(values)), np.nan)
-        means = [np.asarray(self._run(params, part, key), np.float64) for part in self._calls]
+        keys = [None if key is None else jax.random.fold_in(key, n) for n in range(len(self._calls) + 1)]
+        means = [
+            np.asarray(self._run(params, *call), np.float64)
+            for call in zip(self._calls, keys[:-1], strict=True)
+        ]
         blocks = np.concatenate(means, axis=1)
         whole = blocks.shape[1]
         total = blocks.sum(axis=1) * self.block
         if self._rest is not None:
             left = self.samples - whole * self.block
-            total = total + np.asarray(self._run(params, self._rest, key), np.float64)[:, 0] * left
+            total = total + np.asarray(self._run(params, self._rest, keys[-1]), np.float64)[:, 0] * left
         scatter = np.stack(deviation(blocks.T if self.additive else blocks.T[:1]))
         # Means of `block` examples scatter sqrt(block) times less than examples.
         return total / self.samples, *scatter * np.sqrt(self.block / self.samples)
@@ -185,7 +189,13 @@ class Losses:
             with self.context():
                 if blocks is None:
                     return self.problem.loss(params, None, key=key)[None]
-                return jax.lax.map(lambda batch: self.problem.loss(params, batch, key=key), blocks)
+                if key is None:
+                    return jax.lax.map(lambda batch: self.problem.loss(params, batch, key=None), blocks)
+                # A key for each block: the same masks in all of them would not average out over the examples.
+                keys = jax.random.split(key, len(next(iter(blocks.values()))))
+                return jax.lax.map(
+                    lambda each: self.problem.loss(params, each[0], key=each[1]), (blocks, keys)
+                )
 
         def many(vectors, blocks, key):
             batch_size = len(vectors) if self._side_by_side else None
