@@ -1,19 +1,18 @@
 """What keeps Bokeh from serving many readers at once, taken out of its way.
 
-Three things cost most of a page's time, as measured with Bokeh 3.9, and none changes what is sent:
+Two things cost much of a page's time, as measured with Bokeh 3.9, and neither changes what is sent:
 
 - at every look at a property its default is found, copied and checked again, though it never changes;
-- every changed property is a message of its own, each of which goes through all models of the document;
 - a session that ends walks twice through all objects of the process, while everybody waits.
+
+A third is left as it is: every changed property is a message of its own. Sent as one message a turn, they
+made legends fail in the browser ("cannot find a view for Legend"), which builds views between messages.
 
 `install` replaces the functions in question, once for the process. What it needs of Bokeh's inner parts is
 tested (`tests/server/test_pace.py`), so that a version that has other ones is noticed there and not here.
 """
 
-import asyncio
 import gc
-import logging
-from collections.abc import Awaitable
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -22,9 +21,6 @@ from bokeh.application.handlers.document_lifecycle import DocumentLifecycleHandl
 from bokeh.core.has_props import HasProps
 from bokeh.core.property.descriptors import PropertyDescriptor
 from bokeh.document import Document
-from bokeh.server.connection import ServerConnection
-
-log = logging.getLogger(__name__)
 
 _PLAIN = (str, int, float, bool, type(None))  # defaults that nobody can change in place
 _installed = False
@@ -36,7 +32,6 @@ def install() -> None:
     if not _installed:
         _installed = True
         _remember_defaults()
-        _send_together()
         _end_without_walks()
 
 
@@ -78,46 +73,6 @@ def _remember_defaults() -> None:
 
     PropertyDescriptor.has_unstable_default = has_unstable_default
     PropertyDescriptor._get_default = _get_default
-
-
-# -- messages -----------------------------------------------------------------------------------------
-
-
-def _send_together() -> None:
-    """All changes of one turn of the event loop are one message.
-
-    Bokeh awaits what is returned here at the end of the turn, still under the document's lock. A change of a
-    whole value may be sent twice over; rows that are streamed may not: nothing here streams.
-    """
-
-    def send_patch_document(self, event) -> Awaitable[None]:
-        held = vars(self).setdefault("gdlab_held", [])
-        held.append(event)
-        if len(held) == 1:
-            return _flush(self)
-        done = asyncio.get_running_loop().create_future()
-        done.set_result(None)
-        return done
-
-    ServerConnection.send_patch_document = send_patch_document
-
-
-async def _flush(connection) -> None:
-    events = vars(connection).pop("gdlab_held")
-    try:
-        messages = [connection.protocol.create("PATCH-DOC", events)]
-    except Exception:
-        log.exception("a change of the page cannot be sent; the others are")
-        messages = [message for event in events for message in _alone(connection, event)]
-    for message in messages:
-        await connection._socket.send_message(message)
-
-
-def _alone(connection, event) -> list:
-    try:
-        return [connection.protocol.create("PATCH-DOC", [event])]
-    except Exception:
-        return []
 
 
 # -- ends ---------------------------------------------------------------------------------------------

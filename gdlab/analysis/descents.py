@@ -15,13 +15,16 @@ def per_iteration(steps: Table, evaluations: Table, curvature=None) -> Table:
     """Steepness |phi'_k(0)| and curvature phi''_k(0) per iteration [n], beside the filter flags.
 
     curvature: float [n] as `gdlab.analysis.shape.known` gives it, NaN where it is not known; None: nowhere.
-    The record alone does not tell it: what the visited step widths suggest may even have the wrong sign.
+    One fewer where the last row is the end of the run, from which no iteration goes on. The record alone does
+    not tell it: what the visited step widths suggest may even have the wrong sign.
     `jump` is J on the new batch minus J on the old at the same parameters, NaN away from a change; `drop` is
     J(theta_k) - J(theta_{k+1}) on the same batch. Raises ValueError where curvature has another length.
     """
     columns = steps.columns
     marks = flags(steps, evaluations)
     bend = np.full(len(columns["loss"]), np.nan) if curvature is None else np.asarray(curvature, float)
+    if bend.shape == (len(columns["loss"]) - 1,):
+        bend = np.append(bend, np.nan)
     if bend.shape != columns["loss"].shape:
         raise ValueError(
             f"curvature {bend.shape}: allowed: one value for each of {columns['loss'].shape} rows"

@@ -32,8 +32,11 @@ def test_the_curvature_is_what_was_computed_and_never_guessed(descent):
     known = descents.per_iteration(steps, evaluations, bend)
     np.testing.assert_array_equal(known.columns["curvature"], bend)
     assert descents.per_descent(known).columns["curvature"].tolist()[:2] == [1.0, 5.5]
+    # The end of a run is a row from which no iteration goes on.
+    ended = descents.per_iteration(steps, evaluations, bend[:-1]).columns["curvature"]
+    np.testing.assert_array_equal(ended, [*bend[:-1], np.nan])
     with pytest.raises(ValueError, match="one value for each"):
-        descents.per_iteration(steps, evaluations, bend[:-1])
+        descents.per_iteration(steps, evaluations, bend[:-2])
 
 
 def test_per_descent_counts_and_jumps(descent):

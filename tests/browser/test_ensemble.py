@@ -293,7 +293,7 @@ def test_one_run_and_none_say_so(visit, ensemble):
     page = visit(ensemble, page="ensemble", ens_folder="nowhere")
     says(page, "ensemble_caption", "no run that can be read")
     page = visit(ensemble, page="ensemble", ens_match="(")
-    says(page, "ensemble_caption", "not a regular expression")
+    says(page, "ensemble_caption", "Not a regular expression")
 
 
 def test_the_run_list_opens_an_ensemble_of_its_matches(visit, ensemble):
