@@ -52,7 +52,7 @@ def test_a_layer_unfolds_to_filters_that_can_be_selected(page, dumps):
     low, high = (column(page, "layers_pixels", name)[0] for name in ("y", "dh"))
     row = low + high * (1 - 2.5 / 10)
     page.mouse.click(*position(page, "layers_figure", 7, row))
-    says(page, "tracker_selected", f"iteration {dumps.iteration[7]}; filter {dumps.nodes[1].first + 2}")
+    says(page, "tracker_selected", f"iteration {dumps.iteration[7]}; filter dense2 2")
     becomes(page, "data('layers_marked', 'x')[0]", 7)
     becomes(page, "data('layers_filters', 'y').length", 1)  # it is sent after the other
     assert column(page, "layers_filters", "y") == [pytest.approx(row, abs=high / 20)]
@@ -94,7 +94,7 @@ def test_every_chart_and_the_statistics(page, dumps):
 
 def test_anomaly_filters_only_and_what_is_selected_elsewhere(page, dumps):
     page = page(track_window=2, track_threshold=4, track_top=6, sel_filters=3)
-    says(page, "tracker_selected", "filter 3")
+    says(page, "tracker_selected", "filter dense1 3")
     assert "1 of 32 selected" in column(page, "layers_structure_texts", "text")
     page.get_by_text("anomaly filters only").click()
     says(page, "layers_caption", "ordered by mini-set")
