@@ -9,6 +9,7 @@ from gdlab.analysis.dumps import open_dumps
 from gdlab.assembly import assemble
 from gdlab.config import ConfigError
 from gdlab.data.sampling import Schedule
+from gdlab.looking import as_recorded
 from gdlab.replay import Replay
 from tests.composing import composed
 from tests.recording import record
@@ -66,8 +67,8 @@ def test_every_part_of_an_epoch_shows_the_classes_alike():
 
 
 def test_such_a_run_replays_bit_for_bit(earlier, tmp_path):
-    record(tmp_path / "hard", "experiment=digits_adam", "train.steps=12", *options(earlier))
-    replay = Replay(tmp_path / "hard")
+    run = record(tmp_path / "hard", "experiment=digits_adam", "train.steps=12", *options(earlier))
+    replay = Replay(run.path, as_recorded(run.config))
     assert len(list(replay.steps(0, 12))) == 12
     assert replay.report()[:2] == (12, 0)
 
