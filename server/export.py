@@ -79,12 +79,11 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _refuse_empty(name: str, data: bytes) -> None:
-    """A grid whose last column, its value, has no number was never computed."""
-    rows = list(csv.reader(io.StringIO(data.decode())))
-    values = [row[-1] for row in rows[1:] if row]
+    """A grid whose values are no numbers was never computed."""
+    values = [row.get("value") for row in csv.DictReader(io.StringIO(data.decode()))]
     if values and all(value in ("nan", "") for value in values):
         raise ExportError(
-            f"the card {name!r} has no number in its column {rows[0][-1]!r}: it was not computed yet; open "
+            f"the card {name!r} has no number in its column 'value': it was not computed yet; open "
             "the page and let it, or compute it by python -m gdlab task=probe"
         )
 

@@ -1,8 +1,6 @@
 """Replay gives the recorded bits again, from any iteration, and says so where it does not."""
 
-import asyncio
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import numpy as np
@@ -13,6 +11,7 @@ from gdlab import store
 from gdlab.probing import run_probe
 from gdlab.replay import Replay
 from tests import recording
+from tests.apart import run_apart
 
 MAKERS = {"rosenbrock": recording.rosenbrock, "digits": recording.digits, "galaxy": recording.galaxy}
 
@@ -145,10 +144,7 @@ def test_a_notebook_probes_in_the_precision_of_the_run(folders):
             run_probe(folders[name], "segments", {"start": 2, "stop": 4}) for name in ("rosenbrock", "digits")
         ]
 
-    # In a thread of its own: the browser tests may have left a running loop in this one.
-    with ThreadPoolExecutor(1) as thread:
-        for _ in range(2):
-            tables = thread.submit(lambda: asyncio.run(cell())).result()
-            assert all(table.attrs["replay"]["different"] == 0 for table in tables)
-            for name in ("rosenbrock", "digits"):
-                shutil.rmtree(folders[name] / "derived")
+    for _ in range(2):
+        assert all(table.attrs["replay"]["different"] == 0 for table in run_apart(cell()))
+        for name in ("rosenbrock", "digits"):
+            shutil.rmtree(folders[name] / "derived")

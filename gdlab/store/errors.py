@@ -6,6 +6,14 @@ keeps its constructor arguments in `args`: an exception raised in a worker proce
 
 import difflib
 
+_LONGEST = 500  # characters of what is wrong: a stranger's file may hold a text of any length there
+
+
+def _short(text):
+    """The text, without its middle where it is long."""
+    half = _LONGEST // 2
+    return text if len(text) <= _LONGEST else f"{text[:half]} [...] {text[-half:]}"
+
 
 class StoreError(Exception):
     """Base class: something about a run folder that its user can understand and act upon."""
@@ -30,7 +38,7 @@ class DamagedRun(StoreError):
     """The folder contradicts itself. `what` says how, `where` names the file."""
 
     def __init__(self, what, where):
-        super().__init__(str(what), str(where))
+        super().__init__(_short(str(what)), str(where))
 
     @property
     def what(self):

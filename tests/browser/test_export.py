@@ -141,7 +141,7 @@ def test_the_command_saves_svg_png_and_csv(runs, tmp_path):
 def test_the_command_says_what_is_missing(runs, tmp_path):
     nothing = run_export(tmp_path, runs, "--run", "nothing")
     assert nothing.returncode == 2
-    assert "there is no run 'nothing'" in nothing.stderr
+    assert "--run nothing: there is no such folder" in nothing.stderr
     missing = run_export(tmp_path, runs, "--run", RUN, "--card", "missing")
     assert missing.returncode == 2
     assert "curve" in missing.stderr

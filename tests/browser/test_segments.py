@@ -37,8 +37,9 @@ def kept(folder) -> dict:
 
 def done(folder) -> np.ndarray:
     """Which iterations' segments are kept."""
-    (cache,) = (folder / "derived").glob("*.zarr")
-    return np.asarray(zarr.open_group(cache, mode="r")["done"][:], bool)
+    caches = [zarr.open_group(path, mode="r") for path in (folder / "derived").glob("*.zarr")]
+    (segments,) = (cache for cache in caches if cache.attrs["gdlab"]["kind"] == "segments")
+    return np.asarray(segments["done"][:], bool)
 
 
 def test_cancelled_segments_are_not_computed_any_further_and_kept_as_far_as_they_came(visit, long):

@@ -27,6 +27,7 @@ from benchmarks.readers import Failed, Reader
 from server import app, pages
 from server.mailbox import Mailbox
 from server.worker import Worker
+from tests.apart import run_apart
 
 APP = Path(server.__file__).parent
 NOISY = str(Path(__file__).with_name("noisy.py"))
@@ -166,7 +167,10 @@ def test_every_page_is_drawn_by_the_event_loop_alone(folder, touched, monkeypatc
     monkeypatch.setattr(app, "worker", lambda told: worker)
     assert {query["page"] for query in QUERIES} == set(pages.pages())
 
+    loops = set()
+
     async def serve():
+        loops.add(threading.current_thread().name)
         handler = DirectoryHandler(filename=APP, argv=[str(folder)])
         running = Server(
             {"/server": Application(handler)}, port=0, address="127.0.0.1", io_loop=IOLoop.current()
@@ -180,9 +184,9 @@ def test_every_page_is_drawn_by_the_event_loop_alone(folder, touched, monkeypatc
             await asyncio.sleep(0)
 
     with caplog.at_level(logging.ERROR):
-        asyncio.run(serve())
+        run_apart(serve())
     worker.stop()
-    assert touched == {threading.current_thread().name}
+    assert touched == loops
     assert [record.getMessage() for record in caplog.records] == []
 
 
@@ -234,7 +238,7 @@ def test_no_reader_gets_the_page_of_another(folder, command, tmp_path):
         while not (match := re.search(r"http://localhost:\d+/server", log.read_text())):
             assert process.poll() is None, log.read_text()
             time.sleep(0.05)
-        assert asyncio.run(_crowd(match[0])) == []
+        assert run_apart(_crowd(match[0])) == []
     finally:
         process.kill()
         process.wait()

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import weakref
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import make_runs
@@ -23,6 +22,7 @@ from benchmarks.readers import Reader
 from server import app, pace
 from server.session import Session
 from server.worker import Worker
+from tests.apart import run_apart
 
 APP = Path(server.__file__).parent
 # A page as JSON, by a process whose models are counted from 1; with or without what is tested here.
@@ -49,12 +49,6 @@ for theme in ("light", "dark", "light"):
     session.show(page)
 print(json.dumps(doc.to_json(deferred=False), default=str))
 """
-
-
-def run_apart(coroutine):
-    """In a thread of its own: the one of the tests may have an event loop already, that of a browser."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, coroutine).result()
 
 
 @pytest.fixture
