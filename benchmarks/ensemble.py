@@ -101,8 +101,9 @@ def child(report, arguments):
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
     from jax import monitoring
 
-    from gdlab import __main__, checkpoints, experiment, plain_checkpoints, store, sweep
-    from gdlab.ensemble import session
+    from gdlab import __main__, checkpoints, plain_checkpoints, store, sweep
+    from gdlab.ensemble.session import GroupSession
+    from gdlab.session import Session
 
     def compiled(event, seconds, **_):
         if event.startswith("/jax/core/compile/") and "trace" not in event:
@@ -113,8 +114,8 @@ def child(report, arguments):
     monitoring.register_event_duration_secs_listener(compiled)
     _time(ConfigLoaderImpl, "load_sweep_config", "composing")
     _time(sweep, "jobs_of", "composing")
-    _time(experiment._Session, "_chunk", "training")
-    _time(session.GroupSession, "_chunk", "training")
+    _time(Session, "_chunk", "training")
+    _time(GroupSession, "_chunk", "training")
     for name in ("append", "commit", "set_status", "close"):
         _time(store.RunWriter, name, "writing")
     _time(checkpoints.Checkpoints, "save", "writing")

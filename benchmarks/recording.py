@@ -23,11 +23,12 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from gdlab import assembly, experiment
+from gdlab import assembly
 from gdlab.app_path import conf_dir
 from gdlab.data.dataset import Dataset
 from gdlab.problems import rosenbrock
 from gdlab.records import Problem
+from gdlab.session import Session
 
 AIM_SHARE, AIM_MICROSECONDS = 0.05, 25.0
 VARIANTS = {
@@ -108,8 +109,8 @@ def measure(name, options, folder):
         for variant, changes in VARIANTS.items()
     }
     config["record"]["path"] = with_path
-    session = experiment._Session(config, folder / "run")
-    runners["recorded"] = _recording(session, count)
+    writing = Session(config, folder / "run")
+    runners["recorded"] = _recording(writing, count)
     seconds, evaluations = {variant: [] for variant in runners}, {}
     try:
         for number in range(options.rounds + 1):
@@ -118,10 +119,10 @@ def measure(name, options, folder):
                 if number:  # the first one compiles
                     seconds[variant].append(elapsed)
     finally:
-        session.writer.close()
+        writing.writer.close()
     least = {variant: min(values) / count * 1e6 for variant, values in seconds.items()}
     each = {variant: number / count for variant, number in evaluations.items()}
-    return assembly.size(session.assembly), least, each
+    return assembly.size(writing.assembly), least, each
 
 
 def composed(name, data_dir, overrides, steps):
@@ -155,21 +156,21 @@ def _loop(config, count):
     return run
 
 
-def _recording(session, count):
+def _recording(writing, count):
     """() -> (seconds, evaluations) of the same iterations, recorded, with their share of a commit."""
-    start, recorded = session.state, session.evaluations
+    start, recorded = writing.state, writing.evaluations
 
     def run():
         nonlocal recorded
-        session.state, session.step = start, 0
+        writing.state, writing.step = start, 0
         begun = time.perf_counter()
-        session._chunk(count)
+        writing._chunk(count)
         elapsed = time.perf_counter() - begun
         begun = time.perf_counter()
-        session.writer.commit(session.record["sync"])
+        writing.writer.commit(writing.record["sync"])
         commit = time.perf_counter() - begun
-        evaluations, recorded = session.evaluations - recorded, session.evaluations
-        return elapsed + commit * elapsed / session.record["commit_seconds"], evaluations
+        evaluations, recorded = writing.evaluations - recorded, writing.evaluations
+        return elapsed + commit * elapsed / writing.record["commit_seconds"], evaluations
 
     return run
 

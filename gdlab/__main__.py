@@ -15,7 +15,7 @@ from typing import Any
 
 # What takes long to import is imported in functions, where a Ctrl-C is answered.
 
-TASKS = ("train", "ensemble", "probe")
+TASKS = ("train", "ensemble", "probe", "extend")
 _SCHEDULERS = (getattr(signal, "SIGUSR1", None),)  # ends a training; before one there is nothing to save
 # What is wrong with a place, and not with what is read or written.
 _PLACE = (errno.EEXIST, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
@@ -214,7 +214,9 @@ def _train_grid(overrides, output):
 
 def _perform(config, output):
     """The task that `config` names; the Run of a training."""
-    from gdlab import experiment, probe_task
+    from hydra.core.hydra_config import HydraConfig
+
+    from gdlab import experiment, extend_task, probe_task
     from gdlab.config import ConfigError, nearest
 
     if config["task"] not in TASKS:
@@ -223,6 +225,8 @@ def _perform(config, output):
     if config["task"] == "probe":
         probe_task.probe_task(config)
         return None
+    if config["task"] == "extend":
+        return extend_task.extend_task(config, HydraConfig.get().overrides.task)
     probe_task.check_probes(config["probes"])
     outcome = experiment.run(config, output)
     if outcome.state == "finished":

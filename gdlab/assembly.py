@@ -59,6 +59,11 @@ class Assembly(NamedTuple):
         padded = [None if rows is None else _pad(rows, length) for rows in (index, new_descent, descent)]
         return Steps(*padded), descent, epoch
 
+    def lasting(self, steps):
+        """The same for a run of another number of iterations."""
+        several = self.schedule is not None and self.schedule.descents(steps) > 1
+        return self._replace(several_descents=several)
+
     def reseeded(self, config):
         """The same with the data order and the key of another seed; config: of the run that has it."""
         schedule, _ = make_schedule(config, self.dataset)
@@ -77,11 +82,11 @@ class Assembly(NamedTuple):
         return jax.random.fold_in(self.key, number)
 
 
-def assemble(config, places=None):
+def assemble(config, places=None, *, training=False):
     """Build what `config` describes.
 
-    places: the `gdlab.looking.Places` that one who looks at a run reads from, who needs its parameters and
-      not as many devices as it was trained on; None: its own, for training.
+    places: the `gdlab.looking.Places` that a recorded run's data are read from; None: what the config says.
+    training: on as many devices as the config says, where one who looks from `places` takes what there are.
 
     Raises:
       ConfigError: an option, value or target that cannot be used.
@@ -95,15 +100,15 @@ def assemble(config, places=None):
         check_data(dataset)
         dataset = _without_held_out(dataset, config["train"].get("validation", 0.0))
     problem = make_problem(config, dataset)
-    schedule, mesh = make_schedule(config, dataset, places is not None)
+    schedule, mesh = make_schedule(config, dataset, places is not None and not training)
     data = None
     if dataset is not None:
         data = {name: _on_device(array, config["precision"], mesh) for name, array in dataset.train.items()}
     optimizer = make_optimizer(config)
-    several = schedule is not None and schedule.descents(config["train"]["steps"]) > 1
     key = jax.random.key(config["seed"])
     check_room(jax.tree.leaves(parameters_of(problem, key)))
-    return Assembly(problem, optimizer, data, dataset, schedule, key, several, mesh)
+    made = Assembly(problem, optimizer, data, dataset, schedule, key, False, mesh)
+    return made.lasting(config["train"]["steps"])
 
 
 def training(assembly, config):

@@ -8,6 +8,7 @@ with what has changed on the machine since; it is never hidden.
 import logging
 import time
 from functools import partial
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import jax
@@ -20,14 +21,15 @@ from gdlab.checkpoints import Checkpoints
 from gdlab.comparisons import Comparisons, gaps
 from gdlab.data import fingerprint as data_of
 from gdlab.group import alone
-from gdlab.identity import differences, identity
+from gdlab.identity import differences as changed
+from gdlab.identity import identity
 from gdlab.looking import around, located
 from gdlab.optim.nonlinear_cg import ConjugateGradientState, scaled
 from gdlab.optim.search_state import search_state
 from gdlab.own_code import code_of
 from gdlab.records import StepInfo
 from gdlab.soundness import check_looked_at
-from gdlab.store.config import flatten
+from gdlab.store.config import differences, flatten
 from gdlab.targets import ConfigError, short
 from gdlab.train import has_search
 
@@ -44,6 +46,13 @@ class Step(NamedTuple):
     params: Any
     updates: Any
     info: StepInfo
+
+
+class Stage(NamedTuple):
+    """What a run did from iteration `start` on, until the next Stage: by its Training."""
+
+    start: int
+    training: Any
 
 
 class Replay:
@@ -65,8 +74,8 @@ class Replay:
         self.config = located(self.run.config, places)
         self.assembly = assemble(self.config, places)
         self.columns = self.run.columns("scalars")
-        program = partial(_program, self.run, self.assembly, self.config)
-        self._training = check_looked_at(self.assembly, program)
+        self._stages = stages_of(self.run, self.assembly, self.config)
+        self._training = self._stages[-1].training
         self._data = _data_differences(self.run, self.assembly)
         self._comparisons = Comparisons(self.run)
         self._memo = {}
@@ -94,7 +103,7 @@ class Replay:
         """What is different now from when the run was recorded; with the session where these disagree."""
         now = {**identity(), "code": code_of(self.config)}
         sessions = [self.run.identity, *self.run.sessions]
-        found = [differences(session, now) for session in sessions]
+        found = [changed(session, now) for session in sessions]
         if all(texts == found[0] for texts in found):
             return found[0]
         return [f"{text} (session {i + 1})" for i, texts in enumerate(found) for text in texts]
@@ -152,8 +161,10 @@ class Replay:
     def _advance(self, state, count):
         """`count` iterations on, compared with the record: (state, infos on the host, how many were run)."""
         first = int(state.step)
-        steps, _, _ = self.assembly.steps(first, count, self._training.length)
-        state, infos, _, done = self._training.chunk(
+        stage = max((one for one in self._stages if one.start <= first), key=attrgetter("start"))
+        count = min([count, *(one.start - first for one in self._stages if one.start > first)])
+        steps, _, _ = self.assembly.steps(first, count, stage.training.length)
+        state, infos, _, done = stage.training.chunk(
             state, self.assembly.data, self.assembly.key, steps, count
         )
         done = int(done)
@@ -168,6 +179,24 @@ class Replay:
         recorded = np.stack([rows[:, self.columns.index(name)] for name in names])
         replayed = np.stack([np.asarray(getattr(infos, name), np.float64) for name in names])[:, : len(rows)]
         self._comparisons.add(first, gaps(recorded, replayed))
+
+
+def stages_of(run, assembly, config):
+    """[Stage] of a Run, oldest first, each with the program that trained it.
+
+    assembly, config: of the last one, as assembled. The others may differ in the number of iterations alone,
+    which decides whether several descents are begun. Raises ConfigError where they do not.
+    """
+    programs, found = {}, []
+    for start, earlier in run.stages:
+        if any(key != "train.steps" for key, _, _ in differences(earlier, run.config)):
+            raise ConfigError("run.json: changes: only train.steps can change within a run")
+        there = assembly.lasting(earlier["train"]["steps"])
+        several = there.several_descents
+        if several not in programs:
+            programs[several] = check_looked_at(there, partial(_program, run, there, config))
+        found.append(Stage(start, programs[several]))
+    return found
 
 
 def _program(run, assembly, config):

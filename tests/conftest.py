@@ -3,6 +3,7 @@
 The variables are set before anything imports JAX, so that the processes a test starts obey them too.
 """
 
+import gc
 import os
 import shutil
 import signal
@@ -53,6 +54,15 @@ def single_precision():
 def _forget_precision():
     if jax := sys.modules.get("jax"):
         jax.config.update("jax_enable_x64", False)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_programs():
+    """Give back what a module's programs hold: all of the suite's together are gigabytes."""
+    yield
+    if jax := sys.modules.get("jax"):
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture

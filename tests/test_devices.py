@@ -39,10 +39,10 @@ PROGRAM = """
 import json, os, signal, sys
 from pathlib import Path
 import jax
-from gdlab import experiment
+from gdlab import experiment, session
 from gdlab.replay import Replay
 
-original = experiment._Session._chunk
+original = session.Session._chunk
 
 def three_then_stop(session, count):
     if session.step < 3:
@@ -50,7 +50,7 @@ def three_then_stop(session, count):
         os.kill(os.getpid(), signal.SIGINT)
     return original(session, count)
 
-experiment._Session._chunk = three_then_stop
+session.Session._chunk = three_then_stop
 found = {}
 for name, config in json.loads(sys.argv[2]).items():
     folder = Path(sys.argv[1]) / name

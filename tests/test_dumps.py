@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from gdlab import dumps, experiment, store
+from gdlab import dumps, experiment, session, store
 from gdlab.analysis.dumps import has_dumps, open_dumps
 from gdlab.assembly import assemble
 from gdlab.config import ConfigError
@@ -168,7 +168,7 @@ def test_a_run_with_dumps_has_the_same_bits_as_one_without(folder, tmp_path):
 def test_interrupted_and_continued_gives_the_same_dumps(folder, tmp_path, monkeypatch):
     config = composed(*OVERRIDES)
     config["record"] |= {"dumps": 3, "path": True, "checkpoint_seconds": 1e-3}
-    chunk = experiment._Session._chunk
+    chunk = session.Session._chunk
     calls = []
 
     def chunk_then_interrupt(session, count):
@@ -177,7 +177,7 @@ def test_interrupted_and_continued_gives_the_same_dumps(folder, tmp_path, monkey
             raise KeyboardInterrupt
         return chunk(session, count)
 
-    monkeypatch.setattr(experiment._Session, "_chunk", chunk_then_interrupt)
+    monkeypatch.setattr(session.Session, "_chunk", chunk_then_interrupt)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             experiment.run(config, tmp_path / "stopped", progress=False)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gdlab import experiment, store
+from gdlab import experiment, session, store
 from gdlab.config import ConfigError
 from gdlab.records import STATUS
 from tests.composing import composed
@@ -84,9 +84,9 @@ def test_how_often_something_is_published_is_not_another_config(tmp_path):
 def test_interrupted_and_continued_equals_uninterrupted(make, tmp_path, monkeypatch):
     config = make()
     experiment.run(config, tmp_path / "whole", progress=False)
-    monkeypatch.setattr(experiment, "CHUNK", 5)
+    monkeypatch.setattr(session, "CHUNK", 5)
     chunks = iter(range(2))
-    train_chunk = experiment._Session._chunk
+    train_chunk = session.Session._chunk
 
     def chunk_then_interrupt(session, count):
         result = train_chunk(session, min(count, 3))
@@ -94,10 +94,10 @@ def test_interrupted_and_continued_equals_uninterrupted(make, tmp_path, monkeypa
             signal.raise_signal(signal.SIGINT)
         return result
 
-    monkeypatch.setattr(experiment._Session, "_chunk", chunk_then_interrupt)
+    monkeypatch.setattr(session.Session, "_chunk", chunk_then_interrupt)
     run = experiment.run(config, tmp_path / "cut", progress=False)
     assert run.state == "interrupted" and 0 < run.rows("scalars") < 24
-    monkeypatch.setattr(experiment._Session, "_chunk", train_chunk)
+    monkeypatch.setattr(session.Session, "_chunk", train_chunk)
     run = experiment.run(config, tmp_path / "cut", progress=False)
     assert run.state == "finished"
     assert_same_record(tmp_path / "whole", tmp_path / "cut")
@@ -158,12 +158,12 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_continues(tmp_path):
 def test_two_trainings_into_one_folder_are_refused(tmp_path):
     folder = tmp_path / "run"
     config = digits()
-    session = experiment._Session(config, folder)
+    begun = session.Session(config, folder)
     try:
         with pytest.raises(store.RunLocked, match=str(os.getpid())):
             experiment.run(config, folder, progress=False)
     finally:
-        session.writer.close()
+        begun.writer.close()
 
 
 def test_a_start_that_is_not_finite_is_refused_and_nothing_is_written(tmp_path):
@@ -203,7 +203,7 @@ def test_a_full_disk_loses_nothing_and_the_same_command_continues(tmp_path, monk
         return write(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(experiment, "CHUNK", 4)
+        patch.setattr(session, "CHUNK", 4)
         patch.setattr(os, "pwrite", until_full)
         with pytest.raises(store.DiskFull):
             experiment.run(config, tmp_path / "run", progress=False)

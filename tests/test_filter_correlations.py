@@ -86,16 +86,16 @@ def test_correlations_change_no_bit_of_the_training(run, tmp_path):
 
 
 def test_a_stopped_run_goes_on_without_a_row_twice(run, tmp_path, monkeypatch):
-    from gdlab import experiment
+    from gdlab import session
 
-    original = experiment._Session._until_stop
+    original = session.Session._until_stop
 
     def stopping(session):
         if session.step >= 6:
             raise KeyboardInterrupt
         return original(session)
 
-    monkeypatch.setattr(experiment._Session, "_until_stop", stopping)
+    monkeypatch.setattr(session.Session, "_until_stop", stopping)
     with pytest.raises(KeyboardInterrupt):
         convolved(tmp_path / "run", correlations=5, checkpoint_seconds=1e-3)
     monkeypatch.undo()

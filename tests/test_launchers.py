@@ -76,7 +76,7 @@ def test_ctrl_c_ends_a_sweep_that_the_same_command_continues(tmp_path):
     command += [f"hydra.sweep.dir={tmp_path}", f"hydra.run.dir={tmp_path}"]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     while process.poll() is None:
-        runs = [p.parent for p in tmp_path.glob("*/log.zarr")]
+        runs = [p.parents[1] for p in tmp_path.glob("*/log.zarr/zarr.json")]
         if len(runs) == 2 and all(store.open_run(run).rows("scalars") for run in runs):
             break
         threading.Event().wait(0.1)

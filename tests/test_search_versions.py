@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from gdlab import experiment, store
+from gdlab import session, store
 from gdlab.probing import run_probe
 from gdlab.store.config import CONFIG_FILE
 from tests import recording
@@ -57,7 +57,7 @@ def test_an_interrupted_run_of_before_goes_on_as_it_began(tmp_path, monkeypatch)
     """The same command, which says nothing of a version, continues it by the search that it began with."""
     options = ("problem=rosenbrock", "precision=float64")
     whole = recording.record(tmp_path / "whole", *options, "linesearch.version=1")
-    chunk = experiment._Session._chunk
+    chunk = session.Session._chunk
 
     def chunk_then_stop(session, count):
         if session.step >= 5:
@@ -65,7 +65,7 @@ def test_an_interrupted_run_of_before_goes_on_as_it_began(tmp_path, monkeypatch)
         return chunk(session, min(count, 5))
 
     with monkeypatch.context() as patch:
-        patch.setattr(experiment._Session, "_chunk", chunk_then_stop)
+        patch.setattr(session.Session, "_chunk", chunk_then_stop)
         run = recording.record(tmp_path / "run", *options, "linesearch.version=1")
     assert run.state == "interrupted" and 0 < run.rows("scalars") < whole.rows("scalars")
     forget_version(tmp_path / "run")

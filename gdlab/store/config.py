@@ -90,11 +90,23 @@ def dump(config):
     return yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
 
 
-def load(run_folder, recorded=None):
-    """The configuration of a run folder with every option of today (`gdlab.store.migrations`).
+def load(run_folder):
+    """The configuration that a run began with, with every option of today; raises as `load_stages`."""
+    return load_stages(run_folder)[0][1]
 
-    recorded: the `config_hash` it has to have as it stands there. Raises `DamagedRun` for anything but plain
-    YAML or where the hash is another, `NewerSchema` for that of a later gdlab.
+
+def load_stages(run_folder, recorded=None, changes=lambda: ()):
+    """[(iteration from which on it holds, configuration)], oldest first, of a run folder.
+
+    Each has every option of today (`gdlab.store.migrations`).
+
+    Args:
+      recorded: the `config_hash` that the last one has to have; None: there is but one, whatever its hash.
+      changes: () -> [{"iteration": ..., "options": {flat key: value}}], what changed later; called where the
+        configuration on disk is not the one that was recorded.
+
+    Raises:
+      DamagedRun: anything but plain YAML, or the hash is another. NewerSchema: it is of a later gdlab.
     """
     config = load_as_written(run_folder)
     path = os.path.join(run_folder, CONFIG_FILE)
@@ -107,9 +119,29 @@ def load(run_folder, recorded=None):
             f"{path} has version {version} of the options, this gdlab knows up to {migrations.VERSION}: "
             "update gdlab"
         )
-    if recorded is not None and _hash_of(config, path) != recorded:
-        raise DamagedRun(f"not the configuration that was recorded: its hash is not {recorded}", path)
-    return migrations.migrated(config)
+    stages = [(0, migrations.migrated(config))]
+    if recorded is None or _hash_of(config, path) == recorded:
+        return stages
+    for change in changes():
+        config = with_options(stages[-1][1], change["options"])
+        stages.append((change["iteration"], config))
+        if _hash_of(config, path) == recorded:
+            return stages
+    raise DamagedRun(f"not the configuration that was recorded: its hash is not {recorded}", path)
+
+
+def with_options(config, options):
+    """A copy of a configuration with other values at {flat key: value}; sections that lack are made."""
+    config = dict(config)
+    for key, value in options.items():
+        *sections, name = key.split(".")
+        node = config
+        for part in sections:
+            below = node.get(part)
+            node[part] = dict(below) if isinstance(below, dict) else {}
+            node = node[part]
+        node[name] = value
+    return config
 
 
 def _hash_of(config, path):

@@ -82,16 +82,21 @@ def id_of(path, found):
 
 
 def load_config(path, found=None):
-    """The configuration that lies in a run folder, which has to be the one that was recorded.
+    """The configuration that a run folder was trained with last; arguments and errors as `load_stages`."""
+    return load_stages(path, found)[-1][1]
 
-    found: the run's Manifest, where it was read already. DamagedRun for anything else.
+
+def load_stages(path, found=None):
+    """[(first iteration, configuration)] of a run folder, oldest first: one, unless the run was extended.
+
+    found: the run's Manifest, where it was read already. DamagedRun where they are not what was recorded.
     """
     found = read_manifest(path)[0] if found is None else found
     recorded = found.facts.get("config_hash")
     if recorded is None:  # of schema 1: in run.json alone
         with contextlib.suppress(DamagedRun):
             recorded = read_identity(path)["config_hash"]
-    return configs.load(path, recorded)
+    return configs.load_stages(path, recorded, lambda: read_identity(path).get("changes", []))
 
 
 def check_new(path, config, held=False):
@@ -121,7 +126,7 @@ def check_config(path, config, found=None):
     lines = [f"  {key}: the folder has {old!r}, asked for {new!r}" for key, old, new in different]
     if any(key == "train.steps" for key, _, _ in different):
         lines.append(
-            "  (a run cannot be made longer or shorter afterwards: train.steps is part of what it is)"
+            "  (a finished run is trained on by: python -m gdlab task=extend run=FOLDER train.steps=N)"
         )
     raise ConfigMismatch(
         f"{path} holds a run with another configuration:\n" + "\n".join(lines) + "\n"

@@ -45,8 +45,7 @@ def open_run(path, name=None):
 class Run:
     """A view of a run as of its last commit seen; `refresh` looks for a newer one. Made by `open_run`.
 
-    path (Path), name (str), generation (int, raised by every resume), key (`Key`: another one where the
-    rows are others). The rest is in methods and properties; all arrays returned are read-only or the
+    path (Path), name (str); the rest in methods and properties. All arrays returned are read-only or the
     caller's own.
     """
 
@@ -55,7 +54,7 @@ class Run:
         self.name = str(name) if name is not None else self.path.absolute().name
         self._log = os.path.join(os.fspath(path), manifest.LOG)
         self._key: Key | None = None
-        self._config: dict | None = None
+        self._stages: tuple | None = None
         self._document: dict | None = None
         self._load()
         self._stable(self._check)
@@ -106,9 +105,14 @@ class Run:
     @property
     def config(self):
         """The configuration, a nested dict of plain values; DamagedRun where it is not what was recorded."""
-        if self._config is None:
-            self._config = self._stable(lambda: folder.load_config(self.path, self._manifest))
-        return self._config
+        return self.stages[-1][1]
+
+    @property
+    def stages(self):
+        """((first iteration, configuration from there), ...), oldest first: one, unless it was extended."""
+        if self._stages is None:
+            self._stages = self._stable(lambda: tuple(folder.load_stages(self.path, self._manifest)))
+        return self._stages
 
     @property
     def identity(self):
@@ -213,7 +217,7 @@ class Run:
             chunks = Chunks(self._log, self.path)
             chunks.expect(self._manifest)
             self._chunks = chunks
-            self._key = self._config = self._document = None
+            self._key = self._stages = self._document = None
         else:
             self._chunks.expect(self._manifest)
 

@@ -9,6 +9,7 @@ import math
 from gdlab.store.errors import DamagedRun
 
 STATES = ("running", "finished", "interrupted", "diverged", "failed")
+MAX_CHANGES = 100  # of a configuration: each is applied, and hashed, when a run is looked at
 _MAX_COUNT = 1 << 53  # beyond it a float no longer counts by one
 _LOSSES = ("first_loss", "final_loss", "best_loss")
 _TIMES = ("started", "updated", "seconds")
@@ -65,10 +66,27 @@ def check_document(document, where):
     identity, sessions = document.get("identity"), document.get("sessions")
     if type(identity) is not dict or type(sessions) is not list:
         raise DamagedRun("no identity in it", where)
+    changes = document.get("changes", [])
+    _want(
+        type(changes) is list and len(changes) <= MAX_CHANGES and all(map(_is_change, changes)),
+        "changes",
+        document,
+        where,
+    )
     for facts in (identity, *sessions):
         if type(facts) is not dict or not is_plain(facts):
             raise DamagedRun(f"an identity that is none: {_short(facts)}", where)
         _check_identity(facts, where)
+
+
+def _is_change(value):
+    """Whether it says what changed in a configuration, and from which iteration on."""
+    return (
+        type(value) is dict
+        and is_count(value.get("iteration"))
+        and type(value.get("options")) is dict
+        and is_plain(value["options"])
+    )
 
 
 def _check_identity(facts, where):

@@ -10,7 +10,7 @@ import shutil
 import time
 
 from gdlab.store import config as configs
-from gdlab.store import files, folder, lease, manifest, reserve, resume, schema
+from gdlab.store import extension, files, folder, lease, manifest, reserve, resume, schema
 from gdlab.store.chunks import Chunks
 from gdlab.store.envelopes import Pyramid, is_level
 from gdlab.store.errors import DiskFull, UnknownName, nearest
@@ -108,9 +108,10 @@ class RunWriter:
             shutil.rmtree(os.path.join(path, "derived"), ignore_errors=True)
             towers = resume.pyramids(log, streams, found.facts)
             facts = {**found.facts, "state": "running", "reason": None}
-            facts["config_hash"] = document["config_hash"]
+            facts["config_hash"] = facts.get("config_hash") or document["config_hash"]
             losses = Losses.of(streams, found.facts.get("summary") if cuts == found.rows else None)
             resumed = found._replace(facts=facts, generation=found.generation + 1)
+            document = extension.cut(document, cuts.get("scalars", 0))
             _add_session(path, document, resumed, configs.plain(identity, "identity"))
             writer = cls(path, held, streams, towers, resumed, losses)
             writer.commit()

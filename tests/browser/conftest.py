@@ -11,6 +11,8 @@ from playwright.sync_api import Page, sync_playwright
 from tests.browser.serving import FLAGS, READY, ROOT, TIMEOUT, Server
 from tests.recording import DYING, record
 
+MOST_SERVERS = 3  # at a time; no test asks for more
+
 sys.path.insert(0, str(ROOT / "tests" / "server"))
 
 
@@ -27,12 +29,13 @@ def browser():
 
 @pytest.fixture(scope="session")
 def serve():
-    """serve(folder) -> Server, one per folder, all ended with the session."""
+    """serve(folder) -> Server, one per folder; the ones asked for last stay, for each takes its memory."""
     servers: dict[Path, Server] = {}
 
     def start(runs: Path) -> Server:
-        if runs not in servers:
-            servers[runs] = Server(runs)
+        servers[runs] = servers.pop(runs, None) or Server(runs)
+        while len(servers) > MOST_SERVERS:
+            servers.pop(next(iter(servers))).stop()
         return servers[runs]
 
     yield start

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from gdlab import experiment, store
+from gdlab import experiment, session, store
 from gdlab.config import ConfigError
 from gdlab.data import Dataset, digits
 from gdlab.data.fingerprint import differences, fingerprint
@@ -58,7 +58,7 @@ def test_it_is_said_what_has_changed():
 def interrupted(folder, monkeypatch):
     """A run of digits that was stopped on its way, its config."""
     config = composed("experiment=digits_sgd", "train.steps=30")
-    chunk = experiment._Session._chunk
+    chunk = session.Session._chunk
 
     def once(session, count):
         result = chunk(session, min(count, 5))
@@ -66,7 +66,7 @@ def interrupted(folder, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(experiment._Session, "_chunk", once)
+        patch.setattr(session.Session, "_chunk", once)
         with pytest.raises(KeyboardInterrupt):
             experiment.run(config, folder, progress=False)
     return config
@@ -87,9 +87,9 @@ def test_other_data_are_refused_by_a_resume_and_said_by_a_replay(tmp_path, monke
 
 
 def test_a_run_that_noted_no_data_goes_on_and_says_so(tmp_path, monkeypatch, capsys):
-    facts_of = experiment.facts_of
+    facts_of = session.facts_of
     with monkeypatch.context() as patch:
-        patch.setattr(experiment, "facts_of", lambda *some: {**facts_of(*some), "data": None})
+        patch.setattr(session, "facts_of", lambda *some: {**facts_of(*some), "data": None})
         config = interrupted(tmp_path / "run", monkeypatch)
     assert experiment.run(config, tmp_path / "run").state == "finished"
     assert "cannot be checked" in capsys.readouterr().err
