@@ -1,4 +1,5 @@
-"""A replay that differs from its record, in words; the same on the command line, in files and on pages."""
+"""A replay that differs from its record, and results of others, in words; the same on the command line, in
+files and on pages."""
 
 
 def said(attrs):
@@ -12,3 +13,19 @@ def said(attrs):
     )
     changed = "; ".join(map(str, replay.get("changed") or ()))
     return f"{words} Since the recording: {changed}." if changed else words
+
+
+def origin(attrs):
+    """What is to be said of a Table with these attrs whose values came with the run's folder; "" for none."""
+    foreign = attrs.get("foreign")
+    if type(foreign) is not int or foreign < 1:
+        return ""
+    return (
+        f"{foreign:,} of the values came with the run's folder and were not computed by this user: a "
+        "checksum finds accidents, not authors. Remove its derived/ to have them computed here."
+    )
+
+
+def remarks(attrs):
+    """`said` and `origin`, joined."""
+    return " ".join(filter(None, (said(attrs), origin(attrs))))

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from gdlab.config import ConfigError, check, nearest
-from gdlab.difference import said
+from gdlab.difference import remarks, said
 from gdlab.looking import around, as_recorded
 from gdlab.probing import run_probe
 from gdlab.progress import Progress
@@ -57,8 +57,8 @@ def probe_task(config, *, progress=True):
     if different and not config.get("accept_difference", False):
         written = "" if output is None else f" {output} is written and says so."
         raise ReplayDiffers(f"{different}{written} accept_difference=true takes it as it is.")
-    if different and progress:
-        Progress(f"{Path(config['run']).name} {config['probe']['_target_'].split('.')[-2]}", 0).say(different)
+    if progress and (remark := remarks(table.attrs)):
+        Progress(f"{Path(config['run']).name} {config['probe']['_target_'].split('.')[-2]}", 0).say(remark)
     return table
 
 
@@ -162,7 +162,7 @@ def _csv(table):
             flat = values.reshape(len(values), -1)
             columns |= {f"{name}.{i}": flat[:, i].tolist() for i in range(flat.shape[1])}
     out = io.StringIO()
-    if different := said(table.attrs or {}):
+    if different := remarks(table.attrs or {}):
         out.write(f"# {different}\n")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)

@@ -95,10 +95,10 @@ class Progress:
         self._cancel.visible = self.root.visible = True
 
     def done(self, table: Table | None = None) -> None:
-        """Takes the bar off the card; where the answer came from a replay that differs, that stands there."""
-        different = difference.said(table.attrs) if table is not None else ""
-        if different:
-            self.failed(different)
+        """Takes the bar off the card; where a replay differs, or others computed it, that stands there."""
+        remark = difference.remarks(table.attrs) if table is not None else ""
+        if remark:
+            self.failed(remark)
         else:
             self.root.visible = False
 

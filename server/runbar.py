@@ -94,7 +94,7 @@ def _chip(context: Context, name: str, i: int, *, short: bool) -> tuple[card.Row
         parts.append(remove)
 
     def update() -> None:
-        state.text = _state(context, name)[0]
+        state.text = " · ".join([_state(context, name)[0], *_unverified(context, name)])
 
     def recolour(*_) -> None:
         picker.color = context.colour(name)
@@ -108,6 +108,14 @@ def _chip(context: Context, name: str, i: int, *, short: bool) -> tuple[card.Row
     context.on("theme", recolour)
     context.on("colour", recolour)
     return card.row(context, *parts, classes=["gd-chip", *(["gd-short"] if short else [])]), update
+
+
+def _unverified(context: Context, name: str) -> list[str]:
+    """What is said of a run that was recorded without checksums."""
+    try:
+        return [] if context.run(name).verified else ["not verified"]
+    except (store.StoreError, OSError):
+        return []
 
 
 def _remove(context: Context, name: str) -> None:

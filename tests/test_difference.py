@@ -16,6 +16,7 @@ from gdlab.probe_task import ReplayDiffers, save
 from gdlab.probe_task import probe_task as run_task
 from gdlab.records import Table
 from gdlab.replay import Replay
+from gdlab.store import seals
 from tests import recording
 from tests.composing import composed
 
@@ -176,6 +177,20 @@ def test_a_csv_of_the_right_training_begins_with_its_header(tmp_path):
     save(Table({"a": np.arange(2)}, {}, same), tmp_path / "a.csv")
     assert (tmp_path / "a.csv").read_text().splitlines()[0] == "a"
     assert difference.said(same) == difference.said({}) == ""
+
+
+def test_what_came_with_a_folder_is_said(run, tmp_path, monkeypatch):
+    run_task({**asked(run), "output": str(tmp_path / "own.csv")}, progress=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another user's"))
+    seals.own_key.cache_clear()
+    table = run_task({**asked(run), "output": str(tmp_path / "foreign.csv")}, progress=False)
+    seals.own_key.cache_clear()
+    count = table.attrs["foreign"]
+    assert count > 0 and f"{count:,} of the values came with the run's folder" in difference.remarks(
+        table.attrs
+    )
+    own, foreign = ((tmp_path / f"{name}.csv").read_text() for name in ("own", "foreign"))
+    assert foreign == f"# {difference.origin(table.attrs)}\n{own}"
 
 
 def test_accept_difference_takes_true_or_false(run):

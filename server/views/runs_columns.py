@@ -115,4 +115,7 @@ def _long(value: int) -> str:
 
 
 def _note(summary) -> str:
-    return (summary.get("reason") or "") if isinstance(summary, dict) else str(summary)
+    if not isinstance(summary, dict):
+        return str(summary)
+    unverified = "" if summary["verified"] else "not verified: recorded without checksums"
+    return "; ".join(filter(None, (summary.get("reason"), unverified)))

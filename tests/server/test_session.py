@@ -15,6 +15,7 @@ from server import card, pages
 from server.context import View
 from server.runs_cache import RunsCache
 from server.session import Session
+from tests.store.test_identity import before_schema_2
 
 PAGES = {
     "runs": pages.Page("runs", "Runs", 0, ("fake.list",)),
@@ -207,6 +208,15 @@ def test_a_colour_that_is_set_is_heard_and_kept_in_the_address(visit, curve):
     assert heard == ["a"]
     assert "colour=123456:a" in session.bridge.address
     assert session.doc.get_model_by_name("runbar_colour_0").color == "#123456"
+
+
+def test_a_run_without_checksums_says_that_it_is_not_verified(visit, curve, tmp_path):
+    for name in ("new", "old"):
+        make_runs.make(tmp_path / name)
+    before_schema_2(tmp_path / "old", 100.0)
+    doc = visit(run=["new", "old"]).doc
+    states = [doc.get_model_by_name(f"runbar_state_{i}").text for i in (0, 1)]
+    assert states == ["finished", "finished · not verified"]
 
 
 def test_of_many_runs_the_first_have_chips_until_the_others_are_asked_for(visit, curve, tmp_path):
