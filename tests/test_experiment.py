@@ -109,7 +109,7 @@ def train_in_process(folder, *overrides):
 
 
 def test_killed_at_random_moments_and_started_again_equals_uninterrupted(tmp_path):
-    """kill -9 twice on the way; experiments/kill_loop.py does the same for as long as one likes."""
+    """kill -9 twice on the way; tests/kill_loop.py does the same for as long as one likes."""
     overrides = (
         "train.steps=400",
         "train.descent_length=4",
