@@ -21,6 +21,7 @@ LOCK = "LOCK"
 # A step that compiles for minutes commits nothing meanwhile; another machine must wait this long.
 LEASE_SECONDS = 300.0
 _HEARTBEAT_SECONDS = 5.0
+_CLOCKS_APART = 60.0  # seconds by which clocks of machines that share a folder may differ
 _MAX_BYTES = 4096
 
 
@@ -44,9 +45,13 @@ class Holder(NamedTuple):
         return self.age < LEASE_SECONDS
 
     def __str__(self):
-        return (
-            f"process {self.pid} on {self.host or 'an unknown host'} (last sign {max(self.age, 0):.0f} s ago)"
-        )
+        sign = f"last sign {max(self.age, 0):.0f} s ago"
+        if self.age < -_CLOCKS_APART:
+            sign = (
+                f"its last sign lies {-self.age:,.0f} s in the future, so a clock was set back; remove "
+                f"{LOCK} if that process is gone"
+            )
+        return f"process {self.pid} on {self.host or 'an unknown host'} ({sign})"
 
 
 class Lease:
