@@ -1,6 +1,7 @@
 """A page's cards from its views; a view that fails is a card that says so, and the others go on."""
 
 import logging
+from typing import NamedTuple
 
 from bokeh.models import Column
 
@@ -9,6 +10,23 @@ from server import card, pages, runbar
 from server.context import Context, View
 
 log = logging.getLogger(__name__)
+
+
+class Shown(NamedTuple):
+    """A page that has been built, for these runs, and the record's revision that it shows."""
+
+    page: pages.Page
+    context: Context
+    root: Column
+    views: list[View]
+    wanted: tuple[str, ...]
+    identities: tuple[str | None, ...]
+    revision: list
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The runs that it was asked to show, also those that could not be read."""
+        return self.wanted if self.page.runs else ()
 
 
 def build(context: Context, page: pages.Page, broken: list[tuple[str, Exception]]) -> tuple[Column, list]:

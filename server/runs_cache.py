@@ -10,7 +10,7 @@ import logging
 import math
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +21,8 @@ from server import hyper
 log = logging.getLogger(__name__)
 
 MAX_OPEN = 64
+HINT_LASTS = 60.0  # s
+HINTS_A_SECOND = 3
 FRESH = 1.5  # s for which a listing counts as current, and
 REST = 10  # at least so many times as long as it took: a slow disk is not kept busy
 
@@ -55,6 +57,8 @@ class RunsCache:
         self._readers: OrderedDict[str, store.Run] = OrderedDict()
         self._refreshed: dict[str, float] = {}
         self._revisions: dict[str, int] = {}
+        self._hints: OrderedDict[str, tuple[float, str]] = OrderedDict()
+        self._hinted: deque[float] = deque(maxlen=HINTS_A_SECOND)
         self._opened: dict[str, str] = {}  # the id of the run that each reader was opened for
 
     # -- the listing ------------------------------------------------------------------------------
@@ -134,11 +138,11 @@ class RunsCache:
         """Looks for a newer commit (at most once a second for all sessions); the run's revision,
         which is raised whenever there was one. A run that can no longer be read is dropped."""
         now = self._clock()
-        if now - self._refreshed.get(name, -math.inf) >= 1.0:
+        with self._lock:
+            reader = self._readers.get(name)
+        if reader is not None and now - self._refreshed.get(name, -math.inf) >= 1.0:
             self._refreshed[name] = now
-            with self._lock:
-                reader = self._readers.get(name)
-            if reader is not None and self._newer(name, reader):
+            if self._newer(name, reader):
                 self._revisions[name] = self._revisions.get(name, 0) + 1
         return self._revisions.get(name, 0)
 
@@ -181,9 +185,23 @@ class RunsCache:
             return str(error)
 
     def _hint(self, name: str) -> str:
+        """The nearest name, in words: among thousands each takes its time, and many may be asked for."""
+        now = self._clock()
+        with self._lock:
+            known = self._hints.get(name)
+            if known is not None and now - known[0] < HINT_LASTS:
+                return known[1]
+            if len(self._hinted) == self._hinted.maxlen and now - self._hinted[0] < 1.0:
+                return ""
+            self._hinted.append(now)
         names = [listed for listed, _ in self.listing().runs]
         close = difflib.get_close_matches(name, names, n=1)
-        return f" The nearest name is {close[0]!r}." if close else ""
+        hint = f" The nearest name is {close[0]!r}." if close else ""
+        with self._lock:
+            self._hints[name] = now, hint
+            while len(self._hints) > MAX_OPEN:
+                self._hints.popitem(last=False)
+        return hint
 
 
 def which(path) -> tuple | None:

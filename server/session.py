@@ -9,14 +9,12 @@ import base64
 import json
 import logging
 from pathlib import Path
-from typing import NamedTuple
-
-from bokeh.models import Column
 
 from gdlab import store
 from server import ahead, building, card, pages, runbar, theme
 from server.bridge import Bridge, read_event
-from server.context import Context, View
+from server.building import Shown
+from server.context import Context
 from server.later import later
 from server.mailbox import Mailbox
 from server.runs_cache import RunsCache
@@ -30,18 +28,6 @@ MAX_SELECTED = 50
 KEPT = ("page", "run", "theme", "pause", "colour", "filter", "sort", "hide")  # whatever runs are shown
 
 
-class _Shown(NamedTuple):
-    """A page that has been built, for these runs, and the record's revision that it shows."""
-
-    page: pages.Page
-    context: Context
-    root: Column
-    views: list[View]
-    wanted: tuple[str, ...]
-    identities: tuple[str | None, ...]
-    revision: list
-
-
 class Session:
     """The state of one document. `start` adds its roots; everything after that is events."""
 
@@ -53,8 +39,8 @@ class Session:
         self.worker = SessionWorker(worker, self.mail)
         self.dark = self.state.get("theme", "light", choices=("light", "dark")) == "dark"
         self.paused = self.state.get("pause", False)
-        self._built: dict[str, _Shown] = {}
-        self._current: _Shown | None = None
+        self._built: dict[str, Shown] = {}
+        self._current: Shown | None = None
         self._awaited: object | None = None  # the page that is being read ahead
         self._ahead: tuple | None = None  # its runs, and what _opened made of them
 
@@ -109,7 +95,7 @@ class Session:
             self._built[name] = self._build(page)
         self._bring(page, self._built[name])
 
-    def _bring(self, page: pages.Page, shown: _Shown) -> None:
+    def _bring(self, page: pages.Page, shown: Shown) -> None:
         self._awaited = None
         self.main.children = [built.root for built in self._built.values()]
         for built in self._built.values():
@@ -160,15 +146,15 @@ class Session:
         readable, broken = self.cache.readable(wanted)
         return self._context(readable), broken
 
-    def _build(self, page: pages.Page) -> _Shown:
+    def _build(self, page: pages.Page) -> Shown:
         wanted = self.selected if page.runs else ()
         found, self._ahead = self._ahead, None
         context, broken = found[1] if found and found[0] == wanted else self._opened(wanted)
         context.restyle(self.dark)
-        identities = self.cache.identities(context.selected)  # of before: what is replaced meanwhile is old
+        identities = self.cache.identities(wanted)  # of before: what is replaced meanwhile is old
         root, views = building.build(context, page, broken)
-        revision = [self._revision(page, context.selected)]
-        return _Shown(page, context, root, views, self.selected, identities, revision)
+        revision = [self._revision(page, wanted)]
+        return Shown(page, context, root, views, self.selected, identities, revision)
 
     def _context(self, selected) -> Context:
         return Context(
@@ -186,11 +172,11 @@ class Session:
             self._follow(self._current)
         self._tell_status()
 
-    def _follow(self, shown: _Shown) -> None:
+    def _follow(self, shown: Shown) -> None:
         """Lets the views of a page read again what has changed since they last did."""
-        revision = self._revision(shown.page, shown.context.selected)
+        revision = self._revision(shown.page, shown.names)
         if self._replaced(shown):
-            self.bridge.notice = "Another run has taken the place of one that was shown: this is the new one."
+            self.bridge.notice = "A run was put in the place of one that was shown, or can be read by now."
             self.go(shown.page.name)
             return
         if revision == shown.revision[0]:
@@ -209,9 +195,9 @@ class Session:
     def _revision(self, page: pages.Page, names) -> tuple:
         return self.cache.standing(names) if page.runs else (self.cache.listing().revision,)
 
-    def _replaced(self, shown: _Shown) -> bool:
-        """Whether another run stands under the name of one that a page shows: nothing of it holds then."""
-        now = self.cache.identities(shown.context.selected)
+    def _replaced(self, shown: Shown) -> bool:
+        """Whether another run stands under a name that a page shows, or one where there was none."""
+        now = self.cache.identities(shown.names)
         return any(new not in (None, old) for old, new in zip(shown.identities, now, strict=True))
 
     def _tell_status(self) -> None:

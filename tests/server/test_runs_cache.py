@@ -1,12 +1,13 @@
 """Names are checked against the folder, readers and listings are shared, damage stays with its run."""
 
+import difflib
 import shutil
 
 import make_runs
 import pytest
 
 from gdlab import store
-from server.runs_cache import RunsCache, shared
+from server.runs_cache import HINTS_A_SECOND, RunsCache, shared
 
 
 class Clock:
@@ -158,3 +159,25 @@ def test_a_run_that_goes_on_keeps_its_reader(cache, clock):
         assert cache.refresh("live") == 1
     assert cache.run("live") is reader and cache.identities(["live"]) == (before,)
     assert cache.identities(["none"]) == (None,)
+
+
+def test_many_names_that_are_no_runs_cost_little(cache, clock, monkeypatch):
+    asked = []
+    monkeypatch.setattr(difflib, "get_close_matches", lambda name, *rest, **more: asked.append(name) or [])
+    names = [f"sweep/{i}" for i in range(500)]
+    for _ in range(3):
+        assert len(cache.readable(names)[1]) == 500
+        clock.now += 0.1
+    assert asked == names[:HINTS_A_SECOND]
+    clock.now += 1.0
+    cache.readable(names)
+    assert asked == names[: 2 * HINTS_A_SECOND]
+    assert not cache._refreshed and not cache._revisions
+
+
+def test_a_revision_is_kept_of_runs_alone(cache):
+    assert cache.standing(["sweep/a", "nothing"])[1][0] == 0
+    assert list(cache._refreshed) == []
+    cache.run("sweep/a")
+    cache.standing(["sweep/a", "nothing"])
+    assert list(cache._refreshed) == ["sweep/a"]

@@ -273,9 +273,20 @@ def test_another_run_under_the_name_of_one_that_is_shown_is_shown_from_then_on(v
     context, _, updates = curve.built[-1]
     assert context is not old[0] and not old[2]
     assert context.run("a").config["optimizer"]["linesearch"]["sigma"] == 0.3
-    assert "taken the place" in session.bridge.notice
+    assert "put in the place" in session.bridge.notice
     session.tick()
     assert curve.built[-1][0] is context and not updates
+
+
+def test_a_name_that_becomes_a_run_is_shown_from_then_on(visit, curve, tmp_path):
+    session = visit(run=["a", "later"], page="one")
+    assert curve.built[-1][0].selected == ("a",)
+    session.tick()
+    count = len(curve.built)
+    make_runs.make(session.root / "later")
+    session.tick()
+    assert len(curve.built) > count and curve.built[-1][0].selected == ("a", "later")
+    assert "can be read by now" in session.bridge.notice
 
 
 def test_a_page_that_waits_in_the_background_is_built_anew_for_another_run(visit, curve):
