@@ -1,8 +1,8 @@
 """Options that nothing reads: what was asked for and would change nothing is refused, not recorded.
 
 A config is composed of defaults, of which not every training reads each: Adam has no beta formula. Left at
-its default such an option says nothing. Set to something else it would be recorded, named and listed as a
-choice that it was not.
+its default such an option says nothing, and is not shown. Set to something else it would be recorded, named
+and listed as a choice that it was not. Which options these are says `gdlab.store.effects` for both.
 """
 
 from functools import cache
@@ -11,9 +11,15 @@ from gdlab.app_path import conf_dir
 from gdlab.config import check_sections
 from gdlab.options import check_values
 from gdlab.ranges import check_ranges
+from gdlab.store.config import flatten
+from gdlab.store.effects import without_effect
 from gdlab.targets import ConfigError, parameters, resolve
 
-_BATCHES = ("batches", "batch_size", "descent_length", "drop_last")
+# Refused where they would be made, with what the run lacks for them.
+_SAID_ELSEWHERE = (
+    *("schedule", "weight_decay", "class_shares", "train.devices"),
+    *("record.validate", "record.dumps", "record.correlations"),
+)
 
 
 def check_asked(config):
@@ -36,8 +42,14 @@ def refuse_unread(config):
       ConfigError: names the option, its value and why nothing reads it.
     """
     defaults = _defaults()
+    # Without the data that its problem needs, a config lacks these, and says too much of nothing.
+    lacking = config.get("dataset") is None and _takes(config["problem"]["_target_"], "data")
     for place, reason in unread(config).items():
+        if lacking and place.startswith("train."):
+            continue
         value, default = _at(config, place), _at(defaults, place)
+        if place in _SAID_ELSEWHERE or (place.startswith("record.") and value is False):
+            continue  # what is switched off is not there to be read, and the record says no more
         if value is not None and value != default and not _same_start(value, default):
             changed = _changed(value, default, place)
             raise ConfigError(
@@ -46,27 +58,15 @@ def refuse_unread(config):
 
 
 def unread(config):
-    """{place: why} of the sections and options of a config that its training does not read."""
-    found = {}
-    problem, optimizer = config["problem"], config["optimizer"]
-    if config.get("dataset") is None:
-        for name in _BATCHES:
-            found[f"train.{name}"] = "this run has no data (dataset=null), hence no mini-batches"
-    if not _takes(problem, "model"):
-        found["model"] = f"the problem {problem['_target_']} has no network"
-    for section, option, what in (
-        ("beta", "beta", "beta formula"),
-        ("linesearch", "line_search", "line search"),
-    ):
-        if not _takes(optimizer, option):
-            found[section] = f"the optimizer {optimizer['_target_']} has no {what}"
-        elif optimizer.get(option) != config.get(section):
-            found[section] = f"the optimizer has a {what} of its own (optimizer.{option})"
-    return found
+    """{place: why} of the sections and options of a config that its training does not read.
+
+    Raises ConfigError where the problem's target is not allowed.
+    """
+    return without_effect(flatten(config), _takes)
 
 
-def _takes(node, name):
-    return name in parameters(resolve(node["_target_"]))
+def _takes(target, name):
+    return name in parameters(resolve(target))
 
 
 def _at(config, place):
@@ -104,6 +104,6 @@ def _defaults():
     for entry in defaults["defaults"]:
         if isinstance(entry, dict):
             chosen |= entry
-    for group in ("beta", "linesearch"):
+    for group in ("beta", "linesearch", "record"):
         defaults[group] = yaml.safe_load((conf / group / f"{chosen[group]}.yaml").read_text())
     return defaults

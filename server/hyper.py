@@ -4,11 +4,26 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from gdlab.analysis.hyper import as_key, differing, short_names
-from gdlab.analysis.hyper import flatten as flatten
+from gdlab.analysis import axes
+from gdlab.analysis.hyper import short_names, shown
 
 _COLOUR = re.compile(r"([0-9a-fA-F]{6}):(.+)")
-METHOD = "optimizer._target_"
+OPTIMIZER = "optimizer"
+
+
+def described(recorded: Mapping[str, object]) -> dict[str, object]:
+    """The flat hyper-parameters of a run that its training reads, and what each config group is set to
+    under the group's name: {"optimizer": "adam", "optimizer.b1": 0.9, ...}.
+
+    recorded: the commit record's "hyperparameters", or a whole configuration.
+    """
+    flat = shown(recorded)
+    return {**flat, **axes.choices(flat)}
+
+
+def differing(configs: Iterable[Mapping[str, object]]) -> list[str]:
+    """Names of what tells runs apart: choices of config groups, and options that do not follow from them."""
+    return list(axes.chosen(list(configs)))
 
 
 def telling(configs: Iterable[Mapping[str, object]], count: int) -> list[str]:
@@ -23,20 +38,18 @@ def labels(names: Sequence[str], configuration: Callable[[str], Mapping[str, obj
     """{run: text for the legend}: "sigma 0.05, seed 1" of what differs; the run's name where that is
     nothing, or does not tell it from another.
 
-    Where the optimizers differ, their names come first ("adam, seed 1"), and an option of an optimizer is
-    named only where runs of that same optimizer differ in it.
+    Where the optimizers differ, their names come first ("adam, seed 1").
     """
-    configs = {name: configuration(name) for name in names}
-    keys = differing(configs.values()) if len(names) > 1 else []
-    methods = {name: str(config.get(METHOD, "")).rpartition(".")[2] for name, config in configs.items()}
-    several = len(set(methods.values())) > 1
-    if several:
-        keys = [key for key in keys if not key.startswith("optimizer.") or _open(key, configs, methods)]
-    short = short_names(keys)
+    configs = [configuration(name) for name in names]
+    columns = axes.chosen(configs) if len(names) > 1 else {}
+    methods = columns.pop(OPTIMIZER, [axes.ABSENT] * len(names))
+    short = short_names(list(columns))
     texts = {}
-    for name, config in configs.items():
-        parts = [f"{short[key]} {value(config[key])}" for key in keys if key in config]
-        texts[name] = ", ".join(([methods[name]] if several and methods[name] else []) + parts)
+    for i, name in enumerate(names):
+        parts = [] if methods[i] is axes.ABSENT else [str(methods[i])]
+        rest = {short[key]: column[i] for key, column in columns.items()}
+        parts += [f"{key} {value(leaf)}" for key, leaf in rest.items() if leaf is not axes.ABSENT]
+        texts[name] = ", ".join(parts)
     found = list(texts.values())
     return {name: text if text and found.count(text) == 1 else name for name, text in texts.items()}
 
@@ -67,11 +80,3 @@ def chosen_colours(values: Iterable[str]) -> dict[str, str]:
     """{run: "#rrggbb"} of the address's "rrggbb:run" values; malformed ones are left out."""
     matches = (_COLOUR.fullmatch(text) for text in values)
     return {match[2]: "#" + match[1].lower() for match in matches if match}
-
-
-def _open(key: str, configs: Mapping[str, Mapping], methods: Mapping[str, str]) -> bool:
-    """Whether runs of the same optimizer differ in the option `key`."""
-    found: dict[str, set] = {}
-    for name, config in configs.items():
-        found.setdefault(methods[name], set()).add(as_key(config[key]) if key in config else None)
-    return any(len(values) > 1 for values in found.values())

@@ -59,6 +59,7 @@ class RunsCache:
         self._revisions: dict[str, int] = {}
         self._hints: OrderedDict[str, tuple[float, str]] = OrderedDict()
         self._hinted: deque[float] = deque(maxlen=HINTS_A_SECOND)
+        self._described: dict[str, tuple[dict, dict]] = {}
         self._opened: dict[str, str] = {}  # the id of the run that each reader was opened for
 
     # -- the listing ------------------------------------------------------------------------------
@@ -90,6 +91,7 @@ class RunsCache:
             runs, revision = before.runs, before.revision
         else:
             revision = 0 if before is None else before.revision + 1
+        self._described = {name: self._described[name] for name, _ in runs if name in self._described}
         self._listing = Listing(runs, revision, self._clock())
         return self._listing
 
@@ -157,14 +159,23 @@ class RunsCache:
         return tuple(reader.key.id if reader else None for reader in readers)
 
     def configuration(self, name: str) -> dict[str, object]:
-        """The run's flat hyper-parameters, from the listing where it has them; {} where unreadable."""
+        """The run's hyper-parameters as `hyper.described`, from the listing where it has them; {} where
+        unreadable."""
         for listed, summary in self.listing().runs:
             if listed == name and isinstance(summary, dict):
-                return hyper.flatten(summary["hyperparameters"])
+                return self.described(name, summary)
         try:
-            return hyper.flatten(self.run(name).config)
+            return hyper.described(self.run(name).config)
         except (store.StoreError, OSError):
             return {}
+
+    def described(self, name: str, summary: dict) -> dict[str, object]:
+        """`hyper.described` of a run of the listing; made once as long as they are the same."""
+        recorded = summary["hyperparameters"]
+        known = self._described.get(name)
+        if known is None or known[0] != recorded:
+            known = self._described[name] = recorded, hyper.described(recorded)
+        return known[1]
 
     def _newer(self, name: str, reader) -> bool:
         try:

@@ -11,15 +11,14 @@ from typing import NamedTuple
 import numpy as np
 
 from gdlab.analysis.axes import hyperparameters
-from gdlab.analysis.hyper import as_key, flatten, varying
-from gdlab.store.config import IGNORED_KEYS
+from gdlab.analysis.hyper import as_key, shown, varying
+from gdlab.store.effects import is_below
 from gdlab.store.errors import StoreError
-from gdlab.store.migrations import migrated_flat
 
 MEASURES = ("loss", "accuracy", "train_loss", "train_accuracy")  # validation columns 1 to 4
 _ENDED = ("finished", "diverged")
 # What is recorded, and how often, is no parameter of the training.
-_NOT_TRAINED = ("record", "name", *IGNORED_KEYS)
+_NOT_TRAINED = ("record", "name")
 _CORRELATION, _STEP = "correlation/", "correlation/step"
 
 
@@ -116,7 +115,7 @@ def correlation_at(ensemble: Ensemble, member: int, layer: str, iteration: float
 
 def _member(run):
     summary, name = run.summary(), run.name
-    flat = migrated_flat(flatten(summary["hyperparameters"]))
+    flat = shown(summary["hyperparameters"])
     rows, widths, size, damage = np.empty((0, 1 + len(MEASURES))), {}, None, ""
     try:
         size = run.identity.get("parameters")
@@ -138,10 +137,6 @@ def _aligned(rows):
     for number, part in enumerate(rows):
         values[:, number, np.searchsorted(step, part[:, 0])] = part[:, 1:].T
     return step.astype(np.int64), values
-
-
-def _is_below(name, places):
-    return any(name == place or name.startswith(f"{place}.") for place in places)
 
 
 def _is_number(value):
@@ -170,7 +165,7 @@ def _common(widths):
 def _notes(members, network, common):
     """What each run cannot be used for, and why."""
     configs = [member.flat for member in members]
-    names = [name for name in varying(configs) if not _is_below(name, _NOT_TRAINED)]
+    names = [name for name in varying(configs) if not is_below(name, _NOT_TRAINED)]
     first: dict[tuple, str] = {}
     for member in members:
         values = tuple(as_key(member.flat[name]) if name in member.flat else None for name in names)

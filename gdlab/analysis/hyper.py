@@ -4,8 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from gdlab.store import effects, migrations
+from gdlab.store.config import IGNORED_KEYS
+
 _SILENT = ("_target_", "_partial_", "hydra.", "data_dir")  # parts of names that tell nothing
-_OWN = ("name", "task")  # the run's name says it already
+_OWN = ("name", *IGNORED_KEYS)  # the run's name says it already, or it is nothing of the training
 _KEPT = ("record.", "probes.")  # what is kept of a training, and what is asked of it, change nothing in it
 
 
@@ -21,6 +24,20 @@ def flatten(config, prefix: str = "") -> dict[str, object]:
     return {prefix: config}
 
 
+def shown(recorded: Mapping) -> dict[str, object]:
+    """The flat hyper-parameters that are shown of what a commit record holds, or of a whole config.
+
+    Options of today that a run from before them lacks have the value that it was trained with; what its
+    training does not read is left out (`gdlab.store.effects`), and each thing has one name.
+    """
+    flat = effects.with_effect(migrations.migrated_flat(flatten(recorded)))
+    return {
+        key: value
+        for key, value in effects.named_once(flat).items()
+        if not effects.is_below(key, IGNORED_KEYS)
+    }
+
+
 def differing(configs: Iterable[Mapping[str, object]]) -> list[str]:
     """Names of the flat hyper-parameters with more than one value, in order of first appearance.
 
@@ -30,7 +47,9 @@ def differing(configs: Iterable[Mapping[str, object]]) -> list[str]:
     return [
         name
         for name in varying(configs)
-        if name not in _OWN and not name.startswith(_KEPT) and not any(part in name for part in _SILENT)
+        if not effects.is_below(name, _OWN)
+        and not name.startswith(_KEPT)
+        and not any(part in name for part in _SILENT)
     ]
 
 

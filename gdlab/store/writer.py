@@ -10,7 +10,7 @@ import shutil
 import time
 
 from gdlab.store import config as configs
-from gdlab.store import extension, files, folder, lease, manifest, reserve, resume, schema
+from gdlab.store import effects, extension, files, folder, lease, manifest, reserve, resume, schema
 from gdlab.store.chunks import Chunks
 from gdlab.store.envelopes import Pyramid, is_level
 from gdlab.store.errors import DiskFull, UnknownName, nearest
@@ -68,7 +68,7 @@ class RunWriter:
                 "started": time.time(),
                 "pyramids": list(pyramids),
                 "config_hash": configs.config_hash(config),
-                "hyperparameters": configs.flatten(config),
+                "hyperparameters": effects.with_effect(configs.flatten(config)),
                 "status": {},
             }
             started = manifest.Manifest({}, {}, 0, facts, *ids)

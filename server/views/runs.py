@@ -97,16 +97,20 @@ class RunList:
         )
         self.names = known + new
         summaries = [listed[name] for name in self.names]
-        configs = [hyper.flatten(s["hyperparameters"]) for s in summaries if isinstance(s, dict)]
-        parameters = hyper.telling(configs, MAX_PARAMETERS)
-        cells = columns.data(self.names, summaries, parameters, now=time.time())
+        describe = self.context.cache.described
+        flat = [
+            describe(n, s) if isinstance(s, dict) else {} for n, s in zip(self.names, summaries, strict=True)
+        ]
+        readable = [found for found, s in zip(flat, summaries, strict=True) if isinstance(s, dict)]
+        parameters = hyper.telling(readable, MAX_PARAMETERS)
+        cells = columns.data(self.names, summaries, parameters, now=time.time(), flat=flat)
         self.texts = cells.pop("search")
         self.source.data = cells
         self._match()
         self.source.selected.indices = [i for i, name in enumerate(self.names) if name in chosen]
         if parameters != self.parameters or not self.table.columns:
             self.parameters = parameters
-            self.table.columns = columns.columns(parameters)
+            self.table.columns = columns.columns(parameters, cells)
             self.choose.labels = columns.titles(parameters)
             self._hide(self.context.state.get_all("hide"))
         self.card.visible, self.empty.visible = bool(self.names), not self.names

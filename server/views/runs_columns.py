@@ -17,6 +17,7 @@ TEXT = '<span title="<%- value %>"><%- value %></span>'
 SPAN = '<span class="gd-number"><%- gdlab.duration(value) %></span>'
 WHEN = '<span class="gd-number" title="<%- gdlab.when(value, true) %>"><%- gdlab.when(value) %></span>'
 
+WIDEST = 160  # px of a column whose words are long
 EXACT = 2**53  # the largest integer up to which the browser knows all
 
 HEAD = '<span class="gd-number">{}</span>'  # above numbers, which stand at the right
@@ -34,10 +35,18 @@ FIXED = (
 LAST = (("note", "Note", TEXT, 320),)
 
 
-def columns(parameters: list[str]) -> list[TableColumn]:
-    """Name and state, what was measured, the hyper-parameters that differ, and what went wrong."""
+def columns(parameters: list[str], cells=None) -> list[TableColumn]:
+    """Name and state, what was measured, the hyper-parameters that differ, and what went wrong.
+
+    cells: as of `data`; what a config group is set to is as wide as its words, up to WIDEST.
+    """
     short = hyper.short_names(parameters)
-    differing = [(f"p.{name}", short[name], TEXT, max(80, 8 * len(short[name]) + 16)) for name in parameters]
+    words = {name: max(map(_length, (cells or {}).get(f"p.{name}", ())), default=0) for name in parameters}
+    wide = {name: min(8 * max(len(short[name]), words[name]) + 16, WIDEST) for name in parameters}
+    differing = [
+        (f"p.{name}", short[name], TEXT, max(80, 8 * len(short[name]) + 16, wide[name]))
+        for name in parameters
+    ]
     return [
         TableColumn(
             field=field,
@@ -58,10 +67,14 @@ def titles(parameters: list[str]) -> list[str]:
     return [part[1] for part in parts]
 
 
-def data(names, summaries, parameters: list[str], *, now: float) -> dict[str, list]:
-    """{field: cells}; numbers stay numbers, what is missing is NaN or "", errors are notes."""
+def data(names, summaries, parameters: list[str], *, now: float, flat=None) -> dict[str, list]:
+    """{field: cells}; numbers stay numbers, what is missing is NaN or "", errors are notes.
+
+    flat: of each run its `hyper.described`, where that is known.
+    """
     facts = [summary if isinstance(summary, dict) else {} for summary in summaries]
-    flat = [hyper.flatten(fact.get("hyperparameters", {})) for fact in facts]
+    if flat is None:
+        flat = [hyper.described(fact.get("hyperparameters", {})) for fact in facts]
     cells = {
         "name": list(names),
         "state": [fact.get("state") or "damaged" for fact in facts],
@@ -87,6 +100,10 @@ def data(names, summaries, parameters: list[str], *, now: float) -> dict[str, li
         for name, state, note, values in zip(names, cells["state"], cells["note"], flat, strict=True)
     ]
     return cells
+
+
+def _length(cell) -> int:
+    return len(cell) if isinstance(cell, str) else 0
 
 
 def _escaped(text: str) -> str:

@@ -172,7 +172,11 @@ def test_a_group_that_is_null_and_one_that_stands_twice(tmp_path):
     for i, (sigma, schedule) in enumerate([(0.1, None), (0.2, None), (0.1, "gdlab.schedules.cosine")]):
         node = None if schedule is None else {"_target_": schedule}
         made = config(schedule=node, linesearch={**search, "sigma": sigma})
-        made["optimizer"] = {"_target_": "gdlab.optim.conjugate_gradient", "line_search": made["linesearch"]}
+        made["optimizer"] = {
+            "_target_": "mine.search",
+            "learning_rate": 1.0,
+            "line_search": made["linesearch"],
+        }
         runs.append(make(tmp_path / str(i), made))
     made = open_ensemble(runs)
     assert made.parameters["sigma"].tolist() == [0.1, 0.2, 0.1] and len(made.parameters) == 2

@@ -5,6 +5,7 @@ import zlib
 
 import pytest
 
+from gdlab.analysis.hyper import flatten
 from server import hyper
 from server.views import runs_columns
 
@@ -13,13 +14,13 @@ CATEGORIES = ("a", "b", "c", "d", "e", "f")
 
 def test_flatten():
     config = {"optimizer": {"sigma": 0.05, "betas": [0.9, 0.99]}, "seed": 1}
-    assert hyper.flatten(config) == {"optimizer.sigma": 0.05, "optimizer.betas": "0.9, 0.99", "seed": 1}
+    assert flatten(config) == {"optimizer.sigma": 0.05, "optimizer.betas": "0.9, 0.99", "seed": 1}
 
 
 def test_only_what_differs_counts_and_paths_and_names_do_not():
     one = {"seed": 0, "sigma": 0.1, "name": "x", "data_dir": "/a", "problem._target_": "p", "n": 2}
     two = {"seed": 1, "sigma": 0.1, "name": "y", "data_dir": "/b", "problem._target_": "q"}
-    assert hyper.differing([one, two]) == ["seed", "n"]
+    assert hyper.differing([one, two]) == ["seed", "problem", "n"]
     assert hyper.differing([one]) == []
     assert hyper.differing([]) == []
 
@@ -76,10 +77,10 @@ def test_labels_of_different_optimizers_begin_with_their_names():
         "b": "adam, learning_rate 0.01",
         "c": "adam, learning_rate 0.1",
     }
-    assert hyper.labels(["a", "b", "d"], configs.get) == {"a": "sgd", "b": "adam", "d": "sgd, momentum 0.9"}
+    assert hyper.labels(["a", "b", "d"], configs.get) == {"a": "sgd", "b": "adam", "d": "momentum"}
     # What differs beside the optimizer is always said.
     assert hyper.labels(["b", "e"], configs.get) == {"b": "adam, seed 0", "e": "sgd, seed 1"}
-    assert hyper.labels(["a", "d"], configs.get) == {"a": "a", "d": "momentum 0.9"}
+    assert hyper.labels(["a", "d"], configs.get) == {"a": "sgd", "d": "momentum"}
 
 
 def test_a_colour_belongs_to_the_name_and_six_runs_have_six():
