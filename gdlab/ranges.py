@@ -1,24 +1,26 @@
 """What numbers a config may hold: one line for each option of conf/ that is a number.
 
 Targets check what they are given as well, but optax's do not: a negative learning rate would train uphill
-without a word. A number in a list counts as one of its own.
+without a word. Where a list of numbers is allowed, each counts as one of its own; null is where the target's
+own default is None.
 """
 
 import math
 from typing import NamedTuple
 
-from gdlab.targets import ConfigError
+from gdlab.targets import ConfigError, parameters, resolve
 
 
 class Range(NamedTuple):
     """low, high: None for none; closed: whether these themselves are allowed; whole: integers alone; words:
-    texts that are allowed instead."""
+    texts that are allowed instead; many: whether a list of such numbers may stand there, too."""
 
     low: float | None = None
     high: float | None = None
     closed: tuple[bool, bool] = (True, True)
     whole: bool = False
     words: tuple[str, ...] = ()
+    many: bool = False
 
     def __str__(self):
         parts = ["an integer" if self.whole else "a number"]
@@ -47,6 +49,7 @@ POSITIVE, NOT_NEGATIVE = Range(0, closed=(False, True)), Range(0)
 SHARE = Range(0, 1)
 BELOW_ONE, BETWEEN = Range(0, 1, (True, False)), Range(0, 1, (False, False))
 SOME = Range(0, 1, (False, True))
+COUNTS, NUMBERS, SHARES = (one._replace(many=True) for one in (COUNT, NUMBER, SHARE))
 _SEARCH = {
     "sigma": BETWEEN,
     "rho": BELOW_ONE,
@@ -74,7 +77,7 @@ RANGES = {
         "n": COUNT,
         "weight_decay": NOT_NEGATIVE,
         "reconstruction_weight": SHARE,
-        "start": ANY,
+        "start": ANY._replace(many=True),
         "augment": {"shift": NUMBER},
     },
     "dataset": {
@@ -85,9 +88,8 @@ RANGES = {
         "turns": ANY,
     },
     "model": {
-        **dict.fromkeys(
-            ("blocks", "classes", "code", "dense", "depth", "features", "filters", "pooling"), COUNT
-        ),
+        **dict.fromkeys(("blocks", "dense", "features", "filters"), COUNTS),
+        **dict.fromkeys(("classes", "code", "depth", "pooling"), COUNT),
         "dropout": BELOW_ONE,
         "slope": Range(0, 1),
     },
@@ -101,7 +103,7 @@ RANGES = {
     },
     "linesearch": _SEARCH,
     "schedule": {
-        "boundaries": SHARE,
+        "boundaries": SHARES,
         "factor": POSITIVE,
         "final": NOT_NEGATIVE,
         "warmup": SHARE,
@@ -113,7 +115,8 @@ RANGES = {
         **dict.fromkeys(
             ("bins", "count", "draws", "every", "points", "resolution", "samples", "thin"), COUNT
         ),
-        **dict.fromkeys(("controls", "filters", "image", "images", "seed", "start", "stop"), NUMBER),
+        **dict.fromkeys(("filters", "images"), NUMBERS),
+        **dict.fromkeys(("controls", "image", "seed", "start", "stop"), NUMBER),
         **dict.fromkeys(("iteration", "target"), NUMBER),
         **dict.fromkeys(("low", "high"), ANY),
         "refine": NOT_NEGATIVE,
@@ -123,7 +126,8 @@ RANGES = {
 
 
 def check_ranges(config):
-    """Refuse numbers of a config that are out of their range; null, and what has no range, pass.
+    """Refuse numbers of a config that are out of their range, and null where its target wants a number; what
+    has no range passes.
 
     Sections of code of one's own (a `_target_` outside gdlab and optax) have no ranges.
 
@@ -133,6 +137,27 @@ def check_ranges(config):
     for where, value, allowed in numbers_of(config):
         if allowed is not None and not allowed.holds(value):
             raise ConfigError(f"{_as_given(where, config)}={value!r}: allowed: {allowed}")
+    for where, allowed in _nulls(config, RANGES):
+        raise ConfigError(f"{_as_given(where, config)}=None: allowed: {allowed}")
+
+
+def _nulls(node, ranges, where=""):
+    """Yield (place, its Range) of every null whose target's default is a number, or which it cannot do
+    without."""
+    if not isinstance(node, dict) or not isinstance(ranges, dict):
+        return
+    target = node.get("_target_")
+    taken = parameters(resolve(target)) if _has_ranges(target) and target is not None else {}
+    for key, child in node.items():
+        inner, place = ranges.get(key), f"{where}.{key}" if where else str(key)
+        if child is None and isinstance(inner, Range) and key in taken and taken[key].default is not None:
+            yield place, inner
+        yield from _nulls(child, inner if _has_ranges(target) else None, place)
+
+
+def _has_ranges(target):
+    """Whether the options of a target, or of a section without one, have ranges: those of gdlab and optax."""
+    return target is None or (isinstance(target, str) and target.startswith(("gdlab.", "optax.")))
 
 
 def _as_given(where, config):
@@ -145,18 +170,23 @@ def _as_given(where, config):
 def numbers_of(node, ranges=None, where=""):
     """Yield (place, value, its Range or None) of every number of a config, and of what else has a range."""
     ranges = RANGES if ranges is None and not where else ranges
-    if isinstance(node, dict):
-        target = node.get("_target_", "gdlab.")
-        own = not (isinstance(target, str) and target.startswith(("gdlab.", "optax.")))
+    if isinstance(ranges, Range):
+        yield from _ranged(node, ranges, where)
+    elif isinstance(node, dict):
+        own = not _has_ranges(node.get("_target_"))
         for key, child in node.items():
             inner = ranges.get(key) if isinstance(ranges, dict) and not own else None
             yield from numbers_of(child, inner, f"{where}.{key}" if where else str(key))
     elif isinstance(node, list | tuple):
         for child in node:
             yield from numbers_of(child, ranges, where)
-    elif isinstance(ranges, Range):
-        switch = isinstance(node, bool) and ranges.words and node is False  # record.dumps=false
-        if node is not None and not switch:
-            yield where, node, ranges
     elif isinstance(node, int | float) and not isinstance(node, bool):
         yield where, node, None
+
+
+def _ranged(node, allowed, where):
+    """`numbers_of` where a Range is: null passes here, and so does false where a word can switch on."""
+    if isinstance(node, list | tuple) and allowed.many:
+        yield from ((where, child, allowed) for child in node)
+    elif node is not None and not (allowed.words and node is False):  # record.dumps=false
+        yield where, node, allowed

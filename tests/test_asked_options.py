@@ -38,12 +38,40 @@ def test_every_number_of_every_yaml_has_a_range_and_lies_in_it(path):
     (["experiment=digits_cg", "problem.weight_decay=-1"], "problem.weight_decay=-1: allowed: a number >= 0"),
     (["experiment=digits_cg", "model.features=[8,0]"], "model.features=0: allowed: an integer >= 1"),
     (["record.reach=0"], "record.reach=0: allowed: a number > 0"),
+    (["optimizer=sgd", "optimizer.learning_rate=null"], "learning_rate=None: allowed: a number > 0"),
+    (["optimizer=adam", "optimizer.b1=null"], "optimizer.b1=None: allowed: a number >= 0, < 1"),
+    (["optimizer=adam", "optimizer.b1=[0.9]"], "optimizer.b1=[0.9]: allowed: a number >= 0, < 1"),
+    (["optimizer=adam", "optimizer.learning_rate={a:1}"], "learning_rate={'a': 1}: allowed: a number > 0"),
+    (["optimizer=adam", "optimizer.learning_rate='1e-3 '"], "learning_rate='1e-3 ': allowed: a number > 0"),
+    (["linesearch.sigma=null"], "linesearch.sigma=None: allowed: a number > 0, < 1"),
+    (["linesearch.sigma=[0.1]"], "linesearch.sigma=[0.1]: allowed: a number > 0, < 1"),
+    (["linesearch.max_evaluations=null"], "linesearch.max_evaluations=None: allowed: an integer >= 1"),
+    (["experiment=galaxy_batch", "dataset.noise=null"], "dataset.noise=None: allowed: a number >= 0"),
+    (["experiment=galaxy_batch", "model.code=null"], "model.code=None: allowed: an integer >= 1"),
+    (["experiment=digits_cg", "model.features=[[8],10]"], "model.features=[8]: allowed: an integer >= 1"),
+    (["experiment=digits_cg", "model.features=[null,10]"], "model.features=None: allowed: an integer >= 1"),
+    (["experiment=digits_cg", "problem.weight_decay=null"], "problem.weight_decay=None: allowed: a number"),
+    (["train.steps=true"], "train.steps=True: allowed: an integer >= 1"),
+    (["seed=null"], "seed=None: allowed: an integer >= 0"),
 ])  # fmt: skip
 def test_a_number_out_of_range_is_refused_before_a_folder_is_made(tmp_path, overrides, said):
     with pytest.raises(ConfigError) as error:
         experiment.run(composed(*overrides), tmp_path / "run", progress=False)
     assert said in str(error.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_what_may_be_null_may(tmp_path):
+    """Where the target itself has no value, or conf/ says null."""
+    for overrides in (["optimizer=momentum", "optimizer.momentum=null"], ["train.descent_length=null"],
+                      ["experiment=mnist_sgd", "dataset.n_train=null"]):  # fmt: skip
+        check_ranges(composed(*overrides))
+
+
+def test_a_problem_without_its_data_is_told_so_and_not_of_its_mini_batches(tmp_path):
+    config = composed("experiment=digits_sgd") | {"dataset": None}
+    with pytest.raises(ConfigError, match=r"this problem needs data: give dataset=NAME"):
+        experiment.run(config, tmp_path / "run", progress=False)
 
 
 def test_words_switches_null_and_code_of_ones_own_pass():
@@ -86,7 +114,8 @@ def test_experiments_ask_for_nothing_without_effect(name):
 
 
 def test_what_is_read_is_not_refused():
-    assert unread(composed("experiment=digits_cg", "beta=dai_yuan", "linesearch.sigma=0.2")) == {}
+    found = unread(composed("experiment=digits_cg", "beta=dai_yuan", "linesearch.sigma=0.2"))
+    assert not {"beta", "linesearch", "model", "train.batches", "record.trace"} & found.keys()
     refuse_unread(composed("problem=beale", "optimizer=adam"))
     refuse_unread(composed("optimizer=conjugate_gradient_fast", "optimizer.line_search.sigma=0.1"))
 
