@@ -4,12 +4,13 @@ What differs from the default is in the address. An option that the chosen metho
 shown.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from bokeh.models import Button, CheckboxGroup, InlineStyleSheet, Select, Spinner, TextInput, Toggle
 
-from gdlab.analysis.surface_options import CENTRES, ON, PLANES, UNCERTAINTIES
+from gdlab.analysis.surface_options import CENTRES, DRAWS, ON, PLANES, UNCERTAINTIES
 from gdlab.surface.weights import BEHIND, DISTANCES, METHODS
 from server import card
 from server.curve.page import CSS
@@ -42,6 +43,7 @@ CHOICES: dict[str, tuple[str, Any, Any]] = {
     "offset": ("offset", False, None),
     "behind": ("behind", "plane", BEHIND),
     "uncertainty": ("scatter", "bootstrap", UNCERTAINTIES),
+    "draws": ("draws", 64, DRAWS),
     "refine": ("refine", False, None),
     "levels": ("levels", "auto", ("auto", "log", "linear")),
     "clip": ("clip", True, None),
@@ -50,6 +52,10 @@ CHOICES: dict[str, tuple[str, Any, Any]] = {
     "relief": ("relief", False, None),
 }
 METHOD_FIELDS = ("distance", "temperature", "offset", "behind")
+DRAWS_WORDS = (
+    "Of dropout masks, or of late points; the bootstrap of a loss that is a mean over examples needs none. "
+    "{low:,} to {high:,}"
+)
 DRAWN = {"clip": "clip at 1.5 × the initial loss", "contours": "contours", "path": "path", "relief": "relief"}
 COMPUTED = {"offset": "offset term", "refine": "refine where it bends"}
 
@@ -64,6 +70,8 @@ class Options:
     plane: str
     through: str
     centre: str
+    uncertainty: str
+    draws: int
     refine: bool
     levels: str
     clip: bool
@@ -89,7 +97,7 @@ class Options:
         Raises ValueError where the iterations that the plane goes through are no numbers.
         """
         through = _iterations(self.through) if self.plane == "checkpoints" else None
-        fields = ("resolution", "samples", "on", "thin", "seed", "uncertainty")
+        fields = ("resolution", "samples", "on", "thin", "seed", "uncertainty", "draws")
         chosen = {name: getattr(self, name) for name in (*fields, "plane")}
         return {
             **chosen,
@@ -154,7 +162,10 @@ class Options:
             "temperature": self._spinner("Temperature", "temperature", 100),
             "behind": self._select("Side of the path", "behind", BEHIND, width=120),
             "uncertainty": self._select("Uncertainty", "uncertainty", UNCERTAINTIES, width=160),
+            "draws": self._spinner("Draws", "draws", 190),
         }
+        words = DRAWS_WORDS.format(low=DRAWS[0], high=DRAWS[1])
+        self._widgets["draws"].html_attributes = {"title": words}
         self._computed = self._checks("computed", COMPUTED)
         first = ("plane", "through", "centre", "resolution", "samples", "on", "thin", "seed")
         rows = (
@@ -178,6 +189,8 @@ class Options:
         }  # fmt: skip
         for name, shown in counts.items() if self._widgets else ():
             self._widgets[name].visible = shown
+        if self._widgets:
+            self._widgets["draws"].title = _draws_title(self.uncertainty, self.draws)
 
     def _compare(self, value: str) -> None:
         self.other = None if value == NONE else value
@@ -219,7 +232,10 @@ class Options:
         )  # fmt: skip
 
         def changed(attribute, old, new) -> None:
-            self._set(field, default if new is None else type(default)(new))
+            wanted = default if new is None else type(default)(min(max(new, low), high))
+            self._set(field, wanted)
+            if new != wanted:
+                widget.value = wanted
 
         widget.on_change("value", changed)
         return widget
@@ -245,6 +261,13 @@ class Options:
     def _styled(self, layout):
         layout.stylesheets = [*layout.stylesheets, self.sheet]
         return layout
+
+
+def _draws_title(uncertainty: str, draws: int) -> str:
+    """The title of the field of draws: how precise a deviation of so many of them is."""
+    if uncertainty == "bootstrap":
+        return "Draws"
+    return f"Draws: standard error {100 / math.sqrt(2 * (draws - 1)):.2g} %"
 
 
 def _iterations(text: str) -> list[int]:

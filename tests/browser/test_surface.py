@@ -214,6 +214,33 @@ def test_options_are_in_the_address_and_a_wrong_one_is_answered(visit, folder):
     says(page, "surface_a_words", "does not depend on a random key")
 
 
+def test_how_many_draws_an_uncertainty_is_of(visit, folder):
+    """Their number is in the address, within its range, and the map says how precise it makes a deviation."""
+    page = visit(folder, run="digits0", page="surface", lines=5, scatter="late", draws=1)
+    options_opened(page)
+    assert value(page, "[model('surface_draws').value, model('surface_draws').title]") == [
+        64, "Draws: standard error 8.9 %"
+    ]  # fmt: skip
+    value(page, "model('surface_draws').value = 9")
+    address(page, draws="9")
+    becomes(page, "model('surface_draws').title", "Draws: standard error 25 %")
+    says(page, "surface_a_words", "Not computed yet")
+    page.get_by_role("button", name="Compute").click()
+    finished(page, "a")
+    table = probe(folder, "digits0", uncertainty="late", draws=9)
+    assert np.array_equal(cells(page, "a", "deviation"), table.columns["deviation"].ravel())
+    share = 100 * np.nanmedian(table.columns["deviation_error"] / table.columns["deviation"])
+    says(page, "surface_second_caption", f"Its standard error: {share:.2g} % (median)")
+    again = visit(folder, run="digits0", page="surface", lines=5, scatter="late", draws=9)
+    finished(again, "a")
+    value(page, "model('surface_draws').value = 20000")
+    becomes(page, "model('surface_draws').value", 10_000)
+    value(page, "model('surface_draws').value = 64")
+    address(page, draws=None)
+    value(page, "model('surface_uncertainty').value = 'bootstrap'")
+    becomes(page, "model('surface_draws').title", "Draws")
+
+
 def test_a_path_that_was_not_recorded_is_announced_and_replayed(visit, folder):
     page = visit(folder, run="unrecorded", page="surface", lines=5)
     says(page, "surface_a_words", f"The path was not recorded: {STEPS} iterations are replayed first")
