@@ -5,6 +5,11 @@ Names are imported on first use, so that `import gdlab` costs nothing and never 
 
 import importlib
 
+from gdlab import starting
+
+if starting.is_main():  # before anything else is imported
+    starting.answer_interrupts()
+
 __version__ = "0.1.0"
 
 _PUBLIC = {

@@ -13,13 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gdlab.starting import NOTHING, answer_interrupts, leave, tidy
+
 # What takes long to import is imported in functions, where a Ctrl-C is answered.
 
 TASKS = ("train", "ensemble", "probe", "extend")
 _SCHEDULERS = (getattr(signal, "SIGUSR1", None),)  # ends a training; before one there is nothing to save
 # What is wrong with a place, and not with what is read or written.
 _PLACE = (errno.EEXIST, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
-_NOTHING = "gdlab: interrupted before there was anything to keep"
 WHOLE = "HYDRA_FULL_ERROR"  # Hydra's own variable: whole tracebacks
 
 
@@ -72,7 +73,7 @@ def _run(config, grid):
     from gdlab.leftovers import remove_empty
     from gdlab.sweep import plain
 
-    if signal.getsignal(signal.SIGINT) is _leave:
+    if signal.getsignal(signal.SIGINT) is leave:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     quiet()
     output = Path(HydraConfig.get().runtime.output_dir)
@@ -103,8 +104,7 @@ def quiet():
 @contextmanager
 def _answered():
     """Turns every end that is not a success into one line on stderr and an exit status, and tidies up."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _leave)
+    answer_interrupts()
     from gdlab.interruption import handled
 
     whole = os.environ.get(WHOLE) == "1"
@@ -115,53 +115,49 @@ def _answered():
         with _raising():
             yield
     except KeyboardInterrupt:
-        print(_NOTHING, file=sys.stderr)
+        print(NOTHING, file=sys.stderr)
         sys.exit(130)
     except Exception as error:
         if whole:
             raise
         sys.exit(_told(error))
     finally:
-        _tidy()
+        tidy()
         for number, handler in before.items():
             signal.signal(number, handler or signal.SIG_DFL)
-        if signal.getsignal(signal.SIGINT) is _leave:
+        if signal.getsignal(signal.SIGINT) is leave:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager
 def _raising():
-    """Hydra raises what goes wrong around a run instead of printing where it did."""
+    """Hydra raises what goes wrong around a run instead of printing where it did, or with which overrides:
+    a job that failed has been named by then."""
     from hydra._internal import utils as hydras
+    from hydra.core.utils import JobReturn
 
     utils: Any = hydras
-    before = utils.run_and_report
+    job: Any = JobReturn
+    before, returned = utils.run_and_report, job.return_value
     utils.run_and_report = lambda function: function()
+    job.return_value = property(lambda job: _returned(job, returned), returned.fset)
     try:
         yield
     finally:
-        utils.run_and_report = before
+        utils.run_and_report, job.return_value = before, returned
 
 
-def _leave(number, frame):
-    """Ctrl-C while modules are imported, where an exception would come out as any other or not at all."""
-    del number, frame
-    _tidy()
-    print(_NOTHING, file=sys.stderr, flush=True)
-    os._exit(130)
+def _returned(job, usual):
+    error = job._return_value
+    if getattr(error, "told", False):
+        raise error
+    return usual.fget(job)
 
 
 def _end(number, frame):
     """SIGTERM or SIGHUP while nothing is trained: as Ctrl-C, so that what was begun is tidied up."""
     del frame
     sys.exit(128 + number)
-
-
-def _tidy():
-    # Not imported where it was never used: that would take Hydra.
-    leftovers = sys.modules.get("gdlab.leftovers")
-    if leftovers is not None:
-        leftovers.remove_empty()
 
 
 def _told(error):

@@ -85,6 +85,44 @@ def test_a_closed_terminal_ends_a_training_unless_under_nohup(tmp_path):
     assert run.state == "interrupted" and run.checkpoints[-1] == run.rows("scalars") > 0
 
 
+AT_THE_FIRST_LINE = """
+import signal, sys
+
+class Interrupts:
+    def find_spec(self, name, path=None, target=None):
+        if name == "gdlab.__main__":
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupts())
+"""
+
+
+@pytest.mark.parametrize("started", ["module", "script"])
+def test_ctrl_c_before_the_first_line_of_the_program_is_one_line(tmp_path, started):
+    """While Python looks for `gdlab.__main__`, when of gdlab no more than its name is imported."""
+    (tmp_path / "sitecustomize.py").write_text(AT_THE_FIRST_LINE)
+    command = [sys.executable, "-m", "gdlab", "problem=beale"]
+    if started == "script":
+        (tmp_path / "gdlab").write_text("from gdlab.__main__ import main\nmain()\n")
+        command[1:3] = [str(tmp_path / "gdlab")]
+    # As in a terminal: a shell that puts a job into the background has SIGINT ignored.
+    default = "signal.signal(signal.SIGINT, signal.SIG_DFL)"
+    begin = f"import os, signal, sys; {default}; os.execv(sys.executable, {command!r})"
+    ended = subprocess.run(
+        [sys.executable, "-S", "-c", begin], cwd=ROOT, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+    )  # fmt: skip
+    said = "gdlab: interrupted before there was anything to keep\n"
+    assert (ended.returncode, ended.stderr, ended.stdout) == (130, said, "")
+
+
+def test_a_program_that_imports_gdlab_keeps_its_own_ctrl_c():
+    program = "import signal, gdlab; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    begin = f"signal.signal(signal.SIGINT, signal.default_int_handler); {program}"
+    ended = subprocess.run([sys.executable, "-c", f"import signal; {begin}"], capture_output=True, text=True)
+    assert ended.stdout == "True\n"
+
+
 def _rows_after(folder, before):
     """How many iterations are recorded, once they are more than `before`."""
     deadline = time.monotonic() + 180
