@@ -1,8 +1,8 @@
 """What tells data from other data: a digest of the source's bytes, and one of each array as it is trained on.
 
 Both, so that it can be said what has changed: other files, or the same files decoded in another way. 614 MB
-of arrays (CIFAR-10's training images) take 0.31 s of one core that has instructions for SHA-256, 0.85 s of one
-that has none, in blocks that up to four cores share; nothing is copied but arrays that are not contiguous.
+of arrays (CIFAR-10 for training) take 0.31 s of one core that has instructions for SHA-256, 0.85 s of one
+without, in blocks that up to four cores share; nothing is copied but arrays that are not contiguous.
 """
 
 import hashlib
