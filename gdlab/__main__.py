@@ -149,7 +149,7 @@ def _raising():
 
 def _returned(job, usual):
     error = job._return_value
-    if getattr(error, "told", False):
+    if getattr(error, "told", None) == os.getpid():  # elsewhere it was told to another's stderr
         raise error
     return usual.fget(job)
 
@@ -169,7 +169,7 @@ def _told(error):
     from gdlab.messages import described, readable
     from gdlab.store.errors import StoreError
 
-    if getattr(error, "told", False):
+    if getattr(error, "told", None):
         return 1
     if isinstance(error, HydraException) and error.__cause__ is not None:
         causes = [str(one) for one in (error, error.__cause__) if str(one)]
@@ -238,7 +238,7 @@ def _name_failure(output, error):
 
     said = described(error, (ConfigError, StoreError, FileNotFoundError))
     print(f"gdlab: failed: {output.name}: {said}", file=sys.stderr, flush=True)
-    error.told = True
+    error.told = os.getpid()
 
 
 if __name__ == "__main__":

@@ -29,6 +29,11 @@ def check_values(config):
             raise ConfigError(
                 f"{place or 'the config'} lacks {', '.join(missing)}; conf/config.yaml has them all"
             )
+    for place, node in (
+        ("", config),
+        *((f"{name}.", config.get(name)) for name in ("schedule", "class_shares")),
+    ):
+        _check_path(node, place)
     if config["precision"] not in PRECISIONS:
         raise ConfigError(f"precision={config['precision']!r}: allowed: {', '.join(PRECISIONS)}")
     if not _is_integer(config["seed"]) or config["seed"] < 0:
@@ -61,6 +66,16 @@ def check_values(config):
         examples = config["record"][name]
         if examples is not None and not (_is_integer(examples) and examples >= 1):
             raise ConfigError(f"record.{name}={examples!r}: allowed: null (all), an integer >= 1")
+
+
+def _check_path(node, place):
+    """Refuse a folder that is no text; place: of the section, "schedule." or "" at the top."""
+    name = "path" if place else "data_dir"
+    own = isinstance(node, dict) and not str(node.get("_target_", "gdlab.")).startswith("gdlab.")
+    if isinstance(node, dict) and not own and not isinstance(node.get(name), str | None):
+        raise ConfigError(
+            f"{place}{name}={node[name]!r}: allowed: a path, or null; in quotes where it is a number"
+        )
 
 
 def _check_later(config):

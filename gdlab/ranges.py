@@ -13,7 +13,7 @@ from gdlab.targets import ConfigError, parameters, resolve
 
 class Range(NamedTuple):
     """low, high: None for none; closed: whether these themselves are allowed; whole: integers alone; words:
-    texts that are allowed instead; many: whether a list of such numbers may stand there, too."""
+    texts that are allowed instead; many: a list of such numbers is what stands there."""
 
     low: float | None = None
     high: float | None = None
@@ -24,6 +24,8 @@ class Range(NamedTuple):
 
     def __str__(self):
         parts = ["an integer" if self.whole else "a number"]
+        if self.many:
+            parts = [f"a list, each {parts[0]}"]
         ends = ((self.low, ">=", ">", self.closed[0]), (self.high, "<=", "<", self.closed[1]))
         parts += [
             f"{at if closed else beyond} {end:g}" for end, at, beyond, closed in ends if end is not None
@@ -31,7 +33,10 @@ class Range(NamedTuple):
         return ", ".join([" ".join(parts[:2]), *parts[2:], *self.words])
 
     def holds(self, value):
-        """Whether a value is allowed: a finite number within the ends, or one of the words."""
+        """Whether a value is allowed: a finite number within the ends, a word; of `many`, a list of such."""
+        if self.many:
+            one = self._replace(many=False)
+            return isinstance(value, list | tuple) and all(map(one.holds, value))
         if isinstance(value, str):
             return value in self.words
         if isinstance(value, bool) or not isinstance(value, int if self.whole else int | float):
@@ -49,6 +54,7 @@ POSITIVE, NOT_NEGATIVE = Range(0, closed=(False, True)), Range(0)
 SHARE = Range(0, 1)
 BELOW_ONE, BETWEEN = Range(0, 1, (True, False)), Range(0, 1, (False, False))
 SOME = Range(0, 1, (False, True))
+_DRAWS = Range(2, 10_000, whole=True)
 COUNTS, NUMBERS, SHARES = (one._replace(many=True) for one in (COUNT, NUMBER, SHARE))
 _SEARCH = {
     "sigma": BETWEEN,
@@ -112,10 +118,9 @@ RANGES = {
     "weight_decay": {"rate": NOT_NEGATIVE},
     "class_shares": {"floor": SOME, "last": SOME},
     "probe": {
-        **dict.fromkeys(
-            ("bins", "count", "draws", "every", "points", "resolution", "samples", "thin"), COUNT
-        ),
+        **dict.fromkeys(("bins", "count", "every", "points", "resolution", "samples", "thin"), COUNT),
         **dict.fromkeys(("filters", "images"), NUMBERS),
+        "draws": _DRAWS,
         **dict.fromkeys(("controls", "image", "seed", "start", "stop"), NUMBER),
         **dict.fromkeys(("iteration", "target"), NUMBER),
         **dict.fromkeys(("low", "high"), ANY),
@@ -123,6 +128,9 @@ RANGES = {
         "temperature": POSITIVE,
     },
 }
+
+
+_NEVER_NULL = ("train.batches", "train.devices", "record.reach")  # options that no target takes
 
 
 def check_ranges(config):
@@ -137,22 +145,27 @@ def check_ranges(config):
     for where, value, allowed in numbers_of(config):
         if allowed is not None and not allowed.holds(value):
             raise ConfigError(f"{_as_given(where, config)}={value!r}: allowed: {allowed}")
-    for where, allowed in _nulls(config, RANGES):
-        raise ConfigError(f"{_as_given(where, config)}=None: allowed: {allowed}")
+    for where, value, allowed in _misfits(config, RANGES):
+        raise ConfigError(f"{_as_given(where, config)}={value!r}: allowed: {allowed}")
 
 
-def _nulls(node, ranges, where=""):
-    """Yield (place, its Range) of every null whose target's default is a number, or which it cannot do
-    without."""
-    if not isinstance(node, dict) or not isinstance(ranges, dict):
+def _misfits(node, ranges, where=""):
+    """Yield (place, value, what is allowed) of every null whose target's default is a number, or which it
+    cannot do without, and of what is no switch where the target's default is one."""
+    if not isinstance(node, dict):
         return
     target = node.get("_target_")
-    taken = parameters(resolve(target)) if _has_ranges(target) and target is not None else {}
+    ranged = _has_ranges(target)
+    taken = parameters(resolve(target)) if ranged and target is not None else {}
     for key, child in node.items():
-        inner, place = ranges.get(key), f"{where}.{key}" if where else str(key)
-        if child is None and isinstance(inner, Range) and key in taken and taken[key].default is not None:
-            yield place, inner
-        yield from _nulls(child, inner if _has_ranges(target) else None, place)
+        inner = ranges.get(key) if ranged and isinstance(ranges, dict) else None
+        place = f"{where}.{key}" if where else str(key)
+        default = taken[key].default if key in taken else None
+        if child is None and isinstance(inner, Range) and (default is not None or place in _NEVER_NULL):
+            yield place, child, inner
+        if isinstance(default, bool) and not isinstance(child, bool):
+            yield place, child, "true, false"
+        yield from _misfits(child, inner, place)
 
 
 def _has_ranges(target):
@@ -187,6 +200,6 @@ def numbers_of(node, ranges=None, where=""):
 def _ranged(node, allowed, where):
     """`numbers_of` where a Range is: null passes here, and so does false where a word can switch on."""
     if isinstance(node, list | tuple) and allowed.many:
-        yield from ((where, child, allowed) for child in node)
+        yield from ((where, child, allowed._replace(many=False)) for child in node)
     elif node is not None and not (allowed.words and node is False):  # record.dumps=false
         yield where, node, allowed

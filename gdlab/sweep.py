@@ -98,7 +98,7 @@ def with_absolute_paths(config):
     """A path to an earlier run must hold wherever this run is replayed from."""
     for section in ("schedule", "class_shares"):
         node = config.get(section) or {}
-        if node.get("path"):
+        if isinstance(node.get("path"), str) and node["path"]:  # anything else is refused later
             node["path"] = str(Path(node["path"]).absolute())
     return config
 

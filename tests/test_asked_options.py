@@ -51,6 +51,14 @@ def test_every_number_of_every_yaml_has_a_range_and_lies_in_it(path):
     (["experiment=digits_cg", "model.features=[[8],10]"], "model.features=[8]: allowed: an integer >= 1"),
     (["experiment=digits_cg", "model.features=[null,10]"], "model.features=None: allowed: an integer >= 1"),
     (["experiment=digits_cg", "problem.weight_decay=null"], "problem.weight_decay=None: allowed: a number"),
+    (["experiment=digits_cg", "model.features=10"], "model.features=10: allowed: a list, each an integer >="),
+    (["optimizer=nesterov", "optimizer.nesterov=5"], "optimizer.nesterov=5: allowed: true, false"),
+    (["optimizer=nesterov", "optimizer.nesterov=null"], "optimizer.nesterov=None: allowed: true, false"),
+    (["experiment=digits_sgd", "train.batches=null"], "train.batches=None: allowed: an integer >= 1"),
+    (["experiment=digits_sgd", "train.devices=null"], "train.devices=None: allowed: an integer >= 1, all"),
+    (["optimizer=sgd", "record.reach=null"], "record.reach=None: allowed: a number > 0"),
+    (["experiment=digits_sgd", "data_dir=5"], "data_dir=5: allowed: a path, or null"),
+    (["experiment=digits_sgd", "schedule=from_run", "schedule.path=5"], "schedule.path=5: allowed: a path"),
     (["train.steps=true"], "train.steps=True: allowed: an integer >= 1"),
     (["seed=null"], "seed=None: allowed: an integer >= 0"),
 ])  # fmt: skip
@@ -82,6 +90,7 @@ def test_words_switches_null_and_code_of_ones_own_pass():
 
 
 def test_ranges_in_words():
+    assert str(RANGES["schedule"]["boundaries"]) == "a list, each a number >= 0, <= 1"
     assert str(Range(0, 1, (False, True))) == "a number > 0, <= 1"
     assert str(RANGES["seed"]) == "an integer >= 0, each"
     assert not RANGES["seed"].holds(1.0) and not RANGES["seed"].holds(True)
