@@ -29,11 +29,7 @@ def check_values(config):
             raise ConfigError(
                 f"{place or 'the config'} lacks {', '.join(missing)}; conf/config.yaml has them all"
             )
-    for place, node in (
-        ("", config),
-        *((f"{name}.", config.get(name)) for name in ("schedule", "class_shares")),
-    ):
-        _check_path(node, place)
+    _check_paths(config)
     if config["precision"] not in PRECISIONS:
         raise ConfigError(f"precision={config['precision']!r}: allowed: {', '.join(PRECISIONS)}")
     if not _is_integer(config["seed"]) or config["seed"] < 0:
@@ -47,6 +43,11 @@ def check_values(config):
     _check_later(config)
     if not isinstance(config["train"]["drop_last"], bool):
         raise ConfigError(f"train.drop_last={config['train']['drop_last']!r}: allowed: true, false")
+    _check_record(config)
+
+
+def _check_record(config):
+    """Refuse values of the section record."""
     for name in ("commit_seconds", "checkpoint_seconds"):
         value = config["record"][name]
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
@@ -68,14 +69,18 @@ def check_values(config):
             raise ConfigError(f"record.{name}={examples!r}: allowed: null (all), an integer >= 1")
 
 
-def _check_path(node, place):
-    """Refuse a folder that is no text; place: of the section, "schedule." or "" at the top."""
-    name = "path" if place else "data_dir"
-    own = isinstance(node, dict) and not str(node.get("_target_", "gdlab.")).startswith("gdlab.")
-    if isinstance(node, dict) and not own and not isinstance(node.get(name), str | None):
-        raise ConfigError(
-            f"{place}{name}={node[name]!r}: allowed: a path, or null; in quotes where it is a number"
-        )
+def _check_paths(config):
+    """Refuse folders of data and of earlier runs that are no text."""
+    _check_path("data_dir", config["data_dir"])
+    for section in ("schedule", "class_shares"):
+        node = config.get(section)
+        if isinstance(node, dict) and str(node.get("_target_", "gdlab.")).startswith("gdlab."):
+            _check_path(f"{section}.path", node.get("path"))
+
+
+def _check_path(place, value):
+    if not isinstance(value, str | None):
+        raise ConfigError(f"{place}={value!r}: allowed: a path, or null; in quotes where it is a number")
 
 
 def _check_later(config):

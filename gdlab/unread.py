@@ -51,9 +51,10 @@ def refuse_unread(config):
         if place in _SAID_ELSEWHERE or (place.startswith("record.") and value is False):
             continue  # what is switched off is not there to be read, and the record says no more
         if value is not None and value != default and not _same_start(value, default):
-            changed = _changed(value, default, place)
+            changed, usual = _changed(value, default, place)
             raise ConfigError(
-                f"{changed} has no effect: {reason}. Leave it out; a run would be recorded as if it had one"
+                f"{changed} has no effect: {reason}. Leave it out{f', or set {usual}' * bool(usual)}; a run "
+                "would be recorded as if it had one"
             )
 
 
@@ -85,13 +86,20 @@ def _same_start(value, default):
 
 
 def _changed(value, default, place):
-    """The option that differs, as "linesearch.sigma=0.1"; a section of another target by that."""
+    """(the option that differs, as "linesearch.sigma=0.1", or a section of another target by that; the
+    option with its default as a command gives it, where an experiment may have set another, or "")."""
     if not isinstance(value, dict):
-        return f"{place}={value!r}"
+        return f"{place}={value!r}", f"{place}={_word(default)}"
     if not isinstance(default, dict) or value.get("_target_") != default.get("_target_"):
-        return f"{place}={str(value.get('_target_')).rpartition('.')[2]}"
+        return f"{place}={str(value.get('_target_')).rpartition('.')[2]}", ""
     key = next(key for key in value if value[key] != default.get(key))
-    return f"{place}.{key}={value[key]!r}"
+    usual = f"{place}.{key}={_word(default[key])}" if key in default else ""
+    return f"{place}.{key}={value[key]!r}", usual
+
+
+def _word(value):
+    """A value as a command gives it."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else value
 
 
 @cache

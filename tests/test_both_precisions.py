@@ -64,7 +64,8 @@ def shortened(name, precision, data):
 def recording_all(config, dumps):
     """Let a classifier keep everything that is kept of its parameters."""
     if config.get("dataset") is not None and "classification" in config["problem"]["_target_"]:
-        kept = {"validate": 2, "validate_examples": 30, "dumps": 2 if dumps else False, "dump_examples": 30}
+        kept = {"validate": 2, "validate_examples": 30, "dumps": 2 if dumps else False}
+        kept |= {"dump_examples": 30} if dumps else {"dump_examples": 2000}
         config["record"] |= kept | {"correlations": False}
         if "conv" in str(config["model"]) or "net" in str(config["model"]["_target_"]):
             config["record"] |= {"correlations": 2, "correlation_examples": 10}

@@ -27,7 +27,8 @@ def run(tmp_path_factory):
 
 
 def convolved(folder, *overrides, **settings):
-    settings = {"correlation_examples": EXAMPLES, "validate": 6, **settings}
+    examples = {"correlation_examples": EXAMPLES} if settings.get("correlations") else {}
+    settings = {**examples, "validate": 6, **settings}
     experiment = ("experiment=digits_cg", "train.steps=12", *CONVOLUTIONS, *overrides)
     return recording.record(folder, *experiment, **settings)
 

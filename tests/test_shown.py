@@ -192,6 +192,14 @@ def test_options_of_recording_and_of_data_without_effect_are_refused(overrides, 
     assert said in str(error.value)
 
 
+def test_a_refusal_says_what_would_be_right():
+    """An experiment may have set the option, which a command cannot leave out."""
+    with pytest.raises(ConfigError, match=r"Leave it out, or set linesearch\.sigma=0\.05; a run would"):
+        refuse_unread(composed("experiment=rosenbrock", "optimizer=adam"))
+    with pytest.raises(ConfigError, match=r"Leave it out, or set record\.correlation_relu=false; "):
+        refuse_unread(composed("experiment=digits_sgd", "record.correlation_relu=true"))
+
+
 def test_what_is_switched_off_is_not_refused():
     refuse_unread(composed("problem=beale", "record.validate=false", "record.loss_end=false"))
     refuse_unread(composed("experiment=digits_sgd", "record.trace=false"))
