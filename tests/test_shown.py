@@ -9,6 +9,7 @@ from gdlab import store
 from gdlab.analysis.ensemble import open_ensemble
 from gdlab.analysis.hyper import differing, flatten, shown
 from gdlab.config import ConfigError
+from gdlab.extend_task import extend
 from gdlab.store import effects, writer
 from gdlab.store.config import config_hash
 from gdlab.targets import installed, parameters, resolve
@@ -75,6 +76,12 @@ def test_the_config_and_its_hash_stay_whole(root, name):
     run, config = store.open_run(root / name), composed(*RUNS[name])
     assert run.config == config and "linesearch" in run.config and "batches" in run.config["train"]
     assert run._manifest.facts["config_hash"] == config_hash(config)
+
+
+def test_a_run_that_was_extended_shows_no_more_than_before(tmp_path):
+    run = record(tmp_path / "run", *RUNS["beale_adam"])
+    before = kept(run)
+    assert kept(extend(run.path, 6, progress=False)) == before | {"train.steps": 6}
 
 
 @pytest.mark.parametrize("name", ["beale", "beale_adam", "digits_sgd"])

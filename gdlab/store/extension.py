@@ -8,7 +8,7 @@ and a writer that is killed before it has changed nothing.
 import os
 
 from gdlab.store import config as configs
-from gdlab.store import folder, lease, manifest, schema
+from gdlab.store import effects, folder, lease, manifest, schema
 from gdlab.store.errors import ConfigMismatch, UnknownName, nearest
 
 
@@ -44,7 +44,7 @@ def extend(path, options, reason):
             "state": "interrupted",
             "reason": reason,
             "config_hash": configs.config_hash(config),
-            "hyperparameters": configs.flatten(config),
+            "hyperparameters": effects.with_effect(configs.flatten(config)),
         }
         if found.id is None:
             found = found._replace(id=folder.id_of(path, found), session=manifest.new_id())

@@ -134,5 +134,5 @@ def _long(value: int) -> str:
 def _note(summary) -> str:
     if not isinstance(summary, dict):
         return str(summary)
-    unverified = "" if summary["verified"] else "not verified: recorded without checksums"
+    unverified = "" if summary.get("verified", True) else "not verified: recorded without checksums"
     return "; ".join(filter(None, (summary.get("reason"), unverified)))
