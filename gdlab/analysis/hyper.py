@@ -9,6 +9,7 @@ from gdlab.store.config import IGNORED_KEYS
 
 _SILENT = ("_target_", "_partial_", "hydra.", "data_dir")  # parts of names that tell nothing
 _OWN = ("name", *IGNORED_KEYS)  # the run's name says it already, or it is nothing of the training
+_IGNORED = frozenset(IGNORED_KEYS)
 _KEPT = ("record.", "probes.")  # what is kept of a training, and what is asked of it, change nothing in it
 
 
@@ -32,9 +33,7 @@ def shown(recorded: Mapping) -> dict[str, object]:
     """
     flat = effects.with_effect(migrations.migrated_flat(flatten(recorded)))
     return {
-        key: value
-        for key, value in effects.named_once(flat).items()
-        if not effects.is_below(key, IGNORED_KEYS)
+        key: value for key, value in effects.named_once(flat).items() if not effects.is_below(key, _IGNORED)
     }
 
 

@@ -61,8 +61,11 @@ def named_once(flat: Mapping[str, object]) -> dict[str, object]:
 
 def is_below(key: str, places) -> bool:
     """Whether a flat key is one of the places or stands below one."""
-    parts = key.split(".")
-    return any(".".join(parts[:count]) in places for count in range(1, len(parts) + 1))
+    while key:
+        if key in places:
+            return True
+        key = key.rpartition(".")[0]
+    return False
 
 
 def _of_data(flat):

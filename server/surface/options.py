@@ -162,7 +162,7 @@ class Options:
             "temperature": self._spinner("Temperature", "temperature", 100),
             "behind": self._select("Side of the path", "behind", BEHIND, width=120),
             "uncertainty": self._select("Uncertainty", "uncertainty", UNCERTAINTIES, width=160),
-            "draws": self._spinner("Draws", "draws", 190),
+            "draws": self._spinner(_draws_title(self.uncertainty, self.draws), "draws", 190),
         }
         words = DRAWS_WORDS.format(low=DRAWS[0], high=DRAWS[1])
         self._widgets["draws"].html_attributes = {"title": words}

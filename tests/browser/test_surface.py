@@ -218,9 +218,8 @@ def test_how_many_draws_an_uncertainty_is_of(visit, folder):
     """Their number is in the address, within its range, and the map says how precise it makes a deviation."""
     page = visit(folder, run="digits0", page="surface", lines=5, scatter="late", draws=1)
     options_opened(page)
-    assert value(page, "[model('surface_draws').value, model('surface_draws').title]") == [
-        64, "Draws: standard error 8.9 %"
-    ]  # fmt: skip
+    becomes(page, "model('surface_draws').title", "Draws: standard error 8.9 %")
+    assert value(page, "model('surface_draws').value") == 64
     value(page, "model('surface_draws').value = 9")
     address(page, draws="9")
     becomes(page, "model('surface_draws').title", "Draws: standard error 25 %")
