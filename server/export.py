@@ -79,7 +79,9 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _refuse_empty(name: str, data: bytes) -> None:
-    """A grid whose values are no numbers was never computed."""
+    """A card without a column, or a grid whose values are no numbers, was never computed."""
+    if not data.strip():
+        raise ExportError(f"the card {name!r} holds nothing yet: open the page, which says what it waits for")
     values = [row.get("value") for row in csv.DictReader(io.StringIO(data.decode()))]
     if values and all(value in ("nan", "") for value in values):
         raise ExportError(
@@ -172,14 +174,17 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--view", default="descent", help="the page: runs, descent, compare, ... (descent)")
     parser.add_argument("--card", help="the card on it (default: the first)")
     parser.add_argument("--list", action="store_true", help="print the names of the page's cards")
-    parser.add_argument("--format", choices=FORMATS, default="svg")
+    parser.add_argument("--format", choices=FORMATS, help="default: as the file's name ends, else svg")
     parser.add_argument("-o", "--output", help="file (default: CARD.FORMAT)")
     parser.add_argument("--set", action="append", default=[], type=_pair, metavar="KEY=VALUE")
     parser.add_argument("--dark", action="store_true")
     parser.add_argument("--width", type=int, default=1440, help="of the browser's window, in pixels")
     parser.add_argument("--scale", type=float, default=2.0, help="pixels per CSS pixel, for PNG")
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds for the page to be complete")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    ending = Path(options.output or "").suffix[1:].lower()
+    options.format = options.format or (ending if ending in FORMATS else "svg")
+    return options
 
 
 def _pair(text: str) -> list[str]:

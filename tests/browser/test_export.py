@@ -117,6 +117,14 @@ def test_the_command_saves_a_line_search(trained, tmp_path):
     assert nothing.returncode == 2 and "holds no figure" in nothing.stderr
 
 
+def test_the_command_saves_nothing_of_what_was_not_computed(trained, tmp_path):
+    """And takes the format from the file's name."""
+    nothing = run_export(tmp_path, trained, "--run", "rosenbrock", "--view", "surface", "-o", "x.csv")
+    assert nothing.returncode == 2 and nothing.stderr.count("\n") == 1
+    assert "the card 'surface_a' holds nothing yet" in nothing.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def run_export(folder, *arguments):
     command = [sys.executable, "-m", "server.export", *map(str, arguments)]
     path = {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
