@@ -5,8 +5,6 @@ assembles again and expects the same bits.
 """
 
 import math
-import os
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -18,7 +16,7 @@ from gdlab.collection import collector, layer_names
 from gdlab.config import ConfigError, check_sections, instantiate, takes
 from gdlab.data.dataset import held_out
 from gdlab.data.sampling import Schedule
-from gdlab.devices import mesh_of, on_all
+from gdlab.devices import mesh_of, on_all, set_up
 from gdlab.looking import dataset_of
 from gdlab.options import check_values
 from gdlab.records import Problem
@@ -94,7 +92,7 @@ def assemble(config, places=None, *, training=False):
     """
     check_values(config)
     check_sections(config)
-    _set_up_jax(config["precision"])
+    set_up(config["precision"])
     dataset = dataset_of(config, places)
     if dataset is not None:
         check_data(dataset)
@@ -154,15 +152,6 @@ def learning_rate(config):
     if rate is None:
         return lambda iteration: math.nan
     return lambda iteration: float(rate(iteration) if callable(rate) else rate)
-
-
-def _set_up_jax(precision):
-    jax.config.update("jax_enable_x64", precision == "float64")
-    if jax.config.jax_compilation_cache_dir is None:
-        default = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "gdlab" / "compiled"
-        jax.config.update("jax_compilation_cache_dir", str(default.expanduser()))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def _without_held_out(dataset, share):

@@ -1,8 +1,11 @@
-"""One training on several devices: each mini-batch is split over them, parameters and data lie on all.
+"""What a training runs on: JAX as it is set up, and one device or several.
 
-It is the same program with a note where its batch lies; XLA adds what the devices tell each other. A batch
+On several each mini-batch is split over them, parameters and data lie on all. It is the same program with a note where its batch lies; XLA adds what the devices tell each other. A batch
 normalisation therefore measures the whole mini-batch, and results differ in the order of sums alone.
 """
+
+import os
+from pathlib import Path
 
 import jax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
@@ -50,3 +53,13 @@ def split(batch, mesh):
     if mesh is None:
         return batch
     return jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, PartitionSpec(_AXIS)))
+
+
+def set_up(precision):
+    """JAX in float32 or float64, with a folder that compiled programs are kept in."""
+    jax.config.update("jax_enable_x64", precision == "float64")
+    if jax.config.jax_compilation_cache_dir is None:
+        default = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "gdlab" / "compiled"
+        jax.config.update("jax_compilation_cache_dir", str(default.expanduser()))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

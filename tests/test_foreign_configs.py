@@ -241,7 +241,7 @@ def test_any_value_at_any_place_is_built_or_refused_in_words(data):
         node = node[key]
     node[path[-1]] = value
     try:
-        built = experiment.assemble(made)
+        built = assembly.assemble(made)
         check_looked_at(built, lambda: assembly.training(built, made))
     except (ConfigError, FileNotFoundError) as error:
         assert len(str(error)) < 2500 and "object at 0x" not in str(error)

@@ -6,7 +6,8 @@ import os
 from gdlab.store import lease, manifest
 from gdlab.store.errors import DamagedRun, NotARun, StoreError
 from gdlab.store.folder import RUN_FILE, check_chunks, read_manifest
-from gdlab.store.reader import open_run, summary
+from gdlab.store.reader import open_run
+from gdlab.store.summary import summary
 
 log = logging.getLogger(__name__)
 

@@ -13,9 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from gdlab.store import folder, lease, manifest, tables
+from gdlab.store import folder, manifest, tables
 from gdlab.store.chunks import Chunks
 from gdlab.store.errors import DamagedRun, StoreError, UnknownName, nearest
+from gdlab.store.summary import state, summary
 
 # A file system's clock ticks every few ms: two commits within one tick may look the same.
 _CLOCK_TICK_SECONDS = 0.1
@@ -268,34 +269,6 @@ class Run:
         if self._document is None:
             self._document = self._stable(lambda: folder.read_identity(self.path))
         return self._document
-
-
-def state(path, facts):
-    """The state of a run with these commit-record facts: "running" needs a living writer."""
-    recorded = facts.get("state")
-    return "crashed" if recorded == "running" and not lease.is_alive(path) else recorded
-
-
-def summary(path, name, found):
-    """The dict that `Run.summary` returns, from the Manifest of a run."""
-    facts = found.facts
-    numbers = facts.get("summary") or {}
-    return {
-        "name": name,
-        "state": state(path, facts),
-        "reason": facts.get("reason"),
-        "iterations": numbers.get("iterations", 0),
-        "first_loss": numbers.get("first_loss"),
-        "final_loss": numbers.get("final_loss"),
-        "best_loss": numbers.get("best_loss"),
-        "started": facts.get("started"),
-        "updated": facts.get("updated"),
-        "seconds": facts.get("seconds"),
-        "generation": found.generation,
-        "verified": found.sums is not None,
-        "status": facts.get("status") or {},
-        "hyperparameters": facts.get("hyperparameters") or {},
-    }
 
 
 def _signature(facts):

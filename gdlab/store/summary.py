@@ -1,6 +1,8 @@
-"""The three losses of the run list, kept up to date by the writer so that no reader touches arrays."""
+"""What a list shows of each run, from its commit record alone: the writer keeps the losses up to date."""
 
 import numpy as np
+
+from gdlab.store import lease
 
 _BLOCK_ROWS = 1 << 16
 
@@ -43,3 +45,31 @@ class Losses:
     def facts(self):
         """{"first_loss", "final_loss", "best_loss"}."""
         return {"first_loss": self.first, "final_loss": self.final, "best_loss": self.best}
+
+
+def state(path, facts):
+    """The state of a run with these commit-record facts: "running" needs a living writer."""
+    recorded = facts.get("state")
+    return "crashed" if recorded == "running" and not lease.is_alive(path) else recorded
+
+
+def summary(path, name, found):
+    """The dict that `Run.summary` returns, from the Manifest of a run."""
+    facts = found.facts
+    numbers = facts.get("summary") or {}
+    return {
+        "name": name,
+        "state": state(path, facts),
+        "reason": facts.get("reason"),
+        "iterations": numbers.get("iterations", 0),
+        "first_loss": numbers.get("first_loss"),
+        "final_loss": numbers.get("final_loss"),
+        "best_loss": numbers.get("best_loss"),
+        "started": facts.get("started"),
+        "updated": facts.get("updated"),
+        "seconds": facts.get("seconds"),
+        "generation": found.generation,
+        "verified": found.sums is not None,
+        "status": facts.get("status") or {},
+        "hyperparameters": facts.get("hyperparameters") or {},
+    }

@@ -94,7 +94,7 @@ def test_another_configuration_names_each_difference(tmp_path, begin):
     assert "optimizer.beta: the folder has 'polak_ribiere', asked for '(absent)'" in message
     assert "new: the folder has '(absent)', asked for None" in message
     assert "train.steps: the folder has 100, asked for 200" in message
-    assert "cannot be made longer or shorter" in message
+    assert "a finished run is trained on by: python -m gdlab task=extend" in message
     assert "seed" not in message
     assert runs.check(store.open_run(tmp_path / "run")) == 5
 
