@@ -1,7 +1,8 @@
 """What a training runs on: JAX as it is set up, and one device or several.
 
-On several each mini-batch is split over them, parameters and data lie on all. It is the same program with a note where its batch lies; XLA adds what the devices tell each other. A batch
-normalisation therefore measures the whole mini-batch, and results differ in the order of sums alone.
+On several each mini-batch is split over them, parameters and data lie on all. It is the same program with a
+note where its batch lies; XLA adds what the devices tell each other. A batch normalisation therefore measures
+the whole mini-batch, and results differ in the order of sums alone.
 """
 
 import os
