@@ -38,7 +38,7 @@ def worker(told: Told) -> Worker:
     global _worker
     with _lock:
         if _worker is None:
-            _worker = Worker(given={"places": told.places}, limits=told.limits)
+            _worker = Worker(size=told.workers, given={"places": told.places}, limits=told.limits)
         return _worker
 
 
