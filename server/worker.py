@@ -51,6 +51,15 @@ class Job:
             self.cancelled = True
             self._cancel(self)
 
+    def tell(self, kind: str, *content) -> None:
+        """Calls the listener's on_progress, on_done or on_error, unless it has given up."""
+        if self.cancelled:
+            return
+        try:
+            getattr(self, f"on_{kind}")(*content)
+        except Exception:
+            log.exception("a listener of the worker failed")
+
 
 class Asked(Protocol):
     """Whoever takes the jobs of sessions: a `Worker`, or what stands for one in another process."""
@@ -72,7 +81,7 @@ class Worker:
     `function(run_path, probe, options, progress, **given) -> Table`; `progress(fraction, text)` raises there
     when the task is cancelled. size: how many jobs run at once; given: what the server allows its jobs, such
     as the places of their data; limits: what a job may use; read: makes of the bytes of a pickled Table what
-    is handed on."""
+    is handed on. stopped: it takes no more jobs."""
 
     def __init__(
         self,
@@ -92,7 +101,7 @@ class Worker:
         self._turns: Turns[Task] = Turns()
         self._thread: threading.Thread | None = None
         self._woken, self._wake = multiprocessing.Pipe(duplex=False)
-        self._stopped = False
+        self.stopped = False
         self._warm = False
 
     def submit(
@@ -126,7 +135,7 @@ class Worker:
     def stop(self) -> None:
         """Ends the processes; jobs that are left are dropped."""
         with self._lock:
-            self._stopped, self._turns = True, Turns()
+            self.stopped, self._turns = True, Turns()
             thread = self._thread
             if thread:
                 self._wake.send(None)
@@ -139,7 +148,7 @@ class Worker:
         return [process.task for process in self._processes if process.task]
 
     def _start(self) -> None:
-        if self._stopped:
+        if self.stopped:
             raise RuntimeError("the worker has been stopped")
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="gdlab worker", daemon=True)
@@ -155,13 +164,13 @@ class Worker:
                         self._turns.drop(task, job.reader)
                     if not task.jobs:
                         task.cancelled_at = time.monotonic()
-            if not self._stopped:
+            if not self.stopped:
                 self._wake.send(None)
 
     # -- in the worker's thread -------------------------------------------------------------------
 
     def _run(self) -> None:
-        while not self._stopped:
+        while not self.stopped:
             sources = [self._woken, *(source for process in self._processes for source in process.sources)]
             patience = [p.patience for p in self._processes if p.patience is not None]
             wait(sources, timeout=min(patience, default=None))
@@ -200,7 +209,7 @@ class Worker:
             content = [self._read(content[0])]
         if kind != "cancelled":
             for job in jobs:
-                _call(job, getattr(job, f"on_{kind}"), *content)
+                job.tell(kind, *content)
 
 
 class SessionWorker:
@@ -253,12 +262,3 @@ class SessionWorker:
         """The session is gone: gives up what it asked for."""
         for job in self._jobs:
             job.cancel()
-
-
-def _call(job: Job, callback, *args) -> None:
-    if job.cancelled:
-        return
-    try:
-        callback(*args)
-    except Exception:
-        log.exception("a listener of the worker failed")
