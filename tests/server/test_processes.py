@@ -36,14 +36,14 @@ pytestmark = pytest.mark.skipif(not hasattr(socket, "send_fds"), reason="it hand
 class Served:
     """A server of `count` processes; built: (process, session, mark) of each session that was built."""
 
-    def __init__(self, folder, count):
+    def __init__(self, folder, count, **environment):
         self.count, self.log, self._built = count, folder / "log", folder / "sessions"
         self._built.touch()
         command = [COUNTING, folder / "runs", "--port", "0", "--no-browser", "--processes", str(count)]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [sys.executable, *command], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT,
-                env=os.environ | {"SESSIONS": str(self._built)}, start_new_session=True,
+                env=os.environ | {"SESSIONS": str(self._built)} | environment, start_new_session=True,
             )  # fmt: skip
         try:
             self.address = self.logged(r"http://localhost:\d+/server")
@@ -89,10 +89,10 @@ class Served:
 
 
 @contextmanager
-def served(folder, count=2):
+def served(folder, count=2, **environment):
     """Such a server over one run, ended with its processes."""
     make_runs.make(folder / "runs" / "a")
-    one = Served(folder, count)
+    one = Served(folder, count, **environment)
     try:
         yield one
         one.process.send_signal(signal.SIGTERM)
@@ -170,6 +170,13 @@ def test_connections_may_be_used_again_by_no_page(several):
     head = b"GET /server/static/page.css HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n"
     found = several.says(head)
     assert found.startswith(b"HTTP/1.1 200") and b"\r\nConnection: close\r\n" in found
+
+
+def test_signed_sessions_are_those_that_were_given_out(tmp_path):
+    with served(tmp_path, BOKEH_SIGN_SESSIONS="yes", BOKEH_SECRET_KEY="k" * 40) as one:
+        assert one.page(**{"bokeh-session-id": "mine"})[0] == 403
+        assert run_apart(crowd(one.address, 6)) == []
+        assert len(one.built) == 6 and all("." in session for _, session, _ in one.built)
 
 
 # -- strangers ----------------------------------------------------------------------------------------
