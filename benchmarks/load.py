@@ -10,8 +10,8 @@ to the message that brings the page; the clients do not parse and draw nothing. 
 time, at nice 19; its speed is compared with that before the first reader. Memory is that of the server's
 processes, without the worker's; "after" is when the sessions of the readers have expired, in relation to that
 after every page had been opened once. "load" is the system's, of the last minute: where others compute on the
-machine, times and the training's speed are theirs, too. Aims with 50 readers: no error, median below 1 s, 95 % below 3 s, memory within 20 %.
-Nothing here is asserted.
+machine, times and the training's speed are theirs, too. Nothing here is asserted. Aims with 50 readers: no
+error, median below 1 s, 95 % below 3 s, memory within 20 %.
 """
 
 import argparse

@@ -21,10 +21,11 @@ def drawn(found: Sequence) -> str:
         "after": ("#009e73", [o.after for o in found]),
     }
     speed = {"training": ("#0072b2", [100 * one.speed for one in found])}
+    percent = _ticks(max(100.0, *speed["training"][1]))
     panels = (
         ("Response, s", response, SECONDS, True),
         ("Memory of the server, MB", memory, _ticks(max(one.most for one in found)), False),
-        ("Speed of the training beside it, % of that without readers", speed, range(0, 101, 25), False),
+        ("Speed of the training beside it, % of that without readers", speed, percent, False),
     )
     height = TOP + len(panels) * (PANEL + GAP)
     parts = [
@@ -49,13 +50,18 @@ def _panel(readers, top: float, title: str, curves: dict, ticks: Sequence[float]
         parts.append(f'<text x="{LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{value:g}</text>')
     for value in readers:
         parts.append(f'<text x="{x(value):.1f}" y="{top + PANEL + 18}" text-anchor="middle">{value}</text>')
+    ends = []
     for name, (colour, values) in curves.items():
         points = [(x(n), y(value)) for n, value in zip(readers, values, strict=True) if math.isfinite(value)]
         path = "M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in points)
         if points:
             parts.append(f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="1.75"/>')
-            parts.append(f'<text x="{points[-1][0] + 8:.1f}" y="{points[-1][1] + 4:.1f}">{name}</text>')
+            ends.append((points[-1][1] + 4, name, colour))
         parts += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3" fill="{colour}"/>' for a, b in points]
+    lowest = math.inf
+    for end, name, colour in sorted(ends, reverse=True):  # names that would lie on one another are moved up
+        lowest = min(end, lowest - 14)
+        parts.append(f'<text x="{x(max(readers)) + 8:.1f}" y="{lowest:.1f}" fill="{colour}">{name}</text>')
     return parts
 
 
