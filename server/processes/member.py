@@ -32,6 +32,7 @@ class Member:
         self.process: multiprocessing.process.BaseProcess | None = None
         self._loop, self._number, self._worker = loop, number, worker
         self._arguments = (number, count, told, origins)
+        self._served = False  # ever
         self._again = 0.0  # s after which it is started again
         self._stopped = False
 
@@ -101,25 +102,36 @@ class Member:
             )
             self._heard = self._heard[count * child.REPORT.size :]
             self.ready.set()
+            self._served = True
 
     def _ended(self, *_) -> None:
         self._loop.remove_handler(self.process.sentinel)
         self._loop.remove_handler(self._hand)
         self._hand.close()
         self.process.join()
-        if not self.ready.is_set() and not self._again:
+        if not self._served:
             self.failed = True
             return
         self.ready.clear()
         lived = time.monotonic() - self._began
-        self._again = 0.0 if lived > SHORT else min(LONGEST, 2 * self._again or 1.0)
         log.warning(
             "server process %d ended unexpectedly (exit code %s), and %d sessions with it; it starts again",
             self._number, self.process.exitcode, self._sessions,
         )  # fmt: skip
         self.process = None
+        self._start_again(lived)
+
+    def _start_again(self, lived: float) -> None:
+        """At once, or the later, the more often it has ended soon."""
+        self._again = 0.0 if lived > SHORT else min(LONGEST, 2 * self._again or 1.0)
         self._loop.call_later(self._again, self._restart)
 
     def _restart(self) -> None:
-        if not self._stopped:
+        if self._stopped:
+            return
+        try:
             self.start()
+        except OSError as error:  # no memory, or too many processes or open files
+            log.warning("server process %d could not be started: %s", self._number, error)
+            self.process = None
+            self._start_again(0.0)

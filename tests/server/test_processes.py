@@ -16,12 +16,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
+import fake_servers
 import make_runs
 import pytest
 from bokeh.util.token import generate_jwt_token, get_session_id
+from tornado.ioloop import IOLoop
 
 from benchmarks.readers import Failed, Reader
-from server.processes import heads
+from server.processes import heads, member
 from tests.apart import run_apart
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -284,6 +286,25 @@ def test_a_process_that_is_killed_comes_back_and_the_others_go_on(tmp_path):
             with pytest.raises(ProcessLookupError):
                 os.kill(process, 0)
     assert "Traceback" not in one.log.read_text()
+
+
+def test_a_process_that_ends_again_and_again_is_started_again(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(member.child, "serve", fake_servers.serve)
+    monkeypatch.setattr(member, "SHORT", 0.0)
+
+    async def case():
+        one = member.Member(IOLoop.current(), 0, 1, None, tmp_path, [])
+        one.start()
+        while not (one.ready.is_set() and one.load == 3):
+            assert not one.failed
+            await asyncio.sleep(0.01)
+        one.stop()
+        one.end(time.monotonic() + PATIENCE)
+        return one.process.exitcode
+
+    assert run_apart(case()) == 0
+    assert len((tmp_path / "starts").read_text().split()) == 3
+    assert caplog.text.count("it starts again") == 2
 
 
 @pytest.mark.slow
