@@ -97,9 +97,9 @@ def imported():
 
 
 @contextmanager
-def serving(folder):
+def serving(folder, *options):
     """(address, process) of a server over `folder`, which ends with the block."""
-    command = [sys.executable, "-m", "server", str(folder), "--port", "0", "--no-browser"]
+    command = [sys.executable, "-m", "server", str(folder), "--port", "0", "--no-browser", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
             found = next(

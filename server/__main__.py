@@ -1,5 +1,6 @@
 """`python -m server RUNS [--data-dir FOLDER] [--port N] [--no-browser]`: serves the runs on this machine.
 
+With `--processes N` several server processes share the port (`server.processes`), as many readers need them.
 Bound to 127.0.0.1. For anybody else on the network use `python -m bokeh serve server --args RUNS`, with
 `--data-dir FOLDER` behind it and before `--args` Bokeh's own options for that: `--address`,
 `--allow-websocket-origin`, `--auth-module`, `--cookie-secret`, `--ssl-certfile`, and signed sessions
@@ -10,6 +11,7 @@ name by `--allow-websocket-origin`. docs/security.md says what is promised of ru
 import argparse
 import os
 import signal
+import socket
 import sys
 import webbrowser
 from pathlib import Path
@@ -21,8 +23,8 @@ PORT = 5006
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Serves until Ctrl-C; the exit code: 0, 2 where the folder or the port cannot be used, 130 where
-    Ctrl-C came before there was a server."""
+    """Serves until Ctrl-C; the exit code: 0, 1 where a server process cannot begin, 2 where the folder or the
+    port cannot be used, 130 where Ctrl-C came before there was a server."""
     options = _parse(argv)
     told = arguments.told(options)
     root = told.root
@@ -35,6 +37,9 @@ def main(argv: list[str] | None = None) -> int:
             return 2
     try:
         server = _server(options, told)
+    except ChildProcessError as error:
+        print(error, file=sys.stderr)
+        return 1
     except OSError as error:
         print(f"port {options.port} cannot be used: {error.strerror}; choose one by --port", file=sys.stderr)
         return 2
@@ -65,16 +70,19 @@ def _end_on_signals(loop) -> None:
 
 
 def _server(options: argparse.Namespace, told: arguments.Told):
-    """The running server. Raises OSError where the port is taken."""
-    from bokeh.application import Application
-    from bokeh.application.handlers.directory import DirectoryHandler
+    """The running server. Raises OSError where the port is taken, ChildProcessError where one of several
+    processes cannot begin."""
+    if options.processes > 1:
+        from server.processes.parent import Parent
+
+        return Parent(options.processes, options.port, told, options.allow_websocket_origin)
     from bokeh.server.server import Server
 
-    from server import runs_cache
+    from server import app, runs_cache
 
     origins = [f"{host}:{options.port}" for host in ("localhost", "127.0.0.1")]
     server = Server(
-        {f"/{APP.name}": Application(DirectoryHandler(filename=APP, argv=told.arguments()))},
+        app.served(told),
         port=options.port,
         address="127.0.0.1",
         # None: Bokeh allows localhost at the port that it finds
@@ -89,6 +97,13 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m server", description="Look at recorded descents.")
     arguments.add_to(parser)
     parser.add_argument("--port", type=_port, default=PORT, help=f"default {PORT}; 0 takes a free one")
+    parser.add_argument(
+        "--processes",
+        type=_processes,
+        default=1,
+        metavar="N",
+        help="server processes behind the one port, for many readers; default: 1",
+    )
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
     parser.add_argument(
         "--allow-websocket-origin",
@@ -107,6 +122,15 @@ def _port(text: str) -> int:
     if not text.isdecimal() or not 0 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"{text!r} must be a whole number between 0 and 65535")
     return int(text)
+
+
+def _processes(text: str) -> int:
+    count = arguments.count(text)
+    if count > 1 and not hasattr(socket, "send_fds"):
+        raise argparse.ArgumentTypeError(
+            "this system cannot hand connections to another process: leave it at 1"
+        )
+    return count
 
 
 def _has_display() -> bool:

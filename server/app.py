@@ -1,20 +1,31 @@
 """What all sessions of the server share, and how one of them begins."""
 
 import logging
+from pathlib import Path
 from threading import Lock
+
+from bokeh.application import Application
+from bokeh.application.handlers.directory import DirectoryHandler
 
 from server import pace, pages, runs_cache
 from server.arguments import Told, parse
 from server.session import Session
-from server.worker import Worker
+from server.worker import Asked, Worker
 
 # A page that was closed a moment ago is still told what changes: that is no news for the log.
 logging.getLogger("bokeh.server.views.ws").setLevel(logging.ERROR)
 
 pace.install()
 
-_worker: Worker | None = None
+APP = Path(__file__).resolve().parent
+
+_worker: Asked | None = None
 _lock = Lock()
+
+
+def served(told: Told) -> dict[str, Application]:
+    """What a server serves under which path."""
+    return {f"/{APP.name}": Application(DirectoryHandler(filename=APP, argv=told.arguments()))}
 
 
 def open_session(doc, arguments: list[str]) -> Session:
@@ -33,12 +44,19 @@ def open_session(doc, arguments: list[str]) -> Session:
     return session
 
 
-def worker(told: Told) -> Worker:
+def use(worker: Asked) -> None:
+    """Takes this for the worker, instead of one of its own."""
+    global _worker
+    with _lock:
+        _worker = worker
+
+
+def worker(told: Told) -> Asked:
     """The server's one worker; its process starts with its first job."""
     global _worker
     with _lock:
         if _worker is None:
-            _worker = Worker(given={"places": told.places}, limits=told.limits)
+            _worker = Worker(size=told.workers, given={"places": told.places}, limits=told.limits)
         return _worker
 
 

@@ -1,7 +1,10 @@
 """What Bokeh calls when the server begins and ends."""
 
+import sys
 from importlib import import_module
 from threading import Thread
+
+from tornado.process import task_id
 
 from server import app, guard, pace, pages
 
@@ -9,7 +12,14 @@ SLOW = ("colorcet", "sklearn.cluster")  # to import; the first page that needs t
 
 
 def on_server_loaded(server_context) -> None:
-    """Loads what is slow to load while the reader still looks at the list of runs."""
+    """Loads what is slow to load while the reader still looks at the list of runs.
+
+    Ends the process where Bokeh has forked it: nothing leads a websocket to the process that has its page, so
+    every other session would be built twice, and each process would have a worker of its own.
+    """
+    if task_id() is not None:
+        print("--num-procs is not supported; use `python -m server RUNS --processes N`", file=sys.stderr)
+        sys.exit(0)  # anything else would be taken for a crash, and it be started again
     guard.install()
     Thread(target=_load, daemon=True).start()
 

@@ -8,14 +8,17 @@ from gdlab.looking import Places
 from server.limits import MINUTES, Limits, default_memory
 
 GIB = 2**30
+MOST = 64  # processes of a kind
 
 
 class Told(NamedTuple):
-    """root: the folder of runs; data: folders that the data of runs may be read from; limits: of a job."""
+    """root: the folder of runs; data: folders that the data of runs may be read from; limits: of a job;
+    workers: how many jobs run at once."""
 
     root: Path
     data: tuple[str, ...]
     limits: Limits
+    workers: int = 1
 
     @property
     def places(self) -> Places:
@@ -30,6 +33,7 @@ class Told(NamedTuple):
             *(f"--data-dir={folder}" for folder in self.data),
             *([f"--memory={memory / GIB}"] if memory else []),
             *([f"--job-minutes={seconds / 60}"] if seconds else []),
+            *([f"--workers={self.workers}"] if self.workers > 1 else []),
         ]
 
 
@@ -44,24 +48,32 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         help="a folder, or a zip, that the data of runs may be read from, whatever their configs say; "
         "besides it GDLAB_DATA and what was downloaded; may be repeated",
     )
-    memory = default_memory()
     parser.add_argument(
         "--memory",
         type=_positive,
-        default=memory and memory / GIB,
         metavar="GIB",
-        help="memory that what a page asks for may use, on a CPU; default: three quarters of the machine's",
+        help="memory that one thing that a page asks for may use, on a CPU; default: three quarters of the "
+        "machine's, divided by --workers",
     )
     parser.add_argument(
         "--job-minutes", type=_positive, default=MINUTES, help=f"time that it may take; default: {MINUTES:g}"
+    )
+    parser.add_argument(
+        "--workers",
+        type=count,
+        default=1,
+        metavar="N",
+        help="how many things that pages ask of models are computed at once; default: 1",
     )
 
 
 def told(options: argparse.Namespace) -> Told:
     """What the parsed options say."""
     data = tuple(str(Path(folder).absolute()) for folder in options.data_dir)
-    memory = options.memory and int(options.memory * GIB)
-    return Told(Path(options.runs), data, Limits(memory, options.job_minutes * 60))
+    memory = int(options.memory * GIB) if options.memory else default_memory()
+    if memory and not options.memory:
+        memory //= options.workers
+    return Told(Path(options.runs), data, Limits(memory, options.job_minutes * 60), options.workers)
 
 
 def parse(arguments: list[str]) -> Told:
@@ -69,6 +81,13 @@ def parse(arguments: list[str]) -> Told:
     parser = _Parser(prog="bokeh serve server --args", add_help=False)
     add_to(parser)
     return told(parser.parse_args(arguments))
+
+
+def count(text: str) -> int:
+    """A number of processes from the command line."""
+    if not text.isdecimal() or not 1 <= int(text) <= MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number between 1 and {MOST}")
+    return int(text)
 
 
 def _positive(text: str) -> float:
@@ -86,5 +105,6 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise ValueError(
-            f"{self.prog}: {message}; allowed: RUNS --data-dir FOLDER --memory GIB --job-minutes N"
+            f"{self.prog}: {message}; allowed: RUNS --data-dir FOLDER --memory GIB --job-minutes N "
+            "--workers N"
         )

@@ -14,10 +14,11 @@ from bokeh.settings import settings
 from tornado.httputil import HTTPServerRequest, split_host_and_port
 from tornado.web import RequestHandler
 
+from server.processes.heads import MOST_ADDRESS
+
 log = logging.getLogger(__name__)
 
 OWN = {"localhost", "127.0.0.1", "::1", "[::1]"}  # at whatever port: it may be a tunnel's
-MOST_ADDRESS = 8000  # characters; it comes back in the header that opens the websocket
 
 
 class Refusal(RequestHandler):

@@ -19,7 +19,7 @@ from server.later import later
 from server.mailbox import Mailbox
 from server.runs_cache import RunsCache
 from server.urlstate import UrlState
-from server.worker import SessionWorker, Worker
+from server.worker import Asked, SessionWorker
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ KEPT = ("page", "run", "theme", "pause", "colour", "filter", "sort", "hide")  # 
 class Session:
     """The state of one document. `start` adds its roots; everything after that is events."""
 
-    def __init__(self, doc, root: Path, arguments, cache: RunsCache, worker: Worker):
+    def __init__(self, doc, root: Path, arguments, cache: RunsCache, worker: Asked):
         self.doc, self.root, self.cache = doc, Path(root), cache
         self.bridge = Bridge(name="bridge")
         self.state = UrlState(arguments, self._write_address)

@@ -1,9 +1,10 @@
-"""What needs the model's parameters is computed in one other process, so that the page never waits.
+"""What needs the model's parameters is computed in another process, so that the page never waits.
 
-The child process imports JAX at its first job and lives as long as the server. A thread here feeds
-it: the newest request first, one at a time, since a reader looks at what was asked for last. Equal
+The process imports JAX at its first job and lives as long as the server; there may be several, which share
+one queue. A thread here feeds them, and whose job is next `server.turns` says: readers take turns, and of
+each the newest request comes first, since a reader looks at what was asked for last. Equal
 requests of several sessions become one task. A cancelled task stops at its next report of
-progress; a child that does not listen is ended, as is one that crashed, and the next task gets a
+progress; a process that does not listen is ended, as is one that crashed, and the next task gets a
 new one.
 """
 
@@ -12,30 +13,35 @@ import json
 import logging
 import multiprocessing
 import os
+import pickle
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import partial
 from multiprocessing.connection import wait
-from typing import Any
+from typing import Any, Protocol
 
 from gdlab.records import Table
-from server.limits import UNLIMITED, Watch
+from server.limits import UNLIMITED
 from server.mailbox import Mailbox
 from server.runs_cache import which
-from server.worker_child import serve
+from server.turns import Turns
+from server.worker_process import Task, WorkerProcess
 
 log = logging.getLogger(__name__)
 
 TARGET = "gdlab.experiment:run_probe"
-GRACE = 15.0  # s until a cancelled task that reports no progress costs the child its life
+GRACE = 15.0  # s until a cancelled task that reports no progress costs its process its life
 
 
 class Job:
-    """One listener's share in a task; no callback is called after `cancel()` has returned."""
+    """One listener's share in a task; no callback is called after `cancel()` has returned. reader: whose."""
 
-    def __init__(self, on_progress, on_done, on_error, cancel: Callable[["Job"], None]):
+    def __init__(
+        self, on_progress, on_done, on_error, cancel: Callable[["Job"], None], reader: Hashable = None
+    ):
         self.on_progress, self.on_done, self.on_error = on_progress, on_done, on_error
+        self.reader = reader
         self.cancelled = False
         self._cancel = cancel
 
@@ -45,66 +51,91 @@ class Job:
             self.cancelled = True
             self._cancel(self)
 
+    def tell(self, kind: str, *content) -> None:
+        """Calls the listener's on_progress, on_done or on_error, unless it has given up."""
+        if self.cancelled:
+            return
+        try:
+            getattr(self, f"on_{kind}")(*content)
+        except Exception:
+            log.exception("a listener of the worker failed")
 
-class _Task:
-    ids = itertools.count()
 
-    def __init__(self, key: str, request: tuple):
-        self.id, self.key, self.request = next(self.ids), key, request
-        self.jobs: list[Job] = []
-        self.cancelled_at: float | None = None
+class Asked(Protocol):
+    """Whoever takes the jobs of sessions: a `Worker`, or what stands for one in another process."""
+
+    def submit(
+        self, run_path, probe: str, options: dict, *, reader: Hashable = None, on_progress, on_done, on_error
+    ) -> Job:
+        """See `Worker.submit`."""
+
+    def warm(self) -> None:
+        """See `Worker.warm`."""
+
+    def stop(self) -> None:
+        """See `Worker.stop`."""
 
 
 class Worker:
-    """The server's one worker. target: "module:function", called in the child as
+    """The server's worker. target: "module:function", called in a process of its own as
     `function(run_path, probe, options, progress, **given) -> Table`; `progress(fraction, text)` raises there
-    when the task is cancelled. given: what the server allows its jobs, such as the places of their data;
-    limits: what a job may use."""
+    when the task is cancelled. size: how many jobs run at once; given: what the server allows its jobs, such
+    as the places of their data; limits: what a job may use; read: makes of the bytes of a pickled Table what
+    is handed on. stopped: it takes no more jobs."""
 
     def __init__(
-        self, target: str | Callable = TARGET, *, grace=GRACE, given: dict | None = None, limits=UNLIMITED
+        self,
+        target: str | Callable = TARGET,
+        *,
+        size: int = 1,
+        grace=GRACE,
+        given: dict | None = None,
+        limits=UNLIMITED,
+        read: Callable[[bytes], Any] = pickle.loads,
     ):
-        self._target, self._grace, self._given, self._limits = target, grace, given or {}, limits
-        self._watch = Watch(limits)
+        self._processes = [
+            WorkerProcess(target, given or {}, limits, grace, self._report) for _ in range(size)
+        ]
+        self._read = read
         self._lock = threading.Lock()
-        self._waiting: list[_Task] = []
-        self._running: _Task | None = None
-        self._process: multiprocessing.process.BaseProcess | None = None
-        self._link: Any = None  # a Connection while there is a child
+        self._turns: Turns[Task] = Turns()
         self._thread: threading.Thread | None = None
         self._woken, self._wake = multiprocessing.Pipe(duplex=False)
-        self._stopped = False
+        self.stopped = False
         self._warm = False
 
-    def submit(self, run_path, probe: str, options: dict, *, on_progress, on_done, on_error) -> Job:
+    def submit(
+        self, run_path, probe: str, options: dict, *, reader: Hashable = None, on_progress, on_done, on_error
+    ) -> Job:
         """Asks for a Table; the callbacks are called from the worker's thread.
 
         on_progress(fraction in [0, 1], text); then either on_done(Table) or on_error(message), unless
-        the job was cancelled. options: whatever JSON can hold.
+        the job was cancelled. options: whatever JSON can hold. reader: who asks; readers take turns.
         """
         key = json.dumps([str(run_path), which(run_path), probe, options], sort_keys=True)
-        job = Job(on_progress, on_done, on_error, self._cancel)
+        job = Job(on_progress, on_done, on_error, self._cancel, reader)
         with self._lock:
-            tasks = [*self._waiting, *([self._running] if self._running else [])]
-            task = next((t for t in tasks if t.key == key and t.cancelled_at is None), None)
+            running = self._running()
+            known = (*self._turns, *running)
+            task = next((t for t in known if t.key == key and t.cancelled_at is None), None)
             if task is None:
-                task = _Task(key, (str(run_path), probe, options))
-            if task is not self._running:
-                self._waiting = [t for t in self._waiting if t is not task] + [task]
+                task = Task(key, (str(run_path), probe, options))
+            if task not in running:
+                self._turns.put(reader, task)
             task.jobs.append(job)
             self._start()
         return job
 
     def warm(self) -> None:
-        """Starts the child and its imports, so that the first job need not wait for them."""
+        """Starts a process and its imports, so that the first job need not wait for them."""
         with self._lock:
             self._warm = True
             self._start()
 
     def stop(self) -> None:
-        """Ends the child; jobs that are left are dropped."""
+        """Ends the processes; jobs that are left are dropped."""
         with self._lock:
-            self._stopped, self._waiting = True, []
+            self.stopped, self._turns = True, Turns()
             thread = self._thread
             if thread:
                 self._wake.send(None)
@@ -113,8 +144,11 @@ class Worker:
 
     # -- in the caller's thread -------------------------------------------------------------------
 
+    def _running(self) -> list[Task]:
+        return [process.task for process in self._processes if process.task]
+
     def _start(self) -> None:
-        if self._stopped:
+        if self.stopped:
             raise RuntimeError("the worker has been stopped")
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="gdlab worker", daemon=True)
@@ -123,130 +157,69 @@ class Worker:
 
     def _cancel(self, job: Job) -> None:
         with self._lock:
-            for task in [*self._waiting, *([self._running] if self._running else [])]:
+            for task in (*self._turns, *self._running()):
                 if job in task.jobs:
                     task.jobs.remove(job)
+                    if not any(other.reader == job.reader for other in task.jobs):
+                        self._turns.drop(task, job.reader)
                     if not task.jobs:
                         task.cancelled_at = time.monotonic()
-            self._waiting = [task for task in self._waiting if task.jobs]
-            if not self._stopped:
+            if not self.stopped:
                 self._wake.send(None)
 
     # -- in the worker's thread -------------------------------------------------------------------
 
     def _run(self) -> None:
-        told = None  # the running task that has been told to stop
-        while not self._stopped:
-            sources = [self._woken] + ([self._link, self._process.sentinel] if self._process else [])
-            wait(sources, timeout=0.2 if told else 1.0 if self._running else None)
+        while not self.stopped:
+            sources = [self._woken, *(source for process in self._processes for source in process.sources)]
+            patience = [p.patience for p in self._processes if p.patience is not None]
+            wait(sources, timeout=min(patience, default=None))
             while self._woken.poll():
                 self._woken.recv()
-            if self._process:
-                self._listen()
-            told = self._tell(told)
-            self._end_overdue()
-            self._next()
-        self._end()
+            for process in self._processes:
+                process.look()
+            while self._next():
+                pass
+        for process in self._processes:
+            process.end()
 
-    def _next(self) -> None:
-        """Hands the newest waiting task to the child when it is idle, or just wakes the child."""
+    def _next(self) -> bool:
+        """Hands the next task to a process that is idle, or just wakes it; whether there was anything."""
         with self._lock:
-            if self._running or not (self._waiting or self._warm):
-                return
-            task = self._running = self._waiting.pop() if self._waiting else None
+            idle = sorted((p for p in self._processes if not p.task), key=lambda process: not process.runs)
+            if not idle:
+                return False
+            task = idle[0].task = self._turns.take()
+            if not (task or self._warm):
+                return False
             self._warm = False
-        try:
-            if self._process is None:
-                self._spawn()
-            if task:
-                self._watch.begin(self._process.pid)
-            self._link.send(("run", task.id, *task.request) if task else ("warm",))
-        except OSError:
-            self._crashed()
+        idle[0].begin(task)
+        return True
 
-    def _spawn(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._link, child_end = context.Pipe()
-        arguments = (child_end, self._target, self._given, self._limits)
-        self._process = context.Process(target=serve, args=arguments, daemon=True)
-        self._process.start()
-        child_end.close()
-
-    def _listen(self) -> None:
-        """Passes on what the child has reported."""
-        try:
-            while self._link.poll():
-                kind, identity, *content = self._link.recv()
-                self._report(kind, identity, content)
-        except (EOFError, OSError):
-            self._crashed()
-            return
-        if not self._process.is_alive():
-            self._crashed()
-
-    def _report(self, kind: str, identity: int, content: list) -> None:
+    def _report(self, process: WorkerProcess, kind: str, content: list) -> None:
         with self._lock:
-            task = self._running
-            if task is None or task.id != identity:
+            task = process.task
+            if task is None:
                 return
             jobs = list(task.jobs)
-            self._watch.heard()
             if kind != "progress":
-                self._running = None
-        if kind in ("progress", "done", "error"):
+                process.task = None
+                self._turns.done(task)
+        if kind == "done" and jobs:
+            content = [self._read(content[0])]
+        if kind != "cancelled":
             for job in jobs:
-                _call(job, getattr(job, f"on_{kind}"), *content)
-
-    def _tell(self, told: _Task | None) -> _Task | None:
-        """Tells the child once that its task is not wanted any more; ends it when it does not listen."""
-        task = self._running
-        if task is None or task.cancelled_at is None:
-            return None
-        if told is not task:
-            try:
-                self._link.send(("cancel", task.id))
-            except OSError:
-                self._crashed()
-        elif time.monotonic() - task.cancelled_at > self._grace:
-            log.info("a cancelled computation did not stop within %g s; its process is ended", self._grace)
-            self._end()
-            with self._lock:
-                self._running = None
-            return None
-        return task
-
-    def _end_overdue(self) -> None:
-        """Ends the child whose task takes longer than it may, and tells those who wait for it."""
-        task = self._running
-        if task and (reason := self._watch.reason()):
-            log.warning("%s of %s is ended. %s", task.request[1], task.request[0], reason)
-            self._end()
-            self._report("error", task.id, [reason])
-
-    def _crashed(self) -> None:
-        process = self._process
-        process.join(timeout=5)
-        message = (
-            f"The worker process ended unexpectedly (exit code {process.exitcode}); ask again to restart it."
-        )
-        log.warning(message)
-        self._end()
-        if self._running:
-            self._report("error", self._running.id, [message])
-
-    def _end(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-            self._link.close()
-            self._process = self._link = None
+                job.tell(kind, *content)
 
 
 class SessionWorker:
     """The worker as one session sees it: callbacks arrive in its event loop, by its mailbox."""
 
-    def __init__(self, worker: Worker, mail: Mailbox):
+    readers = itertools.count()
+
+    def __init__(self, worker: Asked, mail: Mailbox):
         self._worker, self._mail = worker, mail
+        self._reader = next(self.readers)
         self._jobs: list[Job] = []
 
     def submit(
@@ -271,7 +244,11 @@ class SessionWorker:
 
         on = {"on_progress": on_progress, "on_done": on_done, "on_error": on_error}
         job = self._worker.submit(
-            run_path, probe, options, **{key: partial(deliver, call) for key, call in on.items()}
+            run_path,
+            probe,
+            options,
+            reader=self._reader,
+            **{key: partial(deliver, call) for key, call in on.items()},
         )
         box.append(job)
         self._jobs = [*[old for old in self._jobs if not old.cancelled][-64:], job]
@@ -285,12 +262,3 @@ class SessionWorker:
         """The session is gone: gives up what it asked for."""
         for job in self._jobs:
             job.cancel()
-
-
-def _call(job: Job, callback, *args) -> None:
-    if job.cancelled:
-        return
-    try:
-        callback(*args)
-    except Exception:
-        log.exception("a listener of the worker failed")

@@ -1,13 +1,15 @@
 """The other end of `server.worker`: the process that imports JAX and computes.
 
 It reads ("run", id, path, probe, options), ("cancel", id) and ("warm",) from its link and writes
-("progress" | "done" | "error" | "cancelled", id, ...). It ends when the server does.
+("progress" | "done" | "error" | "cancelled", id, ...); after "done" come the bytes of the pickled Table, so
+that whoever hands them on need not unpack them. It ends when the server does.
 """
 
 import importlib
 import logging
 import math
 import os
+import pickle
 import signal
 import time
 import traceback
@@ -34,29 +36,35 @@ def serve(link: Connection, target: str | Callable, given: dict[str, Any], limit
         while True:
             message = link.recv()
             if message[0] == "run":
-                link.send(_answer(link, target, given, limits, *message[1:]))
+                answer, table = _answer(link, target, given, limits, *message[1:])
+                link.send(answer)
+                if table is not None:
+                    link.send_bytes(table)
             elif message[0] == "warm":
                 _warm(target, limits)
     except (EOFError, OSError):
         return
 
 
-def _answer(link: Connection, target, given, limits, identity: int, path: str, probe: str, options: dict):
+def _answer(
+    link: Connection, target, given, limits, identity: int, path: str, probe: str, options: dict
+) -> tuple[tuple, bytes | None]:
+    """The message, and the pickled Table where there is one."""
     try:
         table = _function(target, limits)(path, probe, options, _reporter(link, identity), **given)
+        return ("done", identity), pickle.dumps(table, protocol=5)
     except Cancelled:
-        return ("cancelled", identity)
+        return ("cancelled", identity), None
     except (EOFError, BrokenPipeError):
         raise
     except Exception as error:
         if is_out_of_memory(error):
             log.warning("probe %r of %s failed for lack of memory: %s", probe, path, error)
-            return ("error", identity, limits.too_much)
+            return ("error", identity, limits.too_much), None
         if isinstance(error, (ValueError, OSError)) or type(error).__module__.startswith("gdlab."):
-            return ("error", identity, str(error))  # said in words for the reader
+            return ("error", identity, str(error)), None  # said in words for the reader
         log.error("probe %r of %s failed\n%s", probe, path, traceback.format_exc())
-        return ("error", identity, f"{type(error).__name__}: {error}")
-    return ("done", identity, table)
+        return ("error", identity, f"{type(error).__name__}: {error}"), None
 
 
 def _reporter(link: Connection, identity: int) -> Callable[[float, str], None]:

@@ -16,6 +16,9 @@ def run_probe(path, probe, options, progress):
     if probe == "double":
         _note(log, f"double {options['x']}")
         return Table({"y": np.array([2 * options["x"]])}, {"y": ("i",)}, {})
+    if probe == "large":
+        _note(log, f"large {options['n']}")
+        return Table({"y": np.zeros(options["n"])}, {"y": ("i",)}, {})
     if probe == "hold":  # goes on until the file `release` exists or the task is cancelled
         _note(log, "hold")
         try:

@@ -19,7 +19,7 @@ start = Session.start
 class Chatter:
     """A worker that reports progress, and nothing else, from a thread of its own."""
 
-    def submit(self, path, probe, options, *, on_progress, on_done, on_error):
+    def submit(self, path, probe, options, *, reader, on_progress, on_done, on_error):
         job = Job(on_progress, on_done, on_error, lambda job: None)
 
         def chat():

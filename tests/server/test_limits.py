@@ -37,7 +37,7 @@ def test_a_job_over_its_limit_is_ended_and_the_next_one_served(limits, tmp_path,
     try:
         with caplog.at_level(logging.CRITICAL):
             assert limits[1] in ask(worker, log, "stuck", {})
-        worker._watch.limits = UNLIMITED
+        worker._processes[0].watch.limits = UNLIMITED
         assert ask(worker, log, "double", {"x": 4}).columns["y"].tolist() == [8]
     finally:
         worker.stop()
@@ -74,6 +74,12 @@ def test_the_server_is_told_its_limits(tmp_path):
     assert told.limits.memory == 1.5 * 2**30 and told.limits.seconds == 30
     assert arguments.parse(told.arguments()) == told
     assert arguments.parse([]).limits.memory == default_memory()
+    several = arguments.parse(["--workers", "3"])
+    assert (several.workers, several.limits.memory) == (3, default_memory() // 3)
+    assert arguments.parse(several.arguments()) == several
+    for wrong in ("0", "x", "1.5", "65", "9" * 5000):
+        with pytest.raises(ValueError, match="--workers"):
+            arguments.parse(["--workers", wrong])
     for wrong in ("--memory=0", "--memory=much", "--job-minutes=-1", "--job-minutes=inf", "--memory=nan"):
         with pytest.raises(ValueError, match="must be a number > 0"):
             arguments.parse([wrong])

@@ -39,6 +39,7 @@ THREADS = {
     "app_hooks.py",
     "ensemble/background.py",
     "tracker/ahead.py",
+    "processes/jobs.py",
 }
 STARTS = {"Thread", "Timer", "ThreadPoolExecutor", "ProcessPoolExecutor", "run_in_executor", "to_thread"}
 

@@ -44,9 +44,9 @@ def worker():
     worker.stop()
 
 
-def ask(worker, log, probe, **options):
+def ask(worker, log, probe, reader=None, **options):
     listener = Listener()
-    job = worker.submit(log, probe, options, **listener.keywords())
+    job = worker.submit(log, probe, options, reader=reader, **listener.keywords())
     return job, listener
 
 
@@ -69,6 +69,52 @@ def test_newest_first_and_equal_requests_are_one_task(worker, tmp_path):
     release.touch()
     assert [listener.end()[1].columns["y"][0] for listener in asked] == [2, 4, 2, 6]
     assert lines(log) == ["hold", "double 3", "double 1", "double 2"]
+
+
+def test_a_reader_with_fifty_jobs_delays_another_by_the_one_that_runs(worker, tmp_path):
+    log, release = tmp_path / "log", tmp_path / "release"
+    _, holding = ask(worker, log, "hold", reader="greedy", release=str(release))
+    holding.progress.get(timeout=TIMEOUT)
+    many = [ask(worker, log, "double", reader="greedy", x=x)[1] for x in range(50)]
+    _, one = ask(worker, log, "double", reader="other", x=1000)
+    ask(worker, log, "double", reader="greedy", x=50)
+    release.touch()
+    assert one.end()[1].columns["y"][0] == 2000
+    assert [listener.end()[1].columns["y"][0] for listener in many] == [2 * x for x in range(50)]
+    assert lines(log)[:4] == ["hold", "double 1000", "double 50", "double 49"]
+
+
+def test_what_two_readers_wait_for_outlives_the_one_who_cancels(worker, tmp_path):
+    log, release = tmp_path / "log", tmp_path / "release"
+    _, holding = ask(worker, log, "hold", release=str(release))
+    holding.progress.get(timeout=TIMEOUT)
+    twice = [ask(worker, log, "double", reader="a", x=1) for _ in range(2)]
+    _, other = ask(worker, log, "double", reader="b", x=1)
+    twice[0][0].cancel()
+    assert [len(task.jobs) for task in worker._turns] == [2]
+    twice[1][0].cancel()
+    release.touch()
+    assert other.end()[1].columns["y"][0] == 2
+    assert not twice[1][1].ended
+
+
+def test_two_jobs_run_at_once_where_there_are_two_processes(tmp_path):
+    log, worker = tmp_path / "log", Worker(TARGET, size=2)
+    try:
+        release = [tmp_path / "a", tmp_path / "b"]
+        held = [ask(worker, log, "hold", release=str(path))[1] for path in release]
+        for listener in held:
+            listener.progress.get(timeout=TIMEOUT)  # each of them, before either may end
+        _, third = ask(worker, log, "double", x=1)
+        release[1].touch()
+        assert third.end()[0] == "done" and held[1].ended and not held[0].ended
+        kind, message = ask(worker, log, "crash")[1].end()
+        assert kind == "error" and "exit code 7" in message
+        assert not held[0].ended  # another's crash is its own
+        release[0].touch()
+        assert held[0].end()[0] == "done"
+    finally:
+        worker.stop()
 
 
 def test_a_running_task_stops_when_its_last_listener_cancels(worker, tmp_path):
