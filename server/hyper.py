@@ -27,11 +27,14 @@ def differing(configs: Iterable[Mapping[str, object]]) -> list[str]:
 
 
 def telling(configs: Iterable[Mapping[str, object]], count: int) -> list[str]:
-    """At most `count` of the differing names: those that most runs have, in order of appearance."""
+    """At most `count` of the differing names: choices of config groups first, then what most runs have, in
+    order of appearance."""
     configs = list(configs)
     names = differing(configs)
-    common = sorted(names, key=lambda name: -sum(name in config for config in configs))[:count]
-    return [name for name in names if name in common]
+    groups = {name for name in names if any(f"{name}._target_" in config for config in configs)}
+    often = {name: sum(name in config for config in configs) for name in names}
+    common = sorted(names, key=lambda name: (name not in groups, -often[name]))[:count]
+    return sorted((name for name in names if name in common), key=lambda name: name not in groups)
 
 
 def labels(names: Sequence[str], configuration: Callable[[str], Mapping[str, object]]) -> dict[str, str]:
