@@ -145,7 +145,9 @@ class Overlay:
             LegendItem(label={"value": short_label(self.context, run_name)}, renderers=lines)
             for run_name, lines in list(self._lines.items())[:HIGHLIGHTED]
         ]
-        legend = Legend(items=items, location="left", click_policy="hide", name="overlay_legend", ncols=3)
+        legend = Legend(
+            items=items, location="left", click_policy="hide", name="overlay_legend", ncols=3, spacing=14,
+        )  # fmt: skip
         self.figure.add_layout(legend, "above")
         self.context.paint(legend, background_fill_color="card")
 

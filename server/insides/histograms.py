@@ -128,7 +128,7 @@ class Histograms:
             plot.add_tools(hover)
             label = "below 0" if sign == "negative" else "above 0"
             items.append(LegendItem(label={"value": label}, renderers=[drawn]))
-        legend = Legend(items=items, orientation="horizontal", location="left", padding=2)
+        legend = Legend(items=items, orientation="horizontal", location="left", padding=2, spacing=14)
         self.context.paint(legend, background_fill_color="card")
         plot.add_layout(legend, "above")
         facts = plot.text(

@@ -118,7 +118,9 @@ class LinePlot:
             LegendItem(label={"value": label}, renderers=list(renderers))
             for label, renderers in zip(labels, self._lines, strict=True)
         ]
-        legend = Legend(items=items, location="left", click_policy="hide", name="line_legend", ncols=3)
+        legend = Legend(
+            items=items, location="left", click_policy="hide", name="line_legend", ncols=3, spacing=14,
+        )  # fmt: skip
         self.context.paint(legend, background_fill_color="card")
         self.loss.add_layout(legend, "above")
 

@@ -231,7 +231,7 @@ class _Statistics:
         hover = HoverTool(renderers=[plot.renderers[0]], tooltips=tips, visible=False, mode="vline")
         hover.formatters = {"@steepness": "printf", "@curvature": "printf"}
         plot.add_tools(hover)
-        legend = Legend(items=items, orientation="horizontal", location="right", padding=2)
+        legend = Legend(items=items, orientation="horizontal", location="right", padding=2, spacing=14)
         self.context.paint(legend, background_fill_color="card")
         plot.add_layout(legend, "above")
         return plot
