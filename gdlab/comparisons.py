@@ -15,13 +15,15 @@ SPEC = {"gap": store.ArraySpec(dtype="f8", row_shape=())}
 
 
 class Report(NamedTuple):
-    """Replayed iterations compared with the record: how many, how many differed, the largest
-    difference of a loss, and what has changed since the recording (list of texts)."""
+    """Replayed iterations compared with the record: how many, how many differed, the largest difference of a
+    loss, and what has changed since the recording (list of texts); altered: what of that are data or code,
+    which make another training even where nothing was replayed."""
 
     compared: int
     different: int
     largest: float
     changed: list
+    altered: list = []  # noqa: RUF012
 
 
 class Comparisons:
@@ -50,7 +52,7 @@ class Comparisons:
         except (OSError, store.StoreError):
             return
 
-    def report(self, changed):
+    def report(self, changed, altered=()):
         """A Report of all iterations that this process and those before it have replayed."""
         try:
             kept = self._kept()
@@ -59,7 +61,7 @@ class Comparisons:
             pass  # a folder that cannot be read says nothing of earlier replays
         known = self._gap[~np.isnan(self._gap)]
         largest = float(known.max(initial=0.0))
-        return Report(len(known), int((known > 0).sum()), largest, changed)
+        return Report(len(known), int((known > 0).sum()), largest, changed, list(altered))
 
     def _kept(self):
         return store.Derived(self._run, "replay", {}, rows=None, arrays=SPEC)

@@ -5,8 +5,11 @@ files and on pages."""
 def said(attrs):
     """What is to be said of a Table with these attrs, one sentence or two; "" where nothing differed."""
     replay = attrs.get("replay")
-    if not isinstance(replay, dict) or not replay.get("different"):
+    if not isinstance(replay, dict):
         return ""
+    if not replay.get("different"):
+        altered = "; ".join(map(str, replay.get("altered") or ()))
+        return f"This is not of the recorded training: since then {altered}." if altered else ""
     words = (
         f"The replay differs from the record in {replay['different']:,} of {replay['compared']:,} "
         f"iterations, by {replay['largest']:.3g} at most."

@@ -5,6 +5,8 @@ Every replayed iteration is compared with the record, and a difference is report
 with what has changed on the machine since; it is never hidden.
 """
 
+import hashlib
+import json
 import logging
 import time
 from functools import partial
@@ -26,7 +28,7 @@ from gdlab.identity import identity
 from gdlab.looking import around, located
 from gdlab.optim.nonlinear_cg import ConjugateGradientState, scaled
 from gdlab.optim.search_state import search_state
-from gdlab.own_code import code_of
+from gdlab.own_code import changed_code, code_of
 from gdlab.records import StepInfo
 from gdlab.soundness import check_looked_at
 from gdlab.store.config import differences, flatten
@@ -77,6 +79,8 @@ class Replay:
         self._stages = stages_of(self.run, self.assembly, self.config)
         self._training = self._stages[-1].training
         self._data = _data_differences(self.run, self.assembly)
+        self._code = _code_differences(self.run, self.config)
+        self.run.altered = _digest(self.config, self.assembly) if self._data or self._code else ""
         self._comparisons = Comparisons(self.run)
         self._memo = {}
 
@@ -97,7 +101,7 @@ class Replay:
     def report(self):
         """Report of everything of this run that was ever replayed, by this process or an earlier one."""
         self._comparisons.keep()
-        return self._comparisons.report([*self._data, *self._changed()])
+        return self._comparisons.report([*self._data, *self._changed()], [*self._data, *self._code])
 
     def _changed(self):
         """What is different now from when the run was recorded; with the session where these disagree."""
@@ -220,6 +224,18 @@ def _checked_group(group, config):
         f"run.json: identity.group={short(group)}: allowed: width up to {MOST_WIDTH:,}, index below it, and "
         "varied, names of options of the config"
     )
+
+
+def _code_differences(run, config):
+    """Sentences about code of one's own that is not that of the run's last session."""
+    return changed_code([run.identity, *run.sessions][-1].get("code"), code_of(config))
+
+
+def _digest(config, assembly):
+    """Of the code and the data that there are: what is computed from others has a place of its own."""
+    data = {} if assembly.dataset is None else dict(data_of.fingerprint(assembly.dataset))
+    data.pop("source", None)
+    return hashlib.sha256(json.dumps([code_of(config), data], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _data_differences(run, assembly):

@@ -58,7 +58,6 @@ class Session:
         self.step = int(self.state.step)
 
     def _open(self):
-        self._prepare()
         arrays = arrays_of(self.assembly, self.config, self.state.params, self.watchers)
         facts = facts_of(self.assembly, self.config)
         if self.dumper is not None:
@@ -104,6 +103,7 @@ class Session:
                 self.dumper.previous = checkpoints.restore_dumped(kept.step, like.params)
         self.damaged = [step for step, _ in kept.damaged]
         self.notes += [*kept.notes(run.rows("scalars")), *filter(None, [unknown])]
+        self._prepare()
         return store.RunWriter.resume(self.folder, config=self.config, cursors=cursors, identity=facts)
 
     def train(self, stop, shown):

@@ -12,6 +12,7 @@ import pytest
 from gdlab import difference, experiment, own_code, probe_task, probing
 from gdlab.analysis import segments
 from gdlab.comparisons import Comparisons, gaps
+from gdlab.data import digits
 from gdlab.probe_task import ReplayDiffers, save
 from gdlab.probe_task import probe_task as run_task
 from gdlab.records import Table
@@ -96,6 +97,39 @@ def test_a_changed_problem_is_said_where_the_result_is_taken(own, run, tmp_path,
     assert first.startswith("# The replay differs from the record in 5 of 5") and header.startswith(
         "iteration"
     )
+
+
+OTHER = PROBLEM.replace("+ p[0] ** 2", "+ 2 * p[0] ** 2")
+
+
+@pytest.mark.parametrize("name", ["interpolation", "segments", "surface"])
+def test_other_code_is_said_even_where_nothing_is_replayed_and_its_results_stand_apart(own, run, name):
+    true = run_task(asked(run, name), progress=False)
+    assert not difference.said(true.attrs)
+    own(problem=OTHER)
+    for _ in range(2):  # computed, and kept
+        with pytest.raises(ReplayDiffers, match="the code of my_own_problem has changed"):
+            run_task(asked(run, name), progress=False)
+    own()
+    again = run_task(asked(run, name), progress=False)
+    assert not difference.said(again.attrs) and again.attrs["replay"]["different"] == 0
+    for column, values in true.columns.items():
+        np.testing.assert_array_equal(again.columns[column], values, err_msg=column)
+
+
+def test_other_data_are_said_where_the_parameters_come_from_the_path(tmp_path, monkeypatch):
+    run = recording.digits(tmp_path / "run", steps=8)
+    assert not difference.said(run_task(asked(run, "confusion"), progress=False).attrs)
+
+    def other(config, places):
+        found = digits()
+        found.test["x"][:] = 1 - found.test["x"]
+        return found
+
+    monkeypatch.setattr("gdlab.assembly.dataset_of", other)
+    probing._open.clear()
+    with pytest.raises(ReplayDiffers, match=r"the data have changed \(test.x\)"):
+        run_task(asked(run, "confusion"), progress=False)
 
 
 def test_every_probe_says_how_its_replay_compared(tmp_path):

@@ -172,6 +172,8 @@ def test_data_are_read_where_the_command_says_and_nothing_changes_without_them(t
     Image.new("RGB", (8, 8)).save(tmp_path / "elsewhere" / "images" / "train" / "a" / "0.png")
     with pytest.raises(ConfigError, match="put them back"):
         extend(folder, 9, data=[tmp_path / "elsewhere"], progress=False)
+    run = store.open_run(folder)
+    assert (run.state, run.config["train"]["steps"], len(run.stages)) == ("finished", 6, 2)
 
 
 @pytest.mark.parametrize("changes", [[{}], {"iteration": 3}, [{"iteration": -1, "options": {}}], [None] * 3,

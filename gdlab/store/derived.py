@@ -55,7 +55,9 @@ class Derived:
         shapes = {name: [str(x) for x in this] for name, this in self._layouts.items()}
         # The session of a run that was recorded before sessions had ids is "": its results keep their name.
         which = list(run.key) if run.key.session else run.generation
-        key = json.dumps([self._facts, which, shapes], sort_keys=True)
+        # What other data or code than those of the run gave is kept apart, and found by who has these again.
+        apart = [run.altered] if run.altered else []
+        key = json.dumps([self._facts, which, shapes, *apart], sort_keys=True)
         self._root = os.fspath(run.path)
         name = f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.zarr"
         self.path = os.path.join(self._root, FOLDER, name)

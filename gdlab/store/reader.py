@@ -54,6 +54,7 @@ class Run:
         self.path = Path(path)
         self.name = str(name) if name is not None else self.path.absolute().name
         self._log = os.path.join(os.fspath(path), manifest.LOG)
+        self.altered = ""  # of whoever computes from it: which other data or code than the run's are used
         self._key: Key | None = None
         self._stages: tuple | None = None
         self._document: dict | None = None
