@@ -3,6 +3,7 @@
 What can be told without composing the config is told here, with the nearest valid name.
 """
 
+import itertools
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,9 @@ from gdlab.config import ConfigError, nearest
 # Groups of which a run may have none: Hydra knows no null where an experiment chooses.
 OPTIONAL = ("dataset", "model", "schedule", "weight_decay", "class_shares")
 TEXTS = ("run", "output", "data_dir", "name", "hydra.run.dir", "hydra.sweep.dir")
+
+
+MOST_SWEPT = 20  # choices of a group that are looked at for an option
 
 
 class Command(NamedTuple):
@@ -66,7 +70,7 @@ def check(command: Command):
     """Refuse unknown groups, choices and options, with the nearest valid name; raises ConfigError."""
     from hydra.core.global_hydra import GlobalHydra
 
-    if not command.plain:
+    if not command.plain or "task=extend" in command.overrides:  # which says itself what it takes
         return
     overrides = _parsed(command.overrides)
     loader = _loader(command.config_dir)
@@ -80,14 +84,36 @@ def check(command: Command):
             if key in groups:
                 _check_choice(key, override.value(), loader.get_group_options(key))
                 chosen.append(str(override.input_line))
-        composed = _composed(loader, chosen)
+        composed = [_composed(loader, [*chosen, *more]) for more in _swept(overrides, groups)]
     finally:
         GlobalHydra.instance().clear()
     for override in overrides:
         key = override.key_or_group
         if key in groups or key.startswith("hydra") or override.is_add():
             continue
-        _check_key(key, composed, groups)
+        _check_key_in_one(key, composed, groups)
+
+
+def _swept(overrides, groups):
+    """[[override]] of the choices that a sweep tries of each group, one by one; [[]] where it tries none."""
+    found: list[list[str]] = []
+    for override in overrides:
+        if override.key_or_group in groups and override.is_choice_sweep():
+            options = override.sweep_string_iterator()
+            found += [
+                [f"{override.key_or_group}={option}"] for option in itertools.islice(options, MOST_SWEPT)
+            ]
+    return found or [[]]
+
+
+def _check_key_in_one(key, composed, groups):
+    """Refuse an option that none of the composed configs has."""
+    for config in composed[1:]:
+        try:
+            return _check_key(key, config, groups)
+        except ConfigError:
+            continue
+    return _check_key(key, composed[0], groups)
 
 
 def _parsed(texts):

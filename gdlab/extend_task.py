@@ -11,6 +11,7 @@ from gdlab.config import ConfigError, takes
 from gdlab.experiment import trained
 from gdlab.looking import around
 from gdlab.progress import Progress
+from gdlab.ranges import STEPS
 from gdlab.session import Session
 from gdlab.store.config import with_options
 from gdlab.store.extension import extend as extend_record
@@ -56,8 +57,10 @@ def extend(folder, steps, *, data=(), progress=True):
     """
     folder = Path(folder)
     run = store.open_run(folder)
-    if type(steps) is not int or steps < 1:
-        raise ConfigError(f"train.steps={steps!r}: allowed: a whole number above {run.rows('scalars'):,}")
+    if type(steps) is not int or not STEPS.holds(steps):
+        raise ConfigError(
+            f"train.steps={steps!r}: allowed: {STEPS}, and more than the {run.rows('scalars'):,} of the run"
+        )
     config = with_options(run.config, {"train.steps": steps})
     if run.config["train"]["steps"] == steps and (len(run.stages) > 1 or run.state == "finished"):
         if run.state in ("finished", "diverged"):
@@ -70,6 +73,8 @@ def extend(folder, steps, *, data=(), progress=True):
         reason = f"extended to {steps:,} iterations, which are not trained yet"
 
         def prepare():
+            for error in run.verify():  # a resume would find it, too late
+                raise error
             extend_record(folder, {"train.steps": steps}, reason)
 
     places = around(folder, data)
@@ -89,15 +94,20 @@ def _check(run, steps):
             f"{name} was trained in a group, whose program alone gives its bits: train the sweep anew with "
             f"train.steps={steps}"
         )
-    if run.state != "finished":
+    begun = run.state == "interrupted" and len(run.stages) > 1  # an extension whose end may be another
+    if run.state != "finished" and not begun:
         raise ConfigError(
             f"{name} is {run.state} after {rows:,} of {planned:,} iterations: only a finished run can be "
             "extended; what was interrupted goes on by the command that began it"
         )
-    if rows < planned:
+    if rows < planned and not begun:
         raise ConfigError(f"{name} ended by itself, {run.reason}: there is nothing to go on with")
-    if steps <= planned:
-        raise ConfigError(f"train.steps={steps}: allowed: more than the {planned:,} iterations of {name}")
+    if steps <= rows:
+        raise ConfigError(f"train.steps={steps}: allowed: more than the {rows:,} iterations of {name}")
+    if not any(run.checkpoints):
+        raise ConfigError(
+            f"{name}: no state of it is left to go on from: train it anew with train.steps={steps}"
+        )
     if schedule is not None and takes(schedule, "steps"):
         raise ConfigError(
             f"{name}: its schedule ({schedule['_target_']}) is laid over all iterations, so a longer run "

@@ -94,8 +94,9 @@ def save(table, path):
     """Write a Table to PATH.npz (every column, facts as JSON in "attrs") or PATH.csv (columns of its rows).
 
     Of a replay that differs from the record "attrs" say so under "replay", and a CSV begins with "# ...".
-    In one step: a file that is there already stays whole until the new one is. In CSV, further
-    dimensions become columns "name.0", "name.1", ... and columns of fewer rows end in empty cells.
+    In one step: a file that is there already stays whole until the new one is. In CSV the rows are along the
+    first dimension of the first column, in all that have it; further dimensions become columns "name.0",
+    "name.1", ... and columns of fewer rows end in empty cells.
     """
     path = _checked(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -153,9 +154,12 @@ def _checked(output):
 
 
 def _csv(table):
-    columns = {}
+    columns: dict[str, list] = {}
+    rows = next(iter(table.dims.get(next(iter(table.columns), ""), ())), None)  # those of the first column
     for name, array in table.columns.items():
         values = np.atleast_1d(np.asarray(array))
+        if values.ndim > 1 and rows in (dims := tuple(table.dims.get(name, ()))) and len(dims) == values.ndim:
+            values = np.moveaxis(values, dims.index(rows), 0)
         if values.ndim == 1:
             columns[name] = values.tolist()
         else:
@@ -166,8 +170,8 @@ def _csv(table):
         out.write(f"# {different}\n")
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
-    rows = zip_longest(*columns.values(), fillvalue="")
-    writer.writerows([_harmless(cell) for cell in row] for row in rows)
+    cells = zip_longest(*columns.values(), fillvalue="")
+    writer.writerows([_harmless(cell) for cell in row] for row in cells)
     return out.getvalue()
 
 

@@ -50,6 +50,7 @@ class Range(NamedTuple):
 
 ANY = Range()
 COUNT, NUMBER = Range(1, whole=True), Range(0, whole=True)  # at least one; none or more
+STEPS = Range(1, 2_000_000_000, whole=True)  # an iteration is counted in 32 bits
 POSITIVE, NOT_NEGATIVE = Range(0, closed=(False, True)), Range(0)
 SHARE = Range(0, 1)
 BELOW_ONE, BETWEEN = Range(0, 1, (True, False)), Range(0, 1, (False, False))
@@ -69,7 +70,8 @@ RANGES = {
     "seed": Range(0, whole=True, words=("each",)),
     "version": COUNT,
     "train": {
-        **dict.fromkeys(("steps", "batches", "batch_size", "descent_length"), COUNT),
+        **dict.fromkeys(("batches", "batch_size", "descent_length"), COUNT),
+        "steps": STEPS,
         "devices": Range(1, whole=True, words=("all",)),
         "validation": BELOW_ONE,
     },

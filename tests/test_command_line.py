@@ -11,6 +11,7 @@ import pytest
 
 from gdlab import __main__ as door
 from gdlab import __version__, command_line
+from gdlab.config import ConfigError
 from gdlab.messages import MOST_LINE, described, one_line, readable
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -238,3 +239,11 @@ def test_a_signal_while_everything_is_being_imported(number, tmp_path):
     )
     assert done.returncode == 128 + number and "Traceback" not in done.stderr, done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_an_option_that_a_choice_of_the_sweep_has_is_known():
+    command = ["experiment=digits_sgd,digits_adam", "optimizer.learning_rate=0.01,0.1"]
+    command_line.check(command_line.parsed(["-m", *command]))
+    command_line.check(command_line.parsed(["task=extend", "run=x", "optimizer.learning_rate=0.1"]))
+    with pytest.raises(ConfigError, match=r"no option 'learning_rat' in optimizer.*'learning_rate'"):
+        command_line.check(command_line.parsed(["-m", command[0], "optimizer.learning_rat=0.01,0.1"]))

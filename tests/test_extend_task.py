@@ -79,17 +79,21 @@ def test_what_is_interrupted_goes_on_by_the_same_command_alone(tmp_path, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(session.Session, "_chunk", interrupted)
         run = extend(folder, 24, progress=False)
-    assert (run.state, run.rows("scalars")) == ("interrupted", 15)
+    assert run.state == "interrupted" and 12 < run.rows("scalars") < 18
     with pytest.raises(store.ConfigMismatch, match=r"to 24 iterations and is interrupted.*steps=24"):
         experiment.run(config, folder, progress=False)
-    with pytest.raises(ConfigError, match="interrupted after 15 of 24"):
-        extend(folder, 30, progress=False)
+    reached = run.rows("scalars")
+    with pytest.raises(ConfigError, match=f"more than the {reached} iterations"):
+        extend(folder, reached, progress=False)
+    # Its end may be another, such as after a slip; then it is extended again.
+    assert extend(folder, 18, progress=False).rows("scalars") == 18
+    assert [start for start, _ in store.open_run(folder).stages] == [0, 12, reached]
     assert extend(folder, 24, progress=False).state == "finished"
     record(tmp_path / "long", "experiment=digits_cg", "train.steps=24", "record.validate=6")
     assert_same_record(folder, tmp_path / "long")
     # Both commands have been carried out.
     assert experiment.run(config, folder, progress=False).rows("scalars") == 24
-    assert extend(folder, 24, progress=False).generation == 2
+    assert extend(folder, 24, progress=False).generation == 3
 
 
 def test_killed_before_its_commit_it_has_changed_nothing(tmp_path, monkeypatch):
@@ -122,8 +126,9 @@ def test_what_cannot_be_extended_is_refused_and_left_as_it_is(tmp_path):
         "schedule": (("experiment=digits_sgd", "schedule=cosine", "train.steps=6"), 12, "laid over all"),
         "ended": (("experiment=rosenbrock",), 200, "ended by itself, the line search can do no more"),
         "shorter": (("experiment=digits_sgd", "train.steps=6"), 6 - 1, "allowed: more than the 6 iterations"),
-        "text": (("experiment=digits_sgd", "train.steps=6"), "9", "allowed: a whole number above 6"),
-        "true": (("experiment=digits_sgd", "train.steps=6"), True, "allowed: a whole number above 6"),
+        "text": (("experiment=digits_sgd", "train.steps=6"), "9", "and more than the 6 of"),
+        "true": (("experiment=digits_sgd", "train.steps=6"), True, "and more than the 6 of"),
+        "huge": (("experiment=digits_sgd", "train.steps=6"), 10**20, "and more than the 6 of"),
         "diverged": (("experiment=digits_sgd", "optimizer.learning_rate=1e30"), 900, "is diverged after"),
     }  # fmt: skip
     for name, (overrides, steps, message) in refused.items():
@@ -134,6 +139,28 @@ def test_what_cannot_be_extended_is_refused_and_left_as_it_is(tmp_path):
         assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}, name
     with pytest.raises(store.NotARun, match="does not exist"):
         extend(tmp_path / "nothing", 5, progress=False)
+
+
+@pytest.mark.parametrize("damage", ["rows", "states", "no states", "a link"])
+def test_what_is_damaged_is_refused_and_stays_finished(tmp_path, damage):
+    folder = record(tmp_path / "run", "experiment=digits_adam", "train.steps=6").path
+    if damage == "rows":
+        (chunk,) = (folder / "log.zarr" / "scalars").glob("c.*")
+        data = bytearray(chunk.read_bytes())
+        data[3] ^= 1
+        chunk.write_bytes(data)
+    elif damage == "states":
+        for file in (folder / "checkpoints").rglob("*"):
+            if file.is_file():
+                file.write_bytes(b"")
+    else:
+        shutil.move(folder / "checkpoints", tmp_path / "elsewhere")
+        if damage == "a link":
+            (folder / "checkpoints").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises((ConfigError, store.StoreError)):
+        extend(folder, 9, progress=False)
+    run = store.open_run(folder)
+    assert (run.state, run.config["train"]["steps"], run.rows("scalars")) == ("finished", 6, 6)
 
 
 def test_a_member_of_a_group_is_refused(tmp_path):

@@ -51,6 +51,20 @@ def test_csv_holds_every_digit_and_unrolls_further_dimensions(tmp_path):
     np.testing.assert_array_equal(read["v.1"], table.columns["v"][:, 1])
 
 
+def test_csv_has_the_rows_of_its_first_column_in_all_that_have_them(tmp_path):
+    columns = {
+        "alpha": np.arange(3.0),
+        "loss": np.array([[1.0, 2, 3], [4, 5, 6]]),
+        "distance": np.array([7.0, 8]),
+    }
+    dims = {"alpha": ("alpha",), "loss": ("curve", "alpha"), "distance": ("curve",)}
+    probe_task.save(Table(columns, dims, {}), tmp_path / "t.csv")
+    with open(tmp_path / "t.csv", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["alpha", "loss.0", "loss.1", "distance"]
+    assert [row[1] for row in rows[1:]] == ["1.0", "2.0", "3.0"] and rows[1][2] == "4.0"
+
+
 def test_csv_keeps_texts_and_columns_of_every_length(tmp_path):
     columns = {
         "class": np.array(["x=y,z", 'a "b"', "=1+1", "\u65e5"]),

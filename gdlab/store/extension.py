@@ -15,6 +15,8 @@ from gdlab.store.errors import ConfigMismatch, UnknownName, nearest
 def extend(path, options, reason):
     """Let a finished run go on with other options: from its last iteration on, and until the next change.
 
+    An extension that was interrupted may be changed so, too.
+
     Args:
       path: the run folder.
       options: {"train.steps": 2000}, by flat key, of options that the run has.
@@ -29,9 +31,10 @@ def extend(path, options, reason):
     held = lease.Lease(path)
     try:
         found, _ = folder.read_manifest(path)
-        if found.facts["state"] != "finished":
-            raise ConfigMismatch(f"{path} is {found.facts['state']}: only a finished run can be extended")
         stages = folder.load_stages(path, found)
+        state = found.facts["state"]
+        if state != "finished" and not (state == "interrupted" and len(stages) > 1):
+            raise ConfigMismatch(f"{path} is {state}: only a finished run can be extended")
         if len(stages) > schema.MAX_CHANGES:
             raise ConfigMismatch(f"{path} was extended {schema.MAX_CHANGES} times, which is the most")
         config = _changed(stages[-1][1], options)
