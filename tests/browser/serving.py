@@ -38,7 +38,10 @@ class Server:
         return f"{self.address}?{urlencode(query, doseq=True)}"
 
     def errors(self) -> list[str]:
-        return [line for line in self.log if re.search(r"ERROR|Traceback|WARNING.*exception", line)]
+        found = [
+            i for i, line in enumerate(self.log) if re.search(r"ERROR|Traceback|WARNING.*exception", line)
+        ]
+        return ["".join(self.log[i : i + 25]) for i in found]
 
     def stop(self) -> None:
         self.process.terminate()
