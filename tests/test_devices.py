@@ -59,7 +59,7 @@ for name, config in json.loads(sys.argv[2]).items():
     params = list(replay.steps(2, config["train"]["steps"]))[-1].params
     steps = replay.run.table("steps").columns
     found[name] = {column: steps[column].tolist() for column in ("loss", "loss_end")}
-    found[name] |= {"states": states, "compared": replay.report().compared, "report": replay.report()[1:]}
+    found[name] |= {"states": states, "compared": replay.report().compared, "report": replay.report()[1:4]}
     found[name]["folder"] = str(folder)
     found[name]["devices"] = [len(leaf.sharding.device_set) for leaf in jax.tree.leaves(params)]
 print(json.dumps(found))
