@@ -23,7 +23,7 @@ class Report(NamedTuple):
     different: int
     largest: float
     changed: list
-    altered: list = []  # noqa: RUF012
+    altered: tuple = ()
 
 
 class Comparisons:
@@ -61,7 +61,7 @@ class Comparisons:
             pass  # a folder that cannot be read says nothing of earlier replays
         known = self._gap[~np.isnan(self._gap)]
         largest = float(known.max(initial=0.0))
-        return Report(len(known), int((known > 0).sum()), largest, changed, list(altered))
+        return Report(len(known), int((known > 0).sum()), largest, changed, tuple(altered))
 
     def _kept(self):
         return store.Derived(self._run, "replay", {}, rows=None, arrays=SPEC)

@@ -15,6 +15,7 @@ from gdlab.ranges import STEPS
 from gdlab.session import Session
 from gdlab.store.config import with_options
 from gdlab.store.extension import extend as extend_record
+from gdlab.targets import short
 
 # What a command may say besides: where the run and its data are, and how a command is carried out.
 _BESIDE = ("task", "run", "train.steps", "data_dir", "hydra")
@@ -59,7 +60,7 @@ def extend(folder, steps, *, data=(), progress=True):
     run = store.open_run(folder)
     if type(steps) is not int or not STEPS.holds(steps):
         raise ConfigError(
-            f"train.steps={steps!r}: allowed: {STEPS}, and more than the {run.rows('scalars'):,} of the run"
+            f"train.steps={short(steps)}: allowed: {STEPS}, more than the {run.rows('scalars'):,} of the run"
         )
     config = with_options(run.config, {"train.steps": steps})
     if run.config["train"]["steps"] == steps and (len(run.stages) > 1 or run.state == "finished"):

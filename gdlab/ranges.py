@@ -8,6 +8,7 @@ own default is None.
 import math
 from typing import NamedTuple
 
+from gdlab.store.schema import is_number
 from gdlab.targets import ConfigError, parameters, resolve
 
 
@@ -41,7 +42,7 @@ class Range(NamedTuple):
             return value in self.words
         if isinstance(value, bool) or not isinstance(value, int if self.whole else int | float):
             return False
-        if not math.isfinite(value):
+        if not is_number(value) or not math.isfinite(value):  # an integer may be too large for a float
             return False
         above = self.low is None or (value >= self.low if self.closed[0] else value > self.low)
         below = self.high is None or (value <= self.high if self.closed[1] else value < self.high)

@@ -177,3 +177,11 @@ def test_what_is_left_out_is_said(tmp_path, capsys):
     assert "14 mini-batches of 100: 38 of 1,438 examples are left out in each epoch" in said.replace(
         "\n", " "
     )
+
+
+@pytest.mark.parametrize("option", ["train.steps", "optimizer.learning_rate", "seed"])
+def test_a_number_of_400_digits_is_refused_in_words(option, tmp_path):
+    config = composed("experiment=digits_sgd", f"{option}={'9' * 400}")
+    with pytest.raises(ConfigError, match=rf"{option}=9.*allowed: "):
+        experiment.run(config, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()

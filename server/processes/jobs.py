@@ -88,9 +88,8 @@ class Relay:
         self._link, self._worker, self._name = link, worker, name
         self._lock = threading.Lock()
         self._jobs: dict[int, Job] = {}
-        self._answers: SimpleQueue[tuple | None] = (
-            SimpleQueue()
-        )  # a process that does not read holds up no other
+        # A process that does not read holds up no other.
+        self._answers: SimpleQueue[tuple | None] = SimpleQueue()
         for work in (self._listen, self._answer):
             threading.Thread(target=work, name=f"gdlab relay {name}", daemon=True).start()
 
