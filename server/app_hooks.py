@@ -2,11 +2,11 @@
 
 import sys
 from importlib import import_module
-from threading import Thread
 
 from tornado.process import task_id
 
 from server import app, guard, pace, pages
+from server.later import beside
 
 SLOW = ("colorcet", "sklearn.cluster")  # to import; the first page that needs them would wait for a second
 
@@ -21,7 +21,7 @@ def on_server_loaded(server_context) -> None:
         print("--num-procs is not supported; use `python -m server RUNS --processes N`", file=sys.stderr)
         sys.exit(0)  # anything else would be taken for a crash, and it be started again
     guard.install()
-    Thread(target=_load, daemon=True).start()
+    beside(_load, "gdlab loads")
 
 
 def on_server_unloaded(server_context) -> None:

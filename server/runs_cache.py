@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from gdlab import store
 from server import hyper
+from server.later import beside
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +76,7 @@ class RunsCache:
             age = self._clock() - self._listing.taken if self._listing else math.inf
             if busy or age < max(FRESH, REST * self._took):
                 return None
-            self._listing_thread = threading.Thread(target=self._list, name="gdlab runs", daemon=True)
-            self._listing_thread.start()
+            self._listing_thread = beside(self._list, "gdlab runs")
             return self._listing_thread
 
     def _list(self) -> Listing:
