@@ -4,6 +4,7 @@ An error of gdlab's own is its message. Any other is named with its kind and the
 which for a problem of one's own is a line of one's own.
 """
 
+import re
 import traceback
 from pathlib import Path
 
@@ -11,6 +12,9 @@ MOST_LINE, MOST_LINES = 2000, 60
 _HEAD, _TAIL = 300, 200
 _PACKAGE = Path(__file__).resolve().parent
 _STANDARD = Path(traceback.__file__).parent
+# Options are given as YAML, whose words these values have there.
+_WORDS = {"None": "null", "True": "true", "False": "false"}
+_VALUE = re.compile(r"(?<==)(?:None|True|False)\b")
 _INSTALLED = ("site-packages", "dist-packages", "<frozen", "<string>", "<__array_function__")
 
 
@@ -38,7 +42,7 @@ def described(error: BaseException, expected: tuple = ()) -> str:
         return one_line(f"{place}{error.strerror}")
     own = isinstance(error, expected) or (isinstance(error, ValueError) and _raised_by_gdlab(error))
     if own and str(error):
-        return readable(error)
+        return readable(_VALUE.sub(lambda found: _WORDS[found[0]], str(error)))
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
         return one_line(
             f"out of memory: {error}; a smaller model, fewer examples or smaller mini-batches take less"

@@ -6,7 +6,7 @@ from importlib import import_module
 from tornado.process import task_id
 
 from server import app, guard, pace, pages
-from server.later import beside
+from server.later import in_thread, wait
 
 SLOW = ("colorcet", "sklearn.cluster")  # to import; the first page that needs them would wait for a second
 
@@ -21,12 +21,13 @@ def on_server_loaded(server_context) -> None:
         print("--num-procs is not supported; use `python -m server RUNS --processes N`", file=sys.stderr)
         sys.exit(0)  # anything else would be taken for a crash, and it be started again
     guard.install()
-    beside(_load, "gdlab loads")
+    in_thread(_load, "gdlab loads")
 
 
 def on_server_unloaded(server_context) -> None:
     """Ends the worker's process with the server."""
     app.stop()
+    wait()
 
 
 def _load():

@@ -23,6 +23,7 @@ from typing import NamedTuple
 from bokeh.models import InlineStyleSheet, LayoutDOM
 
 from server import hyper, palette
+from server.faults import CAUSED_ELSEWHERE, logged
 from server.mailbox import Mailbox
 from server.urlstate import UrlState
 
@@ -144,10 +145,10 @@ class Context:
         for callback in list(self._listeners[event]):
             try:
                 callback(*args)
-            except Exception:
-                log.exception("a listener of the event %r failed", event)
+            except Exception as error:
+                said = logged(log, f"a listener of the event {event!r} failed", error)
                 if bridge := self.doc.get_model_by_name("bridge"):
-                    bridge.notice = FAILED
+                    bridge.notice = said if isinstance(error, CAUSED_ELSEWHERE) else FAILED
 
     # -- theme ------------------------------------------------------------------------------------
 

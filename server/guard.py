@@ -34,6 +34,10 @@ class Refusal(RequestHandler):
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.finish(self._words + "\n")
 
+    def _log(self) -> None:
+        # The guard has written a line of its own, without the address, which may be of any length.
+        pass
+
 
 def install() -> None:
     """Guards the servers of this process, once Bokeh has made them; it tells nobody where they are."""

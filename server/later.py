@@ -7,16 +7,27 @@ import time
 import weakref
 from collections.abc import Callable
 
+from server.faults import logged
+
 PATIENCE = 10.0  # s that the end of the process waits for what is still being computed
 
 log = logging.getLogger(__name__)
 _begun: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+_ending = threading.Event()
 
 
-def beside(work: Callable[[], object], name: str) -> threading.Thread:
+def in_thread(work: Callable[[], object], name: str) -> threading.Thread:
     """Begins work() in a thread of its own. The end of the process waits `PATIENCE` seconds for it: a thread
     that Python takes down inside a C++ library (say, in its import) would abort the whole process."""
-    thread = threading.Thread(target=work, name=name, daemon=True)
+
+    def watched():
+        try:
+            work()
+        except RuntimeError:
+            if not _ending.is_set():  # where Python ends, a library may not be loadable any more
+                raise
+
+    thread = threading.Thread(target=watched, name=name, daemon=True)
     _begun.add(thread)
     thread.start()
     return thread
@@ -30,15 +41,16 @@ def later(context, compute: Callable, done: Callable, failed: Callable[[str], No
         try:
             result, call = compute(), done
         except Exception as error:
-            log.exception("%s failed", compute)
-            result, call = f"{type(error).__name__}: {error}", failed
+            result, call = logged(log, "what was asked for failed", error), failed
         context.mail.post(lambda: call(result))
 
-    beside(work, "gdlab later")
+    in_thread(work, "gdlab later")
 
 
 @atexit.register
-def _wait() -> None:
+def wait() -> None:
+    """Waits, `PATIENCE` seconds at the most, for what was begun `in_thread`; the process is to end."""
+    _ending.set()
     end = time.monotonic() + PATIENCE
     for thread in tuple(_begun):
         thread.join(max(end - time.monotonic(), 0.0))

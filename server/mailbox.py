@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 from tornado.ioloop import IOLoop
 
+from server.faults import logged
+
 log = logging.getLogger(__name__)
 
 
@@ -47,8 +49,8 @@ class Mailbox:
             return False
         try:
             self._waiting.popleft()()
-        except Exception:
-            log.exception("what a thread had for the page failed")
+        except Exception as error:
+            logged(log, "what a thread had for the page failed", error)
         return True
 
     def close(self) -> None:

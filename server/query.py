@@ -12,6 +12,7 @@ from typing import Any
 
 from gdlab.records import Table
 from server import card
+from server.faults import logged
 from server.later import later
 
 log = logging.getLogger(__name__)
@@ -132,8 +133,7 @@ class Query:
         try:
             self._show(answer)
         except Exception as error:  # the card says so instead of showing half of two answers
-            log.exception("an answer could not be shown")
-            self._fail(UNREADABLE.format(f"{type(error).__name__}: {error}"))
+            self._fail(UNREADABLE.format(logged(log, "an answer could not be shown", error)))
 
     def _fail(self, why: str) -> None:
         self._turn = self._job = self.key = self.answer = self.answered = None

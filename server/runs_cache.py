@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from gdlab import store
 from server import hyper
-from server.later import beside
+from server.later import in_thread
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class RunsCache:
             age = self._clock() - self._listing.taken if self._listing else math.inf
             if busy or age < max(FRESH, REST * self._took):
                 return None
-            self._listing_thread = beside(self._list, "gdlab runs")
+            self._listing_thread = in_thread(self._list, "gdlab runs")
             return self._listing_thread
 
     def _list(self) -> Listing:

@@ -10,11 +10,11 @@ import json
 import logging
 from pathlib import Path
 
-from gdlab import store
 from server import ahead, building, card, pages, runbar, theme
 from server.bridge import Bridge, read_event
 from server.building import Shown
 from server.context import Context
+from server.faults import CAUSED_ELSEWHERE
 from server.later import later
 from server.mailbox import Mailbox
 from server.runs_cache import RunsCache
@@ -185,7 +185,7 @@ class Session:
         for view in shown.views:
             try:
                 view.update()
-            except (store.StoreError, OSError) as error:
+            except CAUSED_ELSEWHERE as error:
                 self.bridge.notice = str(error)
             except Exception:
                 log.exception("a view's update failed")

@@ -106,6 +106,11 @@ def test_ranges_in_words():
     (["optimizer=sgd", "linesearch=fast"], "has no effect"),
     (["optimizer=conjugate_gradient_fast", "linesearch.sigma=0.1"], "has a line search of its own"),
     (["experiment=rosenbrock", "optimizer=adam"], "linesearch.sigma=0.011 has no effect"),
+    (["problem=beale", "seed=3"], "seed=3 has no effect: nothing of the problem gdlab.problems"),
+    (
+        ["experiment=digits_sgd", "train.batches=1", "train.descent_length=4"],
+        "train.descent_length=4 has no effect: every iteration sees the whole training set",
+    ),
 ])  # fmt: skip
 def test_an_option_that_nothing_reads_is_refused_with_the_reason(tmp_path, overrides, said):
     with pytest.raises(ConfigError) as error:

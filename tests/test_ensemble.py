@@ -202,8 +202,9 @@ def test_a_group_is_as_wide_as_memory_and_cache_allow(monkeypatch):
 
 
 def test_line_searches_are_grouped_too_each_member_with_its_own_evaluations(tmp_path):
-    configs = [composed("problem=rosenbrock", "train.steps=5", f"seed={seed}") for seed in (0, 1)]
+    configs = [composed("experiment=digits_cg", "train.steps=5", f"seed={seed}") for seed in (0, 1)]
     outcomes = train(configs, folders_in(tmp_path, 2), progress=False)
+    assert all("group" in outcome.run.identity for outcome in outcomes)
     single = experiment.run(configs[1], tmp_path / "single", progress=False)
     run = outcomes[1].run
     np.testing.assert_allclose(run.array("scalars")[:2, :3], single.array("scalars")[:2, :3], rtol=1e-4)

@@ -204,7 +204,8 @@ def test_data_are_read_where_the_command_says_and_nothing_changes_without_them(t
 
 
 @pytest.mark.parametrize("changes", [[{}], {"iteration": 3}, [{"iteration": -1, "options": {}}], [None] * 3,
-                                     [{"iteration": 1, "options": {"train.steps": 9}}] * 200])  # fmt: skip
+                                     [{"iteration": 1, "options": {"train.steps": 9}}] * 200,
+                                     [{"iteration": 7, "options": {"train.steps": 6}}]])  # fmt: skip
 def test_changes_that_no_writer_makes_are_damage(tmp_path, changes):
     import json
 

@@ -25,7 +25,7 @@ Takes = Callable[[str, str], bool]
 
 def known_to_take(target: str, option: str) -> bool:
     """Whether a problem may take `option`; of gdlab's own it is known, of others taken for granted."""
-    return option != "model" or target in NETWORKS or not str(target).startswith("gdlab.")
+    return option != "model" or target in NETWORKS or not _is_ours(target)
 
 
 def without_effect(flat: Mapping[str, object], takes: Takes = known_to_take) -> dict[str, str]:
@@ -37,6 +37,8 @@ def without_effect(flat: Mapping[str, object], takes: Takes = known_to_take) -> 
     problem = flat.get("problem" + _TARGET)
     if isinstance(problem, str) and not takes(problem, "model"):
         found["model"] = f"the problem {problem} has no network"
+        if "dataset" + _TARGET not in flat and _is_ours(problem):
+            found["seed"] = f"nothing of the problem {problem} is drawn"
     return found
 
 
@@ -74,10 +76,17 @@ def _of_data(flat):
         return {f"train.{name}": why for name in _BATCHES} | {"class_shares": "this run has no classes"}
     if flat.get("train.batch_size") is not None:
         return {"train.batches": "train.batches and train.batch_size exclude each other: give one of them"}
-    return {
+    found = {
         "train.batch_size": "the mini-batches are counted by train.batches",
         "train.drop_last": "it needs train.batch_size",
     }
+    optimizer = flat.get("optimizer" + _TARGET)
+    whole = flat.get("train.batches") == 1 and "class_shares" + _TARGET not in flat
+    if whole and _is_ours(optimizer) and optimizer not in SEARCHERS:
+        found["train.descent_length"] = (
+            f"every iteration sees the whole training set, and the optimizer {optimizer} begins nothing anew"
+        )
+    return found
 
 
 def _of_optimizer(flat):
@@ -125,6 +134,11 @@ def _can_be_measured(flat):
     """Whether there may be a network and a test set to measure it on; what is not known to lack them may."""
     problem = str(flat.get("problem" + _TARGET))
     return "dataset" + _TARGET in flat and known_to_take(problem, "model")
+
+
+def _is_ours(target):
+    """Whether it is known what a target reads."""
+    return str(target).startswith(("gdlab.", "optax."))
 
 
 def _at(flat, place):

@@ -96,7 +96,12 @@ def load_stages(path, found=None):
     if recorded is None:  # of schema 1: in run.json alone
         with contextlib.suppress(DamagedRun):
             recorded = read_identity(path)["config_hash"]
-    return configs.load_stages(path, recorded, lambda: read_identity(path).get("changes", []))
+    stages = configs.load_stages(path, recorded, lambda: read_identity(path).get("changes", []))
+    ends = [*(first for first, _ in stages), found.rows.get("scalars", 0)]
+    if ends != sorted(ends):
+        where = os.path.join(path, RUN_FILE)
+        raise DamagedRun(f"changes from the iterations {ends[1:-1]} on, of {ends[-1]} recorded ones", where)
+    return stages
 
 
 def check_new(path, config, held=False):

@@ -15,8 +15,8 @@ def ended(code: str) -> subprocess.CompletedProcess:
 def test_the_end_of_the_process_waits_for_what_is_being_computed():
     done = ended(
         "import time\n"
-        "from server.later import beside\n"
-        "beside(lambda: (time.sleep(0.5), print('computed')), 'a thread')\n"
+        "from server.later import in_thread\n"
+        "in_thread(lambda: (time.sleep(0.5), print('computed')), 'a thread')\n"
         "print('ended')\n"
     )  # fmt: skip
     assert (done.returncode, done.stdout.split()) == (0, ["ended", "computed"])
@@ -28,7 +28,7 @@ def test_the_end_of_the_process_does_not_wait_for_ever():
         "import time\n"
         "from server import later\n"
         "later.PATIENCE = 0.2\n"
-        "later.beside(lambda: time.sleep(50), 'a thread')\n"
+        "later.in_thread(lambda: time.sleep(50), 'a thread')\n"
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - began < 30

@@ -41,7 +41,15 @@ THREADS = {
     "tracker/ahead.py",
     "processes/jobs.py",
 }
-STARTS = {"Thread", "Timer", "ThreadPoolExecutor", "ProcessPoolExecutor", "run_in_executor", "to_thread"}
+STARTS = {
+    "in_thread",
+    "Thread",
+    "Timer",
+    "ThreadPoolExecutor",
+    "ProcessPoolExecutor",
+    "run_in_executor",
+    "to_thread",
+}
 
 
 # -- the mailbox --------------------------------------------------------------------------------------

@@ -1,0 +1,16 @@
+"""What is said of an error: one line where a run folder or the disk is its cause, all of it where we are."""
+
+import logging
+
+from gdlab.store import StoreError
+
+CAUSED_ELSEWHERE = (StoreError, OSError)
+
+
+def logged(log: logging.Logger, what: str, error: Exception) -> str:
+    """The words for the reader; the log gets a line of them, or the traceback where the fault is ours."""
+    if isinstance(error, CAUSED_ELSEWHERE):
+        log.warning("%s: %s", what, error)
+        return str(error)
+    log.error("%s", what, exc_info=error)
+    return f"{type(error).__name__}: {error}"
