@@ -46,6 +46,7 @@ def classification(*, model, data, weight_decay: float = 0.0, augment: Mapping |
             raise ValueError(
                 f"classification: the model's output for one example has shape {shape}, "
                 f"but {data.name} has {data.n_classes} classes, so (1, {data.n_classes}) is needed"
+                + _remedy(model, data.n_classes)
             )
         return params
 
@@ -72,3 +73,13 @@ def classification(*, model, data, weight_decay: float = 0.0, augment: Mapping |
 
     measured = statistics if has_batch_norm(model, example) else None
     return Problem(init, loss, predict, activations, statistics=measured, additive=True, data_loss=data_loss)
+
+
+def _remedy(model, classes):
+    """How conf/model says the number of classes, for the models that have an option of such a name."""
+    if hasattr(model, "classes"):
+        return f": model.classes={classes}"
+    features = getattr(model, "features", None)
+    if isinstance(features, (tuple, list)) and features:
+        return f": model.features=[{','.join(map(str, (*features[:-1], classes)))}]"
+    return ""
