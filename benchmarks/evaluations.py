@@ -1,6 +1,6 @@
 """How many evaluations a minimum costs, beside SciPy, jaxopt and optimistix.
 
-    python -m benchmarks.evaluations [--problems rosenbrock wood]     five minutes
+    python -m benchmarks.evaluations [--problems rosenbrock wood]     seven minutes
     python -m benchmarks.evaluations --explore                        which setting is best
 
 Evaluations until f - f* <= 1e-8 max(1, f(start)) over the catalogue of test functions, float64, f* the
@@ -69,6 +69,11 @@ PEERS = {
         optim.conjugate_gradient(line_search=partial(two_phase, initial="previous", keep_trace=False))
     ),
     "fast": ours(optim.fast_conjugate_gradient(keep_trace=False)),
+    # The searches of before version 2, whose phase one may walk back where the slope falls.
+    "paper, version 1": ours(
+        optim.conjugate_gradient(line_search=partial(two_phase, version=1, keep_trace=False))
+    ),
+    "fast, version 1": ours(optim.fast_conjugate_gradient(version=1, keep_trace=False)),
     "jaxopt": with_jaxopt,
     "optimistix": with_optimistix,
     "L-BFGS-B": with_scipy("L-BFGS-B"),

@@ -97,7 +97,7 @@ def refused(answer, *words):
         (("experiment=rosenbrok",), ["Did you mean 'rosenbrock'"]),
         (("experiment=digits_sgd", "model=null"), ["model=NAME"]),
         (("experiment=digits_sgd", "dataset=null"), ["needs data", "dataset=NAME"]),
-        (("experiment=digits_sgd", "model.features=[8,9]"), ["shape (1, 9)", "(1, 10)", "model.features=[8,10]"]),
+        (("experiment=digits_sgd", "model.features=[8,9]"), ["shape (1, 9)", "model.features=[8,10]"]),
         (("experiment=digits_sgd", "problem.weight_decay=x"), []),
         (("experiment=digits_sgd", "record.reach=x"), []),
         (("experiment=rosenbrock", "train=null"), ["train lacks steps"]),
