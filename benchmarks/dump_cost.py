@@ -18,9 +18,9 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from gdlab.app_path import conf_dir
-from gdlab.assembly import assemble, training
-from gdlab.dumps import Moment
-from gdlab.watchers import dumper
+from gdlab.monitors.dumps import Moment
+from gdlab.plan.assembly import assemble, training
+from gdlab.plan.monitoring import dumper
 
 INTERVAL = 100
 BATCH = 64

@@ -101,9 +101,11 @@ def child(report, arguments):
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
     from jax import monitoring
 
-    from gdlab import __main__, checkpoints, plain_checkpoints, store, sweep
+    from gdlab import __main__, store
+    from gdlab.commands import sweep
     from gdlab.ensemble.session import GroupSession
-    from gdlab.session import Session
+    from gdlab.execution import checkpoints, plain_checkpoints
+    from gdlab.execution.session import Session
 
     def compiled(event, seconds, **_):
         if event.startswith("/jax/core/compile/") and "trace" not in event:
@@ -157,8 +159,8 @@ def _counted(part):
 
 def network(options):
     """Print what a step of a run of hamid_mnist takes in groups, over the single run."""
-    from gdlab.assembly import assemble
     from gdlab.ensemble.width import choose_width, footprint
+    from gdlab.plan.assembly import assemble
     from tests.composing import composed
 
     config = composed("experiment=hamid_mnist", f"data_dir={options.data_dir}")
@@ -178,8 +180,8 @@ def measured(assembly, config, width, rounds, steps=4):
     import numpy as np
 
     from benchmarks.timing import least_seconds
-    from gdlab.assembly import training
-    from gdlab.group import make_group, members_of
+    from gdlab.execution.group import make_group, members_of
+    from gdlab.plan.assembly import training
 
     varied = ("optimizer.learning_rate", "optimizer.momentum")
     single, group = training(assembly, config), make_group(assembly, config, varied=varied, width=width)

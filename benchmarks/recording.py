@@ -23,12 +23,12 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from gdlab import assembly
 from gdlab.app_path import conf_dir
 from gdlab.data.dataset import Dataset
+from gdlab.execution.session import Session
+from gdlab.plan import assembly
 from gdlab.problems import rosenbrock
 from gdlab.records import Problem
-from gdlab.session import Session
 
 AIM_SHARE, AIM_MICROSECONDS = 0.05, 25.0
 VARIANTS = {

@@ -19,7 +19,7 @@ import optax
 from benchmarks.timing import least_seconds
 from gdlab import models, problems
 from gdlab.data import Dataset
-from gdlab.train import Steps, make_training
+from gdlab.training.loop import Steps, make_training
 
 CASES = {"ResNet-20": (models.resnet20(), 32, 64), "ResNet-50": (models.resnet50(), 224, 4)}
 ROUNDS = {"ResNet-20": (5, 3), "ResNet-50": (2, 2)}  # iterations of a round, rounds

@@ -19,14 +19,14 @@ import jax
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
+from gdlab.analysis.surfaces.pca import principal
+from gdlab.analysis.surfaces.plane import random_plane
+from gdlab.analysis.surfaces.rows import Rows
 from gdlab.data import mnist
 from gdlab.models.images_last import images_last, to_images_last
 from gdlab.models.lenet import modified_lenet
+from gdlab.probes.vectors.losses import Losses
 from gdlab.problems import classification
-from gdlab.surface.evaluate import Losses
-from gdlab.surface.pca import principal
-from gdlab.surface.plane import random_plane
-from gdlab.surface.rows import Rows
 
 
 def main():

@@ -11,9 +11,11 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from gdlab import experiment, naming, probing, store
+from gdlab import experiment, store
 from gdlab.app_path import conf_dir
-from gdlab.looking import as_recorded
+from gdlab.execution import probing
+from gdlab.plan import naming
+from gdlab.plan.sources import as_recorded
 
 
 def composed(name, *overrides):

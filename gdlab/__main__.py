@@ -1,7 +1,7 @@
 """`python -m gdlab experiment=NAME`: Hydra composes a config, gdlab runs it.
 
 Whatever is wrong ends in one line that says what, where and what would be right, and leaves nothing behind:
-unknown options and groups are found by `gdlab.command_line`, values by `gdlab.experiment` before a run
+unknown options and groups are found by `gdlab.commands.overrides`, values by `gdlab.experiment` before a run
 begins, and what nobody foresaw is caught here. HYDRA_FULL_ERROR=1 shows where it came from.
 """
 
@@ -48,8 +48,9 @@ def serve():
 def _compose_and_run():
     import hydra
 
-    from gdlab import command_line, resolvers
     from gdlab.app_path import conf_dir
+    from gdlab.commands import overrides as command_line
+    from gdlab.commands import resolvers
 
     resolvers.register()
     command = command_line.parsed(sys.argv[1:])
@@ -69,9 +70,10 @@ def _run(config, grid):
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    from gdlab import experiment, probe_task  # noqa: F401
-    from gdlab.leftovers import remove_empty
-    from gdlab.sweep import plain
+    from gdlab import experiment  # noqa: F401
+    from gdlab.commands import probe_task  # noqa: F401
+    from gdlab.commands.leftovers import remove_empty
+    from gdlab.commands.sweep import plain
 
     if signal.getsignal(signal.SIGINT) is leave:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -105,7 +107,7 @@ def quiet():
 def _answered():
     """Turns every end that is not a success into one line on stderr and an exit status, and tidies up."""
     answer_interrupts()
-    from gdlab.interruption import handled
+    from gdlab.execution.interruption import handled
 
     whole = os.environ.get(WHOLE) == "1"
     ending = [number for number in handled() if number not in (signal.SIGINT, *_SCHEDULERS)]
@@ -165,8 +167,8 @@ def _told(error):
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from gdlab.config import ConfigError
     from gdlab.messages import described, readable
+    from gdlab.plan.builder import ConfigError
     from gdlab.store.errors import StoreError
 
     if getattr(error, "told", None):
@@ -193,8 +195,8 @@ def _train_grid(overrides, output):
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 
-    from gdlab.leftovers import remove_empty
-    from gdlab.sweep import grid, jobs_of, train_jobs
+    from gdlab.commands.leftovers import remove_empty
+    from gdlab.commands.sweep import grid, jobs_of, train_jobs
 
     remove_empty(output)
     settings: Any = HydraConfig.instance().cfg
@@ -212,8 +214,9 @@ def _perform(config, output):
     """The task that `config` names; the Run of a training."""
     from hydra.core.hydra_config import HydraConfig
 
-    from gdlab import experiment, extend_task, probe_task
-    from gdlab.config import ConfigError, nearest
+    from gdlab import experiment
+    from gdlab.commands import extend_task, probe_task
+    from gdlab.plan.builder import ConfigError, nearest
 
     if config["task"] not in TASKS:
         hint = nearest(config["task"], TASKS)
@@ -232,8 +235,8 @@ def _perform(config, output):
 
 def _name_failure(output, error):
     """Hydra shows the first job of a sweep that fails, when all have been run; this names each at once."""
-    from gdlab.config import ConfigError
     from gdlab.messages import described
+    from gdlab.plan.builder import ConfigError
     from gdlab.store.errors import StoreError
 
     said = described(error, (ConfigError, StoreError, FileNotFoundError))

@@ -31,7 +31,7 @@ def leave(number, frame):
 def tidy():
     """Remove empty folders that this command made."""
     # Not imported where it was never used: that would take Hydra.
-    leftovers = sys.modules.get("gdlab.leftovers")
+    leftovers = sys.modules.get("gdlab.commands.leftovers")
     if leftovers is not None:
         leftovers.remove_empty()
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from gdlab.looking import Places
+from gdlab.plan.sources import Places
 from server.limits import MINUTES, Limits, default_memory
 
 GIB = 2**30

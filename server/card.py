@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from bokeh.models import Button, Column, CustomJS, Div, Dropdown, LayoutDOM, Row, SVGIcon
 
-from gdlab import difference
+from gdlab.execution import difference
 from gdlab.records import Table
 from server import csvtext
 from server.context import Context

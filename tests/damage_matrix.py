@@ -25,7 +25,7 @@ import jax
 import numpy as np
 
 from gdlab import ensemble, experiment, store
-from gdlab.probing import run_probe
+from gdlab.execution.probing import run_probe
 from tests.composing import composed
 
 SECONDS = 60  # after which something hangs

@@ -23,7 +23,13 @@ import numpy as np
 
 from tests.composing import composed
 
-PRELOADED = ["gdlab.experiment", "gdlab.ensemble", "gdlab.extend_task", "gdlab.probing", "tests.composing"]
+PRELOADED = [
+    "gdlab.experiment",
+    "gdlab.ensemble",
+    "gdlab.commands.extend_task",
+    "gdlab.execution.probing",
+    "tests.composing",
+]
 OFTEN = {"checkpoint_seconds": 0.05, "commit_seconds": 0.02}
 STEPS = 600
 
@@ -52,7 +58,7 @@ def group(folder):
 
 def probe(folder):
     """A recorded run's segments, which are kept as they are computed."""
-    from gdlab.probing import run_probe
+    from gdlab.execution.probing import run_probe
 
     table = run_probe(folder / "run", "segments", {"start": 0, "stop": 40})
     np.savez(folder / "table.npz", **table.columns)
@@ -60,7 +66,7 @@ def probe(folder):
 
 def extension(folder):
     """A finished run trained on, several times as long."""
-    from gdlab.extend_task import extend
+    from gdlab.commands.extend_task import extend
 
     extend(folder / "run", 2 * STEPS, progress=False)
 

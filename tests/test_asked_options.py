@@ -5,12 +5,12 @@ import pytest
 import yaml
 
 from gdlab import experiment
-from gdlab import recording as recorder
 from gdlab.app_path import conf_dir
-from gdlab.config import ConfigError
 from gdlab.data.sampling import Schedule
-from gdlab.ranges import RANGES, Range, check_ranges, numbers_of
-from gdlab.unread import refuse_unread, unread
+from gdlab.execution import recording as recorder
+from gdlab.plan.builder import ConfigError
+from gdlab.plan.ranges import RANGES, Range, check_ranges, numbers_of
+from gdlab.plan.unread import refuse_unread, unread
 from tests import recording
 from tests.composing import composed
 
@@ -25,7 +25,7 @@ def nodes_of(path):
 @pytest.mark.parametrize("path", YAMLS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_every_number_of_every_yaml_has_a_range_and_lies_in_it(path):
     for place, value, allowed in numbers_of(nodes_of(path)):
-        assert allowed is not None, f"{place}: a line in gdlab.ranges.RANGES is missing"
+        assert allowed is not None, f"{place}: a line in gdlab.plan.ranges.RANGES is missing"
         assert allowed.holds(value), f"{place}={value!r}: allowed: {allowed}"
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from gdlab import ensemble, experiment
 from gdlab.app_path import conf_dir
-from gdlab.probing import run_probe
+from gdlab.execution.probing import run_probe
 from tests import recording
 from tests.composing import composed
 from tests.test_launchers import WAYS, gdlab, states

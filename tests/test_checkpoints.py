@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from gdlab import experiment, store
-from gdlab.checkpoints import Checkpoints
-from gdlab.train import TrainState
+from gdlab.execution.checkpoints import Checkpoints
+from gdlab.training.loop import TrainState
 from tests.composing import composed
 from tests.recording import assert_same_record, rosenbrock
 from tests.store.test_checksums import flip

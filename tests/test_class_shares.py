@@ -6,11 +6,11 @@ import pytest
 from gdlab import store
 from gdlab.analysis.class_shares import from_run
 from gdlab.analysis.dumps import open_dumps
-from gdlab.assembly import assemble
-from gdlab.config import ConfigError
 from gdlab.data.sampling import Schedule
-from gdlab.looking import as_recorded
-from gdlab.replay import Replay
+from gdlab.execution.replay import Replay
+from gdlab.plan.assembly import assemble
+from gdlab.plan.builder import ConfigError
+from gdlab.plan.sources import as_recorded
 from tests.composing import composed
 from tests.recording import record
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from gdlab import collection
+from gdlab.execution.replay import Replay
 from gdlab.optim import conjugate_gradient
 from gdlab.records import IDLE, Problem
-from gdlab.replay import Replay
-from gdlab.train import Steps, make_training
+from gdlab.training import collection
+from gdlab.training.loop import Steps, make_training
 from tests import recording
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from gdlab import __main__ as door
-from gdlab import __version__, command_line
-from gdlab.config import ConfigError
+from gdlab import __version__
+from gdlab.commands import overrides as command_line
 from gdlab.messages import MOST_LINE, described, one_line, readable
+from gdlab.plan.builder import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]
 OWN = """

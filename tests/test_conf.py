@@ -7,9 +7,10 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from gdlab import config, options
 from gdlab.app_path import conf_dir
-from gdlab.sweep import plain
+from gdlab.commands.sweep import plain
+from gdlab.plan import builder as config
+from gdlab.plan import options
 from tests.composing import composed
 
 GROUPS = (

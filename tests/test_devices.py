@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from gdlab import experiment
-from gdlab.assembly import assemble
-from gdlab.config import ConfigError
-from gdlab.devices import mesh_of
-from gdlab.probing import run_probe
-from gdlab.replay import Replay
+from gdlab.execution.probing import run_probe
+from gdlab.execution.replay import Replay
+from gdlab.plan.assembly import assemble
+from gdlab.plan.builder import ConfigError
+from gdlab.training.devices import mesh_of
 from tests.composing import composed
 
 NETWORK = (
@@ -40,7 +40,7 @@ import json, os, signal, sys
 from pathlib import Path
 import jax
 from gdlab import experiment, session
-from gdlab.replay import Replay
+from gdlab.execution.replay import Replay
 
 original = session.Session._chunk
 

@@ -9,14 +9,16 @@ import jax
 import numpy as np
 import pytest
 
-from gdlab import difference, experiment, own_code, probe_task, probing
+from gdlab import experiment
 from gdlab.analysis import segments
-from gdlab.comparisons import Comparisons, gaps
+from gdlab.commands import probe_task
+from gdlab.commands.probe_task import ReplayDiffers, save
+from gdlab.commands.probe_task import probe_task as run_task
 from gdlab.data import digits
-from gdlab.probe_task import ReplayDiffers, save
-from gdlab.probe_task import probe_task as run_task
+from gdlab.execution import difference, own_code, probing
+from gdlab.execution.comparisons import Comparisons, gaps
+from gdlab.execution.replay import Replay
 from gdlab.records import Table
-from gdlab.replay import Replay
 from gdlab.store import seals
 from tests import recording
 from tests.composing import composed
@@ -126,7 +128,7 @@ def test_other_data_are_said_where_the_parameters_come_from_the_path(tmp_path, m
         found.test["x"][:] = 1 - found.test["x"]
         return found
 
-    monkeypatch.setattr("gdlab.assembly.dataset_of", other)
+    monkeypatch.setattr("gdlab.plan.assembly.dataset_of", other)
     probing._open.clear()
     with pytest.raises(ReplayDiffers, match=r"the data have changed \(test.x\)"):
         run_task(asked(run, "confusion"), progress=False)

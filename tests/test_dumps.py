@@ -5,16 +5,18 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from gdlab import dumps, experiment, session, store
+from gdlab import experiment, store
 from gdlab.analysis.dumps import has_dumps, open_dumps
-from gdlab.assembly import assemble
-from gdlab.config import ConfigError
-from gdlab.looking import as_recorded
-from gdlab.network import describe, kernels
-from gdlab.probing import run_probe
+from gdlab.execution import session
+from gdlab.execution.probing import run_probe
+from gdlab.execution.replay import Replay
+from gdlab.monitors import dumps
+from gdlab.monitors.network import describe, kernels
+from gdlab.monitors.validation import calibration
+from gdlab.plan.assembly import assemble
+from gdlab.plan.builder import ConfigError
+from gdlab.plan.sources import as_recorded
 from gdlab.records import DISTRIBUTION, DUMP_STATISTICS
-from gdlab.replay import Replay
-from gdlab.validation import calibration
 from tests.composing import composed
 from tests.recording import record
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from gdlab import experiment, store
-from gdlab.assembly import assemble
 from gdlab.ensemble import session as sessions
 from gdlab.ensemble import train, width
 from gdlab.ensemble.grouping import ALONE, bunches, differing
-from gdlab.replay import Replay
+from gdlab.execution.replay import Replay
+from gdlab.plan.assembly import assemble
 from tests.composing import composed
 from tests.recording import assert_same_record, recorded
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gdlab import experiment, session, store
-from gdlab.config import ConfigError
+from gdlab import experiment, store
+from gdlab.execution import session
+from gdlab.plan.builder import ConfigError
 from gdlab.records import STATUS
 from tests.composing import composed
 from tests.recording import assert_same_record, recorded

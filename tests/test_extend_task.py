@@ -10,10 +10,11 @@ import jax
 import numpy as np
 import pytest
 
-from gdlab import experiment, session, store
-from gdlab.config import ConfigError
-from gdlab.extend_task import extend, extend_task
-from gdlab.replay import Replay
+from gdlab import experiment, store
+from gdlab.commands.extend_task import extend, extend_task
+from gdlab.execution import session
+from gdlab.execution.replay import Replay
+from gdlab.plan.builder import ConfigError
 from gdlab.store import extension, manifest
 from tests import recording
 from tests.composing import composed

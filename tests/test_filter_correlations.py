@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from gdlab import assembly, store, watchers
-from gdlab.config import ConfigError
-from gdlab.evaluation import sample
-from gdlab.filter_correlations import MOST_FILTERS, filters_of, make_correlations, pearson
-from gdlab.options import check_values
-from gdlab.replay import Replay
+from gdlab import store
+from gdlab.execution.replay import Replay
+from gdlab.monitors.evaluation import sample
+from gdlab.monitors.filter_correlations import MOST_FILTERS, filters_of, make_correlations, pearson
+from gdlab.plan import assembly
+from gdlab.plan import monitoring as watchers
+from gdlab.plan.builder import ConfigError
+from gdlab.plan.options import check_values
 from tests import recording
 from tests.composing import composed
 
@@ -87,7 +89,7 @@ def test_correlations_change_no_bit_of_the_training(run, tmp_path):
 
 
 def test_a_stopped_run_goes_on_without_a_row_twice(run, tmp_path, monkeypatch):
-    from gdlab import session
+    from gdlab.execution import session
 
     original = session.Session._until_stop
 

@@ -14,10 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gdlab import assembly, config, experiment, store, targets
-from gdlab.config import ConfigError
-from gdlab.replay import Replay
-from gdlab.soundness import check_looked_at
+from gdlab import experiment, store
+from gdlab.execution.replay import Replay
+from gdlab.plan import assembly, targets
+from gdlab.plan import builder as config
+from gdlab.plan.builder import ConfigError
+from gdlab.plan.soundness import check_looked_at
 from tests.composing import composed
 from tests.forging import forge
 

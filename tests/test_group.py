@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from gdlab.assembly import assemble, training
-from gdlab.group import SEED, alone, make_group, members_of, one_of
+from gdlab.execution.group import SEED, alone, make_group, members_of, one_of
+from gdlab.plan.assembly import assemble, training
 from tests.composing import composed
 
 STEPS = 12

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gdlab import store
-from gdlab.interruption import ENDING, handled, interruptible
+from gdlab.execution.interruption import ENDING, handled, interruptible
 
 ROOT = Path(__file__).resolve().parents[1]
 NUMBERS = [getattr(signal, name) for name in ENDING]

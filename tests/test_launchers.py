@@ -11,9 +11,10 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from gdlab import resolvers, store
+from gdlab import store
 from gdlab.app_path import conf_dir
-from gdlab.sweep import grid, jobs_of, plain
+from gdlab.commands import resolvers
+from gdlab.commands.sweep import grid, jobs_of, plain
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ("problem=rosenbrock", "optimizer=momentum", "train.steps=20", "optimizer.learning_rate=1e-4")

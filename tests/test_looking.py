@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from gdlab import experiment, probe_task, store
-from gdlab.config import ConfigError
+from gdlab import experiment, store
+from gdlab.commands import probe_task
 from gdlab.data import files
-from gdlab.looking import Places, around, as_recorded, located
-from gdlab.replay import Replay
+from gdlab.execution.replay import Replay
+from gdlab.plan.builder import ConfigError
+from gdlab.plan.sources import Places, around, as_recorded, located
 from server import arguments
 from server.worker import Worker
 from tests.composing import composed

@@ -7,7 +7,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gdlab import experiment, naming
+from gdlab import experiment
+from gdlab.plan import naming
 from tests.composing import composed
 
 PARSER = OverridesParser.create()

@@ -11,7 +11,7 @@ import pytest
 
 from gdlab import models, problems
 from gdlab.data import Dataset
-from gdlab.network import describe, kernels
+from gdlab.monitors.network import describe, kernels
 from gdlab.problems import rosenbrock
 from gdlab.records import Problem
 

@@ -8,7 +8,7 @@ import pytest
 
 from gdlab import models
 from gdlab.models.layers import ACTIVATIONS
-from gdlab.nonlinearity import with_outputs
+from gdlab.monitors.nonlinearity import with_outputs
 from gdlab.problems.networks import layer_activations
 
 X = np.random.default_rng(0).normal(size=(5, 8, 8, 2)).astype(np.float32)

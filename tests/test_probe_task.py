@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gdlab import experiment, probe_task
+from gdlab import experiment
 from gdlab.analysis.surface_options import settings
-from gdlab.config import ConfigError
-from gdlab.probing import run_probe
+from gdlab.commands import probe_task
+from gdlab.execution.probing import run_probe
+from gdlab.plan.builder import ConfigError
 from gdlab.records import Table
 from tests import recording
 from tests.composing import composed

@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from gdlab.app_path import conf_dir
-from gdlab.config import instantiate, takes
+from gdlab.plan.builder import instantiate, takes
 from gdlab.records import OK, Problem
-from gdlab.train import Steps, make_training
+from gdlab.training.loop import Steps, make_training
 from tests.composing import composed
 
 OPTIMIZERS = sorted(path.stem for path in (conf_dir() / "optimizer").glob("*.yaml"))

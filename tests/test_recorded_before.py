@@ -12,7 +12,7 @@ import pytest
 import zarr
 
 from gdlab import experiment, store
-from gdlab.probing import run_probe
+from gdlab.execution.probing import run_probe
 from tests.composing import composed
 from tests.recording import recorded
 

@@ -8,8 +8,8 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from gdlab import store
-from gdlab.probing import run_probe
-from gdlab.replay import Replay
+from gdlab.execution.probing import run_probe
+from gdlab.execution.replay import Replay
 from tests import recording
 from tests.apart import run_apart
 

@@ -4,9 +4,10 @@ import jax
 import numpy as np
 import pytest
 
-from gdlab import assembly, schedules, store
+from gdlab import schedules, store
 from gdlab.analysis.step_sizes import moving_average
-from gdlab.config import ConfigError
+from gdlab.plan import assembly
+from gdlab.plan.builder import ConfigError
 from gdlab.records import STEP_COLUMNS
 from tests import recording
 from tests.composing import composed
@@ -63,7 +64,7 @@ def test_a_run_shapes_the_learning_rate_of_another(tmp_path):
 
 
 def test_a_replay_finds_the_schedule_again(tmp_path):
-    from gdlab.probing import run_probe
+    from gdlab.execution.probing import run_probe
 
     rates_of(tmp_path / "run", "schedule=cosine", "weight_decay=decoupled")
     table = run_probe(tmp_path / "run", "segments", {"start": 3, "stop": 6})

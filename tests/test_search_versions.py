@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import yaml
 
-from gdlab import session, store
-from gdlab.probing import run_probe
+from gdlab import store
+from gdlab.execution import session
+from gdlab.execution.probing import run_probe
 from gdlab.store.config import CONFIG_FILE
 from tests import recording
 

@@ -8,12 +8,12 @@ import pytest
 from gdlab import store
 from gdlab.analysis.ensemble import open_ensemble
 from gdlab.analysis.hyper import differing, flatten, shown
-from gdlab.config import ConfigError
-from gdlab.extend_task import extend
+from gdlab.commands.extend_task import extend
+from gdlab.plan.builder import ConfigError
+from gdlab.plan.targets import installed, parameters, resolve
+from gdlab.plan.unread import refuse_unread
 from gdlab.store import effects, writer
 from gdlab.store.config import config_hash
-from gdlab.targets import installed, parameters, resolve
-from gdlab.unread import refuse_unread
 from server import hyper
 from server.runs_cache import RunsCache
 from server.views import runs_columns

@@ -13,7 +13,7 @@ from gdlab.linesearch import two_phase
 from gdlab.optim import conjugate_gradient
 from gdlab.problems import rosenbrock
 from gdlab.records import DIVERGED, IDLE, LINE_SEARCH_FAILED, OK, Problem
-from gdlab.train import Steps, make_training
+from gdlab.training.loop import Steps, make_training
 
 LENGTH = 40
 

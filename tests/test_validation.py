@@ -5,10 +5,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss
 
-from gdlab import assembly, store, validation, watchers
-from gdlab.config import ConfigError
-from gdlab.options import check_values
-from gdlab.replay import Replay
+from gdlab import store
+from gdlab.execution.replay import Replay
+from gdlab.monitors import validation
+from gdlab.plan import assembly
+from gdlab.plan import monitoring as watchers
+from gdlab.plan.builder import ConfigError
+from gdlab.plan.options import check_values
 from tests import recording
 from tests.composing import composed
 

@@ -10,8 +10,8 @@ import numpy as np
 from experiments.becker2019.evidence import BATCH, MINIBATCH, losses, setting
 from experiments.tables import PARTLY, REFUTED, REPRODUCED, Claim
 from gdlab.analysis import descents
-from gdlab.probing import run_probe
-from gdlab.replay import Replay
+from gdlab.execution.probing import run_probe
+from gdlab.execution.replay import Replay
 
 PLATEAU_DROP, PLATEAU_LENGTH = 0.01, 5  # claim 9
 SEPARATED = 0.97  # claim 10

@@ -5,7 +5,7 @@ from html import escape
 import numpy as np
 
 from gdlab.analysis import segments
-from gdlab.probing import run_probe
+from gdlab.execution.probing import run_probe
 
 WIDTH, HEIGHT, MARGIN = 900, 320, 56
 DOT, LINE, GRID, TEXT = "#d95f02", "#222222", "#c8c8c8", "#444444"

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gdlab.analysis import descents
-from gdlab.probing import run_probe
+from gdlab.execution.probing import run_probe
 
 FACTORS = {"batches": "B", "descent_length": "K", "ratio": "K / batch size"}
 MEASURES = {

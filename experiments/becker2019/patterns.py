@@ -17,7 +17,7 @@ from gdlab.linesearch import two_phase
 from gdlab.optim import conjugate_gradient
 from gdlab.problems import rosenbrock
 from gdlab.records import CUBIC, EXTRAPOLATE, OK, QUADRATIC, SHRINK, TRACE_COLUMNS
-from gdlab.train import Steps, make_training
+from gdlab.training.loop import Steps, make_training
 
 ITERATIONS = 60
 SIGMAS = (1e-4, 0.9)  # the range that is scanned, in equal ratios

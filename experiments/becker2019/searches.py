@@ -9,7 +9,7 @@ from experiments.becker2019 import patterns
 from experiments.becker2019.evidence import BATCH, MINIBATCH, ROSENBROCK, losses, runs_by_name, setting
 from experiments.tables import PARTLY, REFUTED, REPRODUCED, Claim
 from gdlab.analysis import search, segments
-from gdlab.probing import run_probe
+from gdlab.execution.probing import run_probe
 from gdlab.records import OK
 
 MINIMUM_WITHIN = 0.05  # claim 6: of a step width, what a search of sigma 0.05 leaves on a parabola

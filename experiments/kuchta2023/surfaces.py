@@ -4,7 +4,7 @@ import numpy as np
 
 from experiments.recorded import run_probe
 from experiments.tables import Claim, listed, verdict_of
-from gdlab.surface.fidelity import resampled, structural_similarity
+from gdlab.analysis.surfaces.fidelity import resampled, structural_similarity
 
 ALIKE = 0.95  # structural similarity of pictures that are "nearly identical"
 METHODS = ("pca", "sampled", "sampled_pca", "averaged")

@@ -11,8 +11,8 @@ import numpy as np
 
 from gdlab import store
 from gdlab.analysis.surface_options import path_iterations, settings
+from gdlab.analysis.surfaces import fidelity, grid
 from gdlab.records import Table
-from gdlab.surface import fidelity, grid
 
 CLIP = 1.5  # of the initial loss
 LINE = 21  # points on the straight line from start to end

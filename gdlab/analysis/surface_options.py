@@ -5,7 +5,7 @@ Kept apart from the model, so that a page and the probe understand the same opti
 
 import numpy as np
 
-from gdlab.surface.weights import BEHIND, DISTANCES, METHODS
+from gdlab.analysis.surfaces.weights import BEHIND, DISTANCES, METHODS
 
 PLANES = ("pca", "random", "checkpoints")
 CENTRES = ("extremes", "mean", "thesis")

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdlab.assembly import assemble, training
-from gdlab.group import SEED, make_group, members_of, one_of
+from gdlab.execution.group import SEED, make_group, members_of, one_of
+from gdlab.plan.assembly import assemble, training
 from gdlab.store.config import training_keys
 from gdlab.store.migrations import migrated
 

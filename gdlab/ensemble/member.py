@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 from gdlab import store
-from gdlab.checkpoints import Checkpoints
-from gdlab.recording import begun, check_same_data, chunk_rows, continued, path_start
+from gdlab.execution.checkpoints import Checkpoints
+from gdlab.execution.recording import begun, check_same_data, chunk_rows, continued, path_start
 
 log = logging.getLogger(__name__)
 

@@ -9,17 +9,18 @@ from typing import Any, NamedTuple
 
 import jax
 
-from gdlab import experiment, store
-from gdlab.assembly import assemble, make_optimizer
+from gdlab import store
 from gdlab.ensemble.grouping import bunches, structure
 from gdlab.ensemble.member import Member
 from gdlab.ensemble.session import GroupSession, make_program
 from gdlab.ensemble.width import choose_width
-from gdlab.interruption import interruptible
+from gdlab.execution.alone import EXPECTED_ERRORS, already_finished, train_alone
+from gdlab.execution.interruption import interruptible
+from gdlab.execution.progress import Progress
+from gdlab.execution.recording import as_begun, group_of
 from gdlab.messages import described
-from gdlab.options import check_values
-from gdlab.progress import Progress
-from gdlab.recording import group_of
+from gdlab.plan.assembly import assemble, make_optimizer
+from gdlab.plan.options import check_values
 from gdlab.store.config import training_keys
 
 _log = logging.getLogger(__name__)
@@ -105,7 +106,7 @@ def train(configs, folders, *, progress=True, width=None):
     say(", ".join(f"{count} {state}" for state, count in counts.items()))
     for outcome in results:
         if outcome.error is not None:
-            say(f"failed: {outcome.folder}: {described(outcome.error, experiment.EXPECTED_ERRORS)}")
+            say(f"failed: {outcome.folder}: {described(outcome.error, EXPECTED_ERRORS)}")
     return results
 
 
@@ -127,15 +128,15 @@ def _unfinished(configs, folders, outcomes):
     jobs = []
     for job, folder in enumerate(folders):
         try:
-            config = configs[job] = experiment.as_begun(configs[job], folder)
-            finished = experiment.already_finished(config, folder)
+            config = configs[job] = as_begun(configs[job], folder)
+            finished = already_finished(config, folder)
             if finished is None:
                 check_values(config)
                 make_optimizer(config)
                 jobs.append(job)
             else:
                 outcomes[job] = Outcome(folder, finished)
-        except experiment.EXPECTED_ERRORS as error:
+        except EXPECTED_ERRORS as error:
             outcomes[job] = Outcome(folder, None, error)
     return jobs
 
@@ -150,7 +151,7 @@ def _planned(configs, folders, jobs, assembled, width, say):
     try:
         found, reasons = bunches(configs, fresh, assembled)
         alone |= reasons
-    except experiment.EXPECTED_ERRORS as error:
+    except EXPECTED_ERRORS as error:
         # One of them cannot be assembled: alone each says what is wrong with it.
         alone |= dict.fromkeys(fresh, f"not all of the runs can be assembled: {error}")
     for bunch in found:
@@ -216,7 +217,7 @@ def _train_batch(configs, folders, batch, stop, assembled, programs, title):
 
 def _train_alone(config, folder, progress, stop):
     try:
-        run = experiment.run(config, folder, progress=progress)
+        run = train_alone(config, folder, progress)
     except Exception as error:
         _log.debug("a run failed", exc_info=True)
         return Outcome(folder, None, error)

@@ -12,12 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from gdlab import store
-from gdlab.config import ConfigError
 from gdlab.ensemble.watching import group_watchers
-from gdlab.group import SEED, everywhere, make_group, members_of, one_of, stacked
-from gdlab.recording import ENDINGS, arrays_of, facts_of
+from gdlab.execution.group import SEED, everywhere, make_group, members_of, one_of, stacked
+from gdlab.execution.recording import ENDINGS, arrays_of, facts_of
+from gdlab.plan.builder import ConfigError
+from gdlab.plan.soundness import check_problem
 from gdlab.records import DIVERGED
-from gdlab.soundness import check_problem
 
 LOOK_SECONDS = 0.5  # aim of the length of a chunk
 WAITING_BYTES = 64 << 20  # rows that may wait to be appended
@@ -34,7 +34,7 @@ class Program(NamedTuple):
 
 
 def make_program(assembly, config, *, varied, width, devices=1):
-    """The Program of runs like that of `config`; varied, width, devices as of `gdlab.group.make_group`."""
+    """The Program of runs like that of `config`; varied, width, devices as of `make_group`."""
     check_problem(assembly)
     group = make_group(assembly, config, varied=varied, width=width, devices=devices)
     return Program(assembly, group, group_watchers(assembly, config), everywhere(assembly.data, devices))

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdlab.evaluation import BLOCK, PARTS, chosen_rows
-from gdlab.validation import Validation
-from gdlab.watchers import row_watchers
+from gdlab.monitors.evaluation import BLOCK, PARTS, chosen_rows
+from gdlab.monitors.validation import Validation
+from gdlab.plan.monitoring import row_watchers
 
 # Intermediate values of the members that are evaluated at once: they should stay in the cache.
 NUMBERS = 1 << 22

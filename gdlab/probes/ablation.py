@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdlab.collection import layers_of
-from gdlab.evaluation import at_iteration, predicts_classes, sample
-from gdlab.network import describe
+from gdlab.monitors.evaluation import at_iteration, predicts_classes, sample
+from gdlab.monitors.network import describe
+from gdlab.monitors.validation import calibration, make_predictions
 from gdlab.records import Table
-from gdlab.validation import calibration, make_predictions
+from gdlab.training.collection import layers_of
 
 
 def compute(replay, *, filters, iteration=None, on="test", samples=None, controls=3, seed=0, progress):

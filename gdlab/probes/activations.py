@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdlab.evaluation import BLOCK, at_iteration, sample
+from gdlab.monitors.evaluation import BLOCK, at_iteration, sample
+from gdlab.monitors.validation import calibration
 from gdlab.records import Table
-from gdlab.validation import calibration
 
 MOST_BINS = 1000
 

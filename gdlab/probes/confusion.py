@@ -5,9 +5,9 @@ Source: Kuchta 2023, chapter 4.
 
 import numpy as np
 
-from gdlab.evaluation import at_iteration, predicts_classes, sample
+from gdlab.monitors.evaluation import at_iteration, predicts_classes, sample
+from gdlab.monitors.validation import calibration, make_evaluate
 from gdlab.records import Table
-from gdlab.validation import calibration, make_evaluate
 
 
 def compute(replay, *, iteration=None, on="test", samples=None, progress):

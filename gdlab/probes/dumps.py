@@ -7,10 +7,10 @@ functions that the recorder uses. Asked for by the users of DeepTracker (Liu et 
 import jax
 import numpy as np
 
-from gdlab.config import ConfigError
-from gdlab.dumps import Moment
+from gdlab.monitors.dumps import Moment
+from gdlab.plan.builder import ConfigError
+from gdlab.plan.monitoring import dumper
 from gdlab.records import Table
-from gdlab.watchers import dumper
 
 MOST = 2000  # dumps of one question
 

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdlab.evaluation import at_iteration, predicts_classes, sample
+from gdlab.monitors.evaluation import at_iteration, predicts_classes, sample
+from gdlab.monitors.validation import calibration
 from gdlab.records import Table
-from gdlab.validation import calibration
 
 
 def compute(replay, *, image=0, iteration=None, on="test", target=None, progress):

@@ -6,9 +6,9 @@ Source: Kuchta 2023, chapter 4 (filters of the convolutions).
 import jax
 import numpy as np
 
-from gdlab.collection import layers_of
-from gdlab.evaluation import at_iteration
+from gdlab.monitors.evaluation import at_iteration
 from gdlab.records import Table
+from gdlab.training.collection import layers_of
 
 
 def compute(replay, *, iteration=None, progress):

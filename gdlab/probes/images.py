@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gdlab.evaluation import sample
+from gdlab.monitors.evaluation import sample
 from gdlab.records import Table
 
 MOST = 256  # images at once

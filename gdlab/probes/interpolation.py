@@ -10,11 +10,11 @@ import jax
 import numpy as np
 
 from gdlab import store
-from gdlab.collection import layer_names, layers_of
-from gdlab.config import nearest
-from gdlab.evaluation import make_error, predicts_classes, sample
+from gdlab.monitors.evaluation import make_error, predicts_classes, sample
+from gdlab.plan.builder import nearest
 from gdlab.probes.segments import Pending
 from gdlab.records import Table
+from gdlab.training.collection import layer_names, layers_of
 
 WHOLE = "network"
 MOST = 10_001  # positions on the line

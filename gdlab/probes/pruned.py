@@ -9,12 +9,12 @@ import numpy as np
 
 from gdlab.analysis import filters as analysis
 from gdlab.analysis.dumps import open_dumps
-from gdlab.config import instantiate
-from gdlab.evaluation import at_iteration, predicts_classes, sample
 from gdlab.models.pruning import narrowed, prune
-from gdlab.network import describe
+from gdlab.monitors.evaluation import at_iteration, predicts_classes, sample
+from gdlab.monitors.network import describe
+from gdlab.monitors.validation import calibration, make_predictions
+from gdlab.plan.builder import instantiate
 from gdlab.records import Table
-from gdlab.validation import calibration, make_predictions
 
 
 def compute(replay, *, filters=None, iteration=None, on="test", samples=None, progress):

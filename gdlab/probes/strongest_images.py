@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdlab.evaluation import BLOCK, at_iteration, chosen_rows, predicts_classes, sample
-from gdlab.network import describe
+from gdlab.monitors.evaluation import BLOCK, at_iteration, chosen_rows, predicts_classes, sample
+from gdlab.monitors.network import describe
+from gdlab.monitors.validation import calibration
 from gdlab.records import Table
-from gdlab.validation import calibration
 
 MOST_FILTERS, MOST_IMAGES, MOST_ITERATIONS = 32, 32, 8
 

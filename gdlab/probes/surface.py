@@ -18,11 +18,12 @@ from jax.flatten_util import ravel_pytree
 
 from gdlab.analysis import surface as opened
 from gdlab.analysis.surface_options import path_iterations, settings
+from gdlab.analysis.surfaces import grid
+from gdlab.analysis.surfaces.surroundings import Surroundings
 from gdlab.models.images_last import images_last, to_images_last
-from gdlab.surface import grid, recorded
-from gdlab.surface.evaluate import Losses
-from gdlab.surface.scatter import deviation
-from gdlab.surface.surroundings import Surroundings
+from gdlab.probes.vectors import recorded_path as recorded
+from gdlab.probes.vectors.losses import Losses
+from gdlab.probes.vectors.scatter import deviation
 
 PARAMETER_BYTES = 64 << 20  # parameter vectors of grid points held at a time
 LATE = 64  # path points of the last tenth that the late scatter is taken from, at most

@@ -2,7 +2,7 @@
 
 A configuration is composed of defaults, of which not every training reads each: Adam has no line search, a
 test function has no mini-batches. What nothing reads tells nothing of a run: it is part of the configuration
-and of its hash, but no hyper-parameter, and `gdlab.unread` refuses it where a person asks for it. Here no
+and of its hash, but no hyper-parameter, and `gdlab.plan.unread` refuses it if a person asks for it. Here no
 problem or optimizer is imported, so that it can be said of runs recorded before and elsewhere; of code of
 one's own it is taken that it reads everything.
 """

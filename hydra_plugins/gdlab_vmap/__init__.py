@@ -4,6 +4,6 @@ The processes of other launchers (joblib, submitit, ray) compose configs without
 gdlab's own entry; they import the plugins, and so know gdlab's resolvers.
 """
 
-from gdlab import resolvers
+from gdlab.commands import resolvers
 
 resolvers.register()

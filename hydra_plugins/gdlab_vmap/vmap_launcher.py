@@ -38,7 +38,7 @@ class VmapLauncher(Launcher):
     def launch(self, job_overrides, initial_job_idx):
         """A JobReturn for each job, its value the run's Outcome. Ctrl-C ends the program with 130."""
         del initial_job_idx
-        from gdlab.sweep import jobs_of, train_jobs
+        from gdlab.commands.sweep import jobs_of, train_jobs
 
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)

@@ -11,7 +11,7 @@ from typing import Any
 from bokeh.models import Button, CheckboxGroup, InlineStyleSheet, Select, Spinner, TextInput, Toggle
 
 from gdlab.analysis.surface_options import CENTRES, DRAWS, ON, PLANES, UNCERTAINTIES
-from gdlab.surface.weights import BEHIND, DISTANCES, METHODS
+from gdlab.analysis.surfaces.weights import BEHIND, DISTANCES, METHODS
 from server import card
 from server.curve.page import CSS
 

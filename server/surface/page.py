@@ -6,8 +6,8 @@ Two maps of the same plane share their axes, and all maps of losses one colour s
 import numpy as np
 from bokeh.models import Column, InlineStyleSheet, LinearColorMapper
 
+from gdlab.analysis.surfaces import fidelity
 from gdlab.records import Table
-from gdlab.surface import fidelity
 from server import card, left_out
 from server.context import View
 from server.curve.page import CSS

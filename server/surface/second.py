@@ -5,8 +5,8 @@ from bokeh.models import Button, InlineStyleSheet, LinearColorMapper, Select
 
 from gdlab.analysis import surface
 from gdlab.analysis.surface_options import settings
+from gdlab.analysis.surfaces import grid
 from gdlab.records import Table
-from gdlab.surface import grid
 from server import card
 from server.curve.page import CSS
 from server.query import Query

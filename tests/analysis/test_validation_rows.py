@@ -5,8 +5,8 @@ import pytest
 
 from gdlab import store
 from gdlab.analysis import validation
+from gdlab.monitors.validation import COLUMNS
 from gdlab.records import STEP_COLUMNS
-from gdlab.validation import COLUMNS
 
 SCALARS = store.ArraySpec("f8", (len(STEP_COLUMNS),), STEP_COLUMNS)
 ROWS = store.ArraySpec("f8", (len(COLUMNS),), COLUMNS)

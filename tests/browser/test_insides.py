@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 
-from gdlab.probing import run_probe
+from gdlab.execution.probing import run_probe
 from tests.browser.gestures import address, becomes, column, drawn, eventually, says, value, wait
 from tests.recording import record
 

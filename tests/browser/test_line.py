@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gdlab import store
-from gdlab.probing import run_probe
+from gdlab.execution.probing import run_probe
 from tests.browser.gestures import address, becomes, column, drawn, eventually, middle, says, value, wait
 from tests.recording import record
 

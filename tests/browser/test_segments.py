@@ -7,7 +7,7 @@ import zarr
 from jax.flatten_util import ravel_pytree
 
 from gdlab import store
-from gdlab.assembly import assemble
+from gdlab.plan.assembly import assemble
 from tests.browser.gestures import address, becomes, column, drawn, eventually, says, value, wait
 from tests.recording import record
 

@@ -6,8 +6,8 @@ import pytest
 from gdlab import store
 from gdlab.analysis import surface
 from gdlab.analysis.surface_options import settings
-from gdlab.probing import run_probe
-from gdlab.surface import fidelity, grid
+from gdlab.analysis.surfaces import fidelity, grid
+from gdlab.execution.probing import run_probe
 from tests.browser.gestures import address, becomes, column, drawn, eventually, position, says, value, wait
 from tests.browser.sight import see
 from tests.recording import record

@@ -9,7 +9,7 @@ import pytest
 
 from gdlab import store
 from gdlab.analysis.dumps import open_dumps
-from gdlab.probing import run_probe
+from gdlab.execution.probing import run_probe
 from tests.browser.gestures import address, becomes, column, drawn, eventually, in_sight, position, says
 
 pytestmark = pytest.mark.browser

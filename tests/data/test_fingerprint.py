@@ -5,11 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from gdlab import experiment, session, store
-from gdlab.config import ConfigError
+from gdlab import experiment, store
 from gdlab.data import Dataset, digits
 from gdlab.data.fingerprint import differences, fingerprint
-from gdlab.replay import Replay
+from gdlab.execution import session
+from gdlab.execution.replay import Replay
+from gdlab.plan.builder import ConfigError
 from tests.composing import composed
 
 
@@ -75,7 +76,7 @@ def interrupted(folder, monkeypatch):
 def test_other_data_are_refused_by_a_resume_and_said_by_a_replay(tmp_path, monkeypatch, capsys):
     config = interrupted(tmp_path / "run", monkeypatch)
     with monkeypatch.context() as patch:
-        patch.setattr("gdlab.assembly.dataset_of", lambda config, places: changed(digits()))
+        patch.setattr("gdlab.plan.assembly.dataset_of", lambda config, places: changed(digits()))
         before = store.open_run(tmp_path / "run").rows("scalars")
         with pytest.raises(ConfigError, match=r"the data have changed \(train\.x\).*put them back"):
             experiment.run(config, tmp_path / "run", progress=False)

@@ -6,8 +6,8 @@ import numpy as np
 import optax
 import pytest
 
-from gdlab.config import ConfigError, instantiate
 from gdlab.optim import irprop_plus, rprop_plus
+from gdlab.plan.builder import ConfigError, instantiate
 from tests.composing import composed
 
 STEPS = 40

@@ -5,10 +5,10 @@ import numpy as np
 import optax
 import pytest
 
-from gdlab import assembly
-from gdlab.config import ConfigError, instantiate
 from gdlab.optim import coupled_weight_decay, decoupled_weight_decay, irprop_plus
-from gdlab.train import has_search
+from gdlab.plan import assembly
+from gdlab.plan.builder import ConfigError, instantiate
+from gdlab.training.loop import has_search
 from tests.composing import composed
 
 STEPS, RATE = 20, 0.1

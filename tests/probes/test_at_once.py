@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from gdlab import store
-from gdlab.probing import run_probe
+from gdlab.execution.probing import run_probe
 from tests import recording
 from tests.recording import record
 
 ASK = """
 import sys, numpy as np
-from gdlab.probing import run_probe
+from gdlab.execution.probing import run_probe
 print("ready", flush=True)
 sys.stdin.readline()
 for number, (probe, options) in enumerate(eval(sys.argv[2])):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gdlab.analysis.separation import best_thresholds
-from gdlab.probing import run_probe
+from gdlab.execution.probing import run_probe
 from tests import recording
 
 

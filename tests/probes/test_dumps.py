@@ -6,9 +6,9 @@ import pytest
 from gdlab import store
 from gdlab.analysis.dumps import open_dumps
 from gdlab.analysis.finer_dumps import finer_dumps
+from gdlab.execution.probing import run_probe
+from gdlab.execution.replay import Replay
 from gdlab.probes import ablation
-from gdlab.probing import run_probe
-from gdlab.replay import Replay
 from tests.recording import record
 
 OVERRIDES = ("experiment=digits_adam", "train.steps=12")

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, precision_score, recall_score
 
-from gdlab.probing import run_probe
-from gdlab.replay import Replay
+from gdlab.execution.probing import run_probe
+from gdlab.execution.replay import Replay
 from tests import recording
 
 

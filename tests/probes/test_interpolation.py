@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score
 
-from gdlab.evaluation import make_error, sample
+from gdlab.execution.probing import run_probe
+from gdlab.execution.replay import Replay
+from gdlab.monitors.evaluation import make_error, sample
 from gdlab.probes.interpolation import WHOLE
-from gdlab.probing import run_probe
-from gdlab.replay import Replay
 from tests import recording
 
 
@@ -116,5 +116,5 @@ def test_blocks_weigh_by_their_size(digits, monkeypatch):
     params, problem = replay.params(24), replay.assembly.problem
     data = sample(replay.assembly.dataset, "test", None)
     at_once = make_error(problem, data, classes=True)(params)
-    monkeypatch.setattr("gdlab.evaluation.BLOCK", 100)
+    monkeypatch.setattr("gdlab.monitors.evaluation.BLOCK", 100)
     np.testing.assert_allclose(make_error(problem, data, classes=True)(params), at_once, rtol=1e-5)

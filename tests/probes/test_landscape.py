@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gdlab.probing import run_probe
+from gdlab.execution.probing import run_probe
 from tests import recording
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from gdlab.analysis.dumps import open_dumps
+from gdlab.commands.probe_task import save
+from gdlab.execution.replay import Replay
 from gdlab.models.pruning import narrowed
-from gdlab.probe_task import save
 from gdlab.probes import ablation, pruned
-from gdlab.replay import Replay
 from tests.recording import DYING, record
 
 

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gdlab.analysis import segments as assembly
-from gdlab.config import ConfigError
+from gdlab.execution.probing import run_probe
+from gdlab.execution.replay import Replay
+from gdlab.plan.builder import ConfigError
 from gdlab.probes.segments import SAMPLES, offsets
-from gdlab.probing import run_probe
-from gdlab.replay import Replay
 from tests import recording
 
 EPSILON = {"rosenbrock": np.finfo(np.float64).eps, "digits": np.finfo(np.float32).eps}

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from gdlab.analysis.shape import POINTS, known
-from gdlab.probing import run_probe
-from gdlab.replay import Replay
+from gdlab.execution.probing import run_probe
+from gdlab.execution.replay import Replay
 from tests import recording
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from gdlab.evaluation import chosen_rows
+from gdlab.execution.replay import Replay
+from gdlab.monitors.evaluation import chosen_rows
 from gdlab.probes import strongest_images
-from gdlab.replay import Replay
 from tests.recording import record
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from gdlab.analysis import surface as opened
+from gdlab.execution.probing import run_probe
+from gdlab.execution.replay import Replay
 from gdlab.probes import surface as probe
-from gdlab.probing import run_probe
-from gdlab.replay import Replay
 from tests import recording
 
 SMALL = {"resolution": 5}

@@ -6,9 +6,9 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from gdlab.analysis.surface_options import settings
-from gdlab.probing import run_probe
-from gdlab.replay import Replay
-from gdlab.surface import grid
+from gdlab.analysis.surfaces import grid
+from gdlab.execution.probing import run_probe
+from gdlab.execution.replay import Replay
 from tests import recording
 
 SMALL = {"resolution": 3}

@@ -7,9 +7,9 @@ import pytest
 
 from gdlab import problems
 from gdlab.data import Dataset
+from gdlab.execution.replay import Replay
 from gdlab.models import mlp
 from gdlab.problems.augment import augmentation
-from gdlab.replay import Replay
 from tests.recording import record
 
 

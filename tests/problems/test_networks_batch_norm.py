@@ -8,9 +8,9 @@ import pytest
 
 from gdlab import problems
 from gdlab.data import Dataset
+from gdlab.execution.replay import Replay
 from gdlab.models import lenet5, mlp, modified_lenet, tiny_cnn, vgg
 from gdlab.problems import networks
-from gdlab.replay import Replay
 from tests.recording import record
 
 EPSILON = 1e-5  # of flax.linen.BatchNorm

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from gdlab import experiment
-from gdlab.looking import Places
+from gdlab.plan.sources import Places
 from server import arguments
 from server.limits import UNLIMITED, Limits, default_memory, machine_memory
 from server.worker import Worker

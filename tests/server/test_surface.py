@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gdlab.analysis.surfaces import fidelity
 from gdlab.records import Table
-from gdlab.surface import fidelity
 from server.surface import picture, shades, slot
 from server.surface.page import axis_labels, caption
 

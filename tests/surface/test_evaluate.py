@@ -13,9 +13,9 @@ from jax.flatten_util import ravel_pytree
 from gdlab.data.dataset import Dataset
 from gdlab.models import lenet
 from gdlab.models.images_last import images_last, to_images_last
+from gdlab.probes.vectors.losses import SAMPLES_TOGETHER, Losses
 from gdlab.problems import classification, rosenbrock
 from gdlab.records import Problem
-from gdlab.surface.evaluate import SAMPLES_TOGETHER, Losses
 
 LAYOUT = images_last, to_images_last
 
@@ -139,7 +139,7 @@ def test_dropout_is_noticed():
 SHARDED = """
 import numpy as np, jax, jax.numpy as jnp
 from gdlab.records import Problem
-from gdlab.surface.evaluate import Losses
+from gdlab.probes.vectors.losses import Losses
 rng = np.random.default_rng(0)
 data = {"x": rng.standard_normal((130, 6)).astype("f4")}
 def loss(params, batch, *, key=None):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.interpolate import RegularGridInterpolator
 
-from gdlab.surface import fidelity, grid
+from gdlab.analysis.surfaces import fidelity, grid
 
 sides = st.integers(1, 24)
 

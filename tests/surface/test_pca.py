@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
 
-from gdlab.surface import pca, rows
-from gdlab.surface.pca import principal
-from gdlab.surface.rows import Rows
+from gdlab.analysis.surfaces import pca, rows
+from gdlab.analysis.surfaces.pca import principal
+from gdlab.analysis.surfaces.rows import Rows
 
 
 def path(n, p, dtype=np.float64, seed=0, offset=3.0):

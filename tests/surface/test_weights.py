@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from gdlab.surface.plane import Plane, pca_plane, project, random_plane, through
-from gdlab.surface.rows import Rows
-from gdlab.surface.surroundings import Surroundings
-from gdlab.surface.weights import BEHIND, DISTANCES, METHODS, weights
+from gdlab.analysis.surfaces.plane import Plane, pca_plane, project, random_plane, through
+from gdlab.analysis.surfaces.rows import Rows
+from gdlab.analysis.surfaces.surroundings import Surroundings
+from gdlab.analysis.surfaces.weights import BEHIND, DISTANCES, METHODS, weights
 
 options = st.fixed_dictionaries(
     {

@@ -1,0 +1,57 @@
+"""One training in its folder, from a session to its end; and whether there is anything left to train."""
+
+from gdlab import store
+from gdlab.execution.interruption import interruptible
+from gdlab.execution.progress import Progress
+from gdlab.execution.recording import begun
+from gdlab.execution.session import Session
+from gdlab.plan.builder import ConfigError
+from gdlab.store.config import differences
+from gdlab.store.folder import check_config
+
+EXPECTED_ERRORS = (ConfigError, FileNotFoundError, store.StoreError)
+
+
+def train_alone(config, folder, progress=True):
+    """The Run of `config` in `folder`, begun or continued as a training of its own; raises as
+    `gdlab.experiment.run`."""
+    return trained(lambda: Session(config, folder), folder, progress)
+
+
+def trained(begin, folder, progress=True):
+    """The Run of the Session that `begin()` makes, trained to its end; raises what either raises."""
+    with interruptible() as stop:
+        # Also while the folder is being made: a Ctrl-C then waits until there is something to continue.
+        session = begin()
+        schedule = session.assembly.schedule
+        if progress and schedule is not None and (left := schedule.left_out()):
+            Progress(folder.name, 0).say(left)
+        with Progress(folder.name, session.total, session.step) as shown:
+            for note in session.notes if progress else ():
+                shown.say(note)
+            state, reason = session.train(stop, shown if progress else None)
+    if progress:
+        text = f"{state}: {reason}" if reason else state
+        shown.say(f"{text}; {session.step:,} iterations in {session.seconds:.1f} s, recorded in {folder}")
+    return store.open_run(folder)
+
+
+def already_finished(config, folder):
+    """The run in `folder` where it needs no more training; None where there is work to do.
+
+    One that was extended since its command was given, is finished for that command, too.
+    """
+    found = begun(folder)
+    earlier = [stage for _, stage in found.stages[:-1]] if found is not None else []
+    if any(not differences(stage, config) for stage in earlier):
+        steps = found.config["train"]["steps"]
+        if found.state in ("finished", "diverged"):
+            return found
+        raise store.ConfigMismatch(
+            f"{folder} was extended to {steps:,} iterations and is {found.state}: python -m gdlab "
+            f"task=extend run={folder} train.steps={steps} goes on"
+        )
+    if found is None or found.state not in ("finished", "diverged"):
+        return None
+    check_config(folder, config)
+    return found

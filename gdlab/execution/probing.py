@@ -1,0 +1,83 @@
+"""Run a probe on a recorded run, by name: what the server's worker and the command line call."""
+
+import importlib
+import pkgutil
+from collections import OrderedDict
+from contextlib import contextmanager
+from pathlib import Path
+
+import jax
+
+from gdlab import probes, store
+from gdlab.execution.replay import Replay
+from gdlab.plan.builder import ConfigError, nearest
+
+OPEN_REPLAYS = 4
+
+_open = OrderedDict()
+
+
+def run_probe(path, probe, options, progress=lambda fraction, text: None, *, places=None):
+    """The Table that `gdlab.probes.<probe>.compute` returns for the run in `path`.
+
+    Its attrs have "replay" {compared, different, largest, changed}: how all that was ever replayed of this
+    run compared with its record, see `gdlab.execution.comparisons`.
+
+    Args:
+      path: run folder.
+      probe: name of a module in gdlab.probes.
+      options: keyword options of its `compute`.
+      progress: (fraction in [0, 1], text) -> None; raising in it cancels the probe.
+      places: the `gdlab.plan.sources.Places` that data and earlier runs are read from, as of `Replay`.
+
+    Raises:
+      ConfigError: unknown probe; ValueError: its options; StoreError: the run cannot be read, or was
+        replaced or resumed meanwhile.
+    """
+    names = [module.name for module in pkgutil.iter_modules(probes.__path__) if not module.ispkg]
+    if probe not in names:
+        raise ConfigError(f"probe={probe!r}: allowed: {', '.join(names)}.{nearest(probe, names)}")
+    compute = importlib.import_module(f"gdlab.probes.{probe}").compute
+    replay = _replay(path, places)
+    with _precision(replay.config["precision"] == "float64"):
+        table = compute(replay, progress=progress, **options)
+    if replay.stale():
+        raise store.Replaced(f"{path} holds another run, or was resumed, since this was begun: ask again")
+    return table._replace(attrs={**(table.attrs or {}), "replay": replay.report()._asdict()})
+
+
+@contextmanager
+def _precision(x64):
+    """The run's precision: runs of both may be open, and setting one up changes the precision for all.
+
+    It is set for this thread and for all others, because orbax restores in a thread of its own where
+    an event loop is running, as in a notebook.
+    """
+    before = jax.config.jax_enable_x64
+    jax.config.update("jax_enable_x64", x64)
+    try:
+        with jax.enable_x64(x64):
+            yield
+    finally:
+        jax.config.update("jax_enable_x64", before)
+
+
+def _replay(path, places):
+    """A Replay of the run, kept open: its set-up and compilation cost more than most probes."""
+    key = (str(Path(path).resolve()), places)
+    replay = _open.pop(key, None)
+    if replay is not None and _is_stale(replay):
+        replay = None
+    if replay is None:
+        replay = Replay(path, places)
+    _open[key] = replay
+    while len(_open) > OPEN_REPLAYS:
+        _open.popitem(last=False)
+    return replay
+
+
+def _is_stale(replay):
+    try:
+        return replay.stale()
+    except store.StoreError:  # gone or damaged: opening it anew says so
+        return True

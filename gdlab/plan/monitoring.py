@@ -1,0 +1,104 @@
+"""What watches a training between its chunks, as the config asks for it: validation, correlations, dumps.
+
+Validation and correlations append rows of the parameters alone: each has `specs` and `rows(params, step)`.
+"""
+
+from gdlab.monitors.dumps import AUTO_COUNT, Dumper
+from gdlab.monitors.filter_correlations import AUTO_COUNT as CORRELATED
+from gdlab.monitors.filter_correlations import Correlations
+from gdlab.monitors.network import describe
+from gdlab.monitors.validation import Validation, can_validate, interval
+from gdlab.plan.assembly import learning_rate, template
+from gdlab.plan.builder import ConfigError
+
+_NOT_VALIDATED = (
+    "record.{name}={value!r}: this run cannot be validated: it needs a dataset with a test set and a problem "
+    "that predicts its classes; use record.{name}=false"
+)
+
+
+def validation(assembly, config):
+    """(Validation, iterations between its rows), or (None, None) where the run has none."""
+    every = config["record"]["validate"]
+    possible = every and can_validate(assembly.problem, assembly.dataset)
+    if not possible:
+        if every not in ("auto", False):
+            raise ConfigError(_NOT_VALIDATED.format(name="validate", value=every))
+        return None, None
+    examples = config["record"]["validate_examples"]
+    options = {"seed": config["seed"], "version": config["record"].get("version", 1)}
+    made = Validation(assembly.problem, assembly.dataset, examples=examples, **options)
+    return made, interval(every, config["train"]["steps"])
+
+
+def correlations(assembly, config):
+    """(Correlations, iterations between its rows), or (None, None) where the run has none.
+
+    Raises:
+      ConfigError: correlations are asked of a run without a test set, or without layers to compare.
+    """
+    record = config["record"]
+    every = record["correlations"]
+    if not every:
+        return None, None
+    if assembly.dataset is None or assembly.dataset.test is None:
+        raise ConfigError(
+            f"record.correlations={every!r}: this run has no test images to compare its filters on; use "
+            "record.correlations=false"
+        )
+    options = {"relu": record["correlation_relu"], "dense": record["correlation_dense"]}
+    options["version"] = record.get("version", 1)
+    try:
+        made = Correlations(
+            assembly.problem,
+            assembly.dataset,
+            template(assembly),
+            examples=record["correlation_examples"],
+            **options,
+        )
+    except ValueError as error:
+        raise ConfigError(f"record.correlations={every!r}: {error}; use record.correlations=false") from error
+    return made, interval(every, config["train"]["steps"], CORRELATED)
+
+
+def row_watchers(assembly, config):
+    """[(watcher, iterations between its rows), ...] of what appends rows of the parameters alone."""
+    found = [validation(assembly, config), correlations(assembly, config)]
+    return [(watcher, every) for watcher, every in found if watcher is not None]
+
+
+def dumper(assembly, config):
+    """(Dumper, iterations between its dumps), or (None, None) where the run has none.
+
+    Raises:
+      ConfigError: dumps are asked of a run that predicts no classes of a test set.
+    """
+    every = config["record"]["dumps"]
+    if not every:
+        return None, None
+    if not can_validate(assembly.problem, assembly.dataset):
+        raise ConfigError(_NOT_VALIDATED.format(name="dumps", value=every))
+    record = config["record"]
+    made = Dumper(
+        assembly.problem,
+        assembly.dataset,
+        describe(assembly.problem, template(assembly), assembly.dataset.train["x"][:1]),
+        examples=record["dump_examples"],
+        train_examples=record["validate_examples"],
+        seed=config["seed"],
+        rate=learning_rate(config),
+        version=record.get("version", 1),
+    )
+    return made, interval(every, config["train"]["steps"], AUTO_COUNT)
+
+
+def data_facts(assembly):
+    """What the record's readers cannot know without loading the data."""
+    schedule = assembly.schedule
+    if schedule is None:
+        return {}
+    return {
+        "examples": schedule.examples,
+        "batch_size": schedule.batch_size,
+        "classes": list(assembly.dataset.classes),
+    }
