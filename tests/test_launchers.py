@@ -62,12 +62,12 @@ def test_every_way_finds_the_runs_of_the_others(tmp_path):
 
 @pytest.mark.parametrize("way", list(WAYS))
 def test_failed_jobs_are_named_and_the_others_trained(way, tmp_path):
-    done = gdlab(*WAYS[way], *SMALL, "seed=0,-1,2", sweep=tmp_path)
+    done = gdlab(*WAYS[way], *SMALL, "optimizer.momentum=0.1,-1,0.2", sweep=tmp_path)
     assert done.returncode == 1
     # The jobs of submitit write into files of their own: there Hydra itself names the first that failed.
     words = "Error executing job" if way == "submitit" else "failed: "
     named = [line for line in done.stderr.splitlines() if words in line]
-    assert named and all("seed=-1" in line or "seed--1" in line for line in named)
+    assert named and all("momentum=-1" in line or "momentum--1" in line for line in named)
     assert sorted(states(tmp_path).values()) == ["finished", "finished"]
 
 
