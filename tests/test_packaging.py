@@ -88,13 +88,37 @@ def test_a_wheel_takes_no_common_names(wheel):
     assert not [name for name in names if "__pycache__" in name]
 
 
-@pytest.mark.parametrize("folder", ["conf", "server"])
-def test_a_wheel_carries_the_app_whole(wheel, folder):
+@pytest.mark.parametrize("folder", ["gdlab", "conf", "server", "hydra_plugins"])
+def test_a_wheel_carries_everything(wheel, folder):
     here = {str(path.relative_to(ROOT)) for path in (ROOT / folder).rglob("*") if path.is_file()}
     inside = {name.removeprefix("gdlab/_app/") for name in zipfile.ZipFile(wheel).namelist()}
     missing = {name for name in here - inside if "__pycache__" not in name}
     assert here
     assert not missing
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a checkout of git")
+def test_no_source_file_is_ignored():
+    files = [
+        str(path.relative_to(ROOT))
+        for folder in (
+            "gdlab",
+            "conf",
+            "server",
+            "hydra_plugins",
+            "tests",
+            "experiments",
+            "benchmarks",
+            "docs",
+        )
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
+    # A runs/ or build/ among the modules must not be taken for what trainings and builds leave behind.
+    files += ["gdlab/runs/x.py", "server/pages/runs/x.py", "server/build/x.py"]
+    command = ["git", "check-ignore", "--no-index", "--stdin"]
+    done = subprocess.run(command, cwd=ROOT, input="\n".join(files), capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, ""), done.stdout + done.stderr
 
 
 def test_an_installed_gdlab_finds_its_app(installed, tmp_path):
