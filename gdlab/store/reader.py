@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from gdlab.store import folder, manifest, tables
+from gdlab.store import folder, frames, manifest, tables
 from gdlab.store.chunks import Chunks
 from gdlab.store.errors import DamagedRun, StoreError, UnknownName, nearest
 from gdlab.store.summary import state, summary
@@ -183,6 +183,18 @@ class Run:
         number of dots per bucket, 1 where single values are returned.
         """
         return self._stable(lambda: tables.envelope(self, column, start, stop, points))
+
+    def to_pandas(self, table="steps"):
+        """A table as a pandas DataFrame: "steps" by iteration, "evaluations" by iteration and j."""
+        return frames.to_pandas(self, table)
+
+    def to_xarray(self):
+        """Steps and line searches as one xarray Dataset, the hyper-parameters as its attributes.
+
+        Steps have the dimension "iteration" [K + 1]; what is called search_... has the dimension
+        "evaluation", one for each evaluation of every line search, with its search_iteration and search_j.
+        """
+        return frames.to_xarray(self)
 
     def summary(self):
         """What a list of runs shows, from the commit record alone: no array is read."""
