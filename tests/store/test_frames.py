@@ -40,9 +40,9 @@ def test_a_dataset_holds_both_and_can_be_written(run, tmp_path):
     first = found.isel(evaluation=found.search_iteration == 0)
     np.testing.assert_array_equal(first.search_eta, run.to_pandas("evaluations").loc[0]["eta"])
     assert found.attrs["linesearch.sigma"] == 0.011 and found.attrs["state"] == "finished"
-    found.to_zarr(tmp_path / "copy.zarr")
+    found.to_zarr(tmp_path / "copy.zarr", consolidated=False)
     xarray.testing.assert_identical(
-        xarray.open_zarr(tmp_path / "copy.zarr").load()[["loss"]], found[["loss"]]
+        xarray.open_zarr(tmp_path / "copy.zarr", consolidated=False).load()[["loss"]], found[["loss"]]
     )
 
 
