@@ -79,7 +79,7 @@ def _marginal(grid, kept):
     return grid.mean(axis=tuple(i for i in range(grid.ndim) if i not in kept)).ravel()
 
 
-def _shares(marginal, total, count, weights=None):
+def _shares(marginal, total, count):
     """{(i,) or (i, j): share} from marginal(kept) -> the means as an array, and the total variance."""
 
     def variance(kept):

@@ -59,10 +59,6 @@ class Pyramid:
             self._tails[level] = below.read(done * FACTOR, below.rows).astype(float)
             below = stream
 
-    def cut_rows(self, rows):
-        """Rows that each level keeps when the base array is cut to `rows`."""
-        return [rows // FACTOR**level for level in range(1, len(self.levels) + 1)]
-
     def feed(self, rows):
         """Summarise newly accepted base rows [n, S]."""
         new, reduce = np.asarray(rows, float), summarise
