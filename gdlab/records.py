@@ -79,7 +79,7 @@ class LineSearchTrace(NamedTuple):
 
     @property
     def coefficients(self):
-        """Of the interpolating polynomials, [., 4] in powers of u = (eta - anchor_a) / (anchor_b - anchor_a)."""
+        """Of the polynomials, [., 4] in powers of u = (eta - anchor_a) / (anchor_b - anchor_a)."""
         return self.rows[..., TRACE_COLUMNS.index("c0") : TRACE_COLUMNS.index("c3") + 1]
 
     def __getattr__(self, name):
