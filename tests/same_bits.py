@@ -56,7 +56,7 @@ def gdlab(checkout, *arguments):
 def differing(first, second):
     """Names of what is not the same in two run folders."""
     runs = [store.open_run(folder) for folder in (first, second)]
-    if runs[0].arrays.keys() != runs[1].arrays.keys():
+    if runs[0].arrays != runs[1].arrays:
         return ["the arrays themselves"]
     return [name for name in runs[0].arrays if not _same(*(_content(run, name) for run in runs))]
 
