@@ -30,6 +30,7 @@ from server.urlstate import UrlState
 log = logging.getLogger(__name__)
 
 MAX_ITERATION = 10**12
+MAX_SELECTED = 50  # runs that a page shows at once
 FAILED = "A part of the page could not follow what was chosen and shows what it did before; the log says why."
 CSS = (Path(__file__).parent / "static" / "widgets.css").read_text(encoding="utf-8")
 

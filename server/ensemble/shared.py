@@ -48,6 +48,7 @@ class Shared:
         self.context = context
         self.background = Background(context.mail)
         self.source = source.read(context.state, context.cache.listing())
+        self.ticked = context.state.get_all("run")
         self.ensemble: Any = None
         self.message, self.broken = "", {}
         self.settings, self.order = axes.settings(context.state), context.state.get_all("ens_order")
@@ -274,10 +275,12 @@ class Shared:
 
     def _shown(self) -> None:
         """The page comes to the front: another one may have changed the address, or asked for other runs."""
-        state = self.context.state
-        if any(state.get_all(key) for key in (source.FOLDER, source.MATCH, source.RUNS)):
+        state, ticked = self.context.state, self.ticked
+        self.ticked = state.get_all("run")
+        asked = any(state.get_all(key) for key in (source.FOLDER, source.MATCH, source.RUNS))
+        if asked or (len(self.ticked) > 1 and self.ticked != ticked):
             self.choose(source.read(state, self.context.cache.listing()))
-        elif self.ensemble is not None:
+        if not asked and self.ensemble is not None:
             state.update(
                 self.source.keys() | selection.keys(self.selections) | axes.keys(self.settings, self.order)
                 | filters.keys(self.filters) | self._time_keys()

@@ -17,6 +17,7 @@ from tests.browser.gestures import (
     says,
     wait,
 )
+from server import pages
 from tests.browser.sight import old_cells, see
 
 expect.set_options(timeout=TIMEOUT)
@@ -176,6 +177,65 @@ def test_ticked_runs_are_compared_and_named_by_what_differs(visit, runs):
     becomes(page, labels, ["seed 0", "seed 1"])
     page.locator(".gd-remove .bk-btn").first.click()
     becomes(page, "new URLSearchParams(location.search).getAll('run').length", 1)
+
+
+def shown_runs(page) -> str:
+    """An expression: the runs that the page in front says it shows."""
+    front = "model('main').children.find((root) => root.visible && root.name === `page_${model('bridge').page}`)"
+    bar = f"{front}.children[0].children.find((child) => child.name === 'runbar')"
+    return f"{bar}.children.map((chip) => chip.children[1].text).sort()"
+
+
+def ticks(page, *names: str) -> None:
+    """Waits until these runs are ticked in the list, and no others."""
+    indices = "model('runs_source').selected.indices"
+    becomes(page, f"Array.from({indices}, (i) => data('runs_source', 'name')[i]).sort()", sorted(names))
+
+
+def test_every_tab_opens_with_what_is_ticked(visit, runs):
+    page = visit(runs, run="wood", page="compare")
+    tabs = [name for name, each in pages.pages().items() if each.runs]
+    assert {"descent", "compare", "optimizers"} <= set(tabs)
+    page.locator(".gd-tab[data-page=runs]").click()
+    page.wait_for_selector(".gd-open")
+    ticks(page, "wood")
+    tick(page, SWEEP[0])
+    chosen(page, "run", "wood", SWEEP[0])
+    for name in ("compare", *tabs):
+        page.locator(f".gd-tab[data-page={name}]").click()
+        becomes(page, shown_runs(page), sorted(["wood", SWEEP[0]]))
+    page.locator(".gd-tab[data-page=ensemble]").click()
+    says(page, "ensemble_title", "Ensemble of 2 runs")
+
+
+def test_ticks_that_change_reach_pages_that_stand_and_go_with_the_choice(visit, runs):
+    page = visit(runs, run=SWEEP[:2], page="optimizers", k="3")
+    becomes(page, shown_runs(page), SWEEP[:2])
+    page.locator(".gd-tab[data-page=ensemble]").click()
+    says(page, "ensemble_title", "Ensemble of 2 runs")
+    page.locator(".gd-tab[data-page=runs]").click()
+    page.wait_for_selector(".gd-open")
+    ticks(page, *SWEEP[:2])
+    tick(page, SWEEP[2])
+    address(page, page="runs", k=None, ens_run=None)
+    page.reload()
+    page.wait_for_selector(".gd-open")
+    ticks(page, *SWEEP[:3])
+    page.locator(".gd-tab[data-page=optimizers]").click()
+    becomes(page, shown_runs(page), SWEEP[:3])
+    page.locator(".gd-tab[data-page=ensemble]").click()
+    says(page, "ensemble_title", "Ensemble of 3 runs")
+    page.locator(".gd-tab[data-page=runs]").click()
+    page.locator(".bk-btn:visible", has_text="Clear").click()
+    address(page, run=None)
+    page.locator(".gd-tab[data-page=optimizers]").click()
+    says(page, "too_few_title", "Optimizers needs")
+    page.locator(".gd-tab[data-page=runs]").click()
+    page.locator(".gd-open", has_text="wood").click()
+    becomes(page, shown_runs(page), ["wood"])
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".gd-open")
+    ticks(page, "wood")
 
 
 def test_sorting_survives_hiding_columns_and_a_reload(visit, runs):
