@@ -19,6 +19,17 @@ document.addEventListener("DOMContentLoaded", () => {
     whole(this.overlays)
   }
 
+  // A legend that is marked so takes nothing from the plot below it: the figure grows by its height. That is
+  // the browser's affair, since how many lines it has hangs on the width.
+  const legend = Bokeh.Models.Legend.prototype.default_view.prototype, {_get_size} = legend
+  legend._get_size = function () {
+    const size = _get_size.call(this), [grows, height] = this.model.tags, plot = this.plot_view.model
+    if (grows === "grows" && plot.height !== height + Math.round(size.height)) {
+      requestAnimationFrame(() => plot.setv({height: height + Math.round(size.height)}, {sync: false}))
+    }
+    return size
+  }
+
   // What is not known is a dash in a tip, as it is in a table; Bokeh writes NaN or ???.
   const hover = Bokeh.Models.HoverTool.prototype.default_view.prototype, {_render_tooltips} = hover
   hover._render_tooltips = function (...of) {

@@ -17,7 +17,7 @@ from server.line.options import PARTS, SPANS, LineOptions
 from server.line.plot import LinePlot
 from server.line.requests import WHOLE, Lines
 
-MOST_RUNS = 6  # as many as there are colours to tell them apart
+MOST_RUNS = 6  # each is computed anew, and its layers have a figure each
 WHERE = "A cross beside a name above takes a run away and makes room for another."
 
 

@@ -7,6 +7,7 @@ import make_runs
 import pytest
 from playwright.sync_api import expect
 
+from server import pages
 from tests.browser.gestures import (
     TIMEOUT,
     address,
@@ -17,7 +18,6 @@ from tests.browser.gestures import (
     says,
     wait,
 )
-from server import pages
 from tests.browser.sight import old_cells, see
 
 expect.set_options(timeout=TIMEOUT)
