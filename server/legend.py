@@ -1,4 +1,4 @@
-"""A legend above a figure that names every line, wraps to the figure's width and leaves the plot its height."""
+"""A legend above a figure: names every line, is as wide as the figure, and leaves the plot its height."""
 
 from collections.abc import Sequence
 

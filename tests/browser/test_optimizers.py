@@ -61,7 +61,7 @@ def looks(page, name: str) -> dict:
           const box = view.canvas_view.el.getBoundingClientRect(), frame = view.frame.bbox
           return {
             names: legend.items.map((item) => item.label.value),
-            colours: legend.items.map((item) => item.renderers[0].glyph.line_color.value ?? item.renderers[0].glyph.line_color),
+            colours: legend.items.map(({renderers: [{glyph}]}) => glyph.line_color.value ?? glyph.line_color),
             height: frame.height,
             inside: entries.every((el) => el.width > 20 && el.left >= box.left && el.right <= box.right + 1
               && el.top >= box.top - 1 && el.bottom <= box.top + frame.top + 1),

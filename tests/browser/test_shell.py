@@ -181,7 +181,8 @@ def test_ticked_runs_are_compared_and_named_by_what_differs(visit, runs):
 
 def shown_runs(page) -> str:
     """An expression: the runs that the page in front says it shows."""
-    front = "model('main').children.find((root) => root.visible && root.name === `page_${model('bridge').page}`)"
+    name = "`page_${model('bridge').page}`"
+    front = f"model('main').children.find((root) => root.visible && root.name === {name})"
     bar = f"{front}.children[0].children.find((child) => child.name === 'runbar')"
     return f"{bar}.children.map((chip) => chip.children[1].text).sort()"
 
