@@ -58,6 +58,11 @@ class Palette:
         return colours[::-1] if self.dark else colours
 
     @cached_property
+    def cells(self) -> tuple[str, ...]:
+        """The map of magnitudes without the end that drowns in the card: for cells that stand alone on it."""
+        return self.magnitudes if self.dark else self.magnitudes[44:]
+
+    @cached_property
     def signed(self) -> tuple[str, ...]:
         """Diverging map, to be centred on 0; 256 colours."""
         import colorcet

@@ -80,6 +80,9 @@ class CorrelationMap:
     def _draw_map(self) -> None:
         image = Image(image="image", x="x", y="y", dw="w", dh="h", color_mapper=self.mapper)
         drawn = figures.draw(self.map, self.image, image)
+        self.context.paint(
+            self.map, outline_line_color="line"
+        )  # where nothing is correlated there is no colour
         bar = ColorBar(
             color_mapper=self.mapper, width=7, padding=2, border_line_color=None, background_fill_color=None,
             bar_line_color=None, major_tick_line_color=None, label_standoff=3, title="|r|",

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from bokeh.models import ColumnDataSource
 
+from gdlab.analysis import ensemble as ensembles
 from gdlab.analysis import performance
 from server.ensemble import axes, filters, opened, selection, source
 from server.ensemble.background import Background
@@ -95,6 +96,11 @@ class Shared:
     def count(self) -> int:
         """M, the number of runs that can be read."""
         return len(self.ensemble.names) if self.ensemble is not None else 0
+
+    @property
+    def notes(self) -> list[str]:
+        """What each run cannot be used for, and why, the measures at the chosen times among it."""
+        return ensembles.notes(self.ensemble, self.measures)
 
     def _take(self, found: opened.Opened) -> None:
         if found.ensemble is not None and found.ensemble is self.ensemble and found.broken == self.broken:

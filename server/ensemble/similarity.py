@@ -105,8 +105,8 @@ class Similarity(Panel):
         for name, axis in zip(pair, (self.legend.xaxis[0], self.legend.yaxis[0]), strict=True):
             labels = levels(self.shared.axis(name)).labels
             axis.ticker = FixedTicker(ticks=[0, 1], minor_ticks=[])
-            axis.major_label_overrides = {0: labels[0][:8], 1: labels[-1][:8]}
-            axis.axis_label = name[-20:]
+            axis.major_label_overrides = {i: figures.shortened(labels[-i], 12) for i in (0, 1)}
+            axis.axis_label = figures.shortened(name, 26)
 
     # -- models -----------------------------------------------------------------------------------
 

@@ -46,6 +46,7 @@ class LinePlot:
         if len(labels) > 1:
             self._legend(labels)
         figures.crosshair(context, self.loss, self.accuracy, name="line_crosshair")
+        self.loss.visible = self.accuracy.visible = False  # until there is a curve
         self.colour()
 
     @property

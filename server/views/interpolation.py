@@ -99,19 +99,14 @@ class _Line:
                 known.append(curve)
         values = np.concatenate([loss for loss, _, _ in known] or [np.empty(0)])
         log = self._toggle.active = self.plot.scale(values, self.log)
-        self.plot.accuracy.visible = self._has_accuracy(known)
+        self.plot.loss.visible = bool(known)
+        self.plot.accuracy.visible = any(np.isfinite(accuracy).any() for _, accuracy, _ in known)
         axis = "a   (0: iteration {}, 1: iteration {})".format(*self._ends())
         for figure in self.plot.figures:
             figure.xaxis.axis_label = axis if figure is self._lowest() else None
         self.distances.draw(self.lines.runs)
         self.layers.draw(self.lines.runs, log)
         self._say()
-
-    def _has_accuracy(self, known) -> bool:
-        """Whether any run predicts classes; as long as nothing is known, whether it may."""
-        if not known:
-            return self.plot.accuracy.visible
-        return any(np.isfinite(accuracy).any() for _, accuracy, _ in known)
 
     def _lowest(self):
         return self.plot.accuracy if self.plot.accuracy.visible else self.plot.loss
