@@ -5,6 +5,7 @@ from pathlib import Path
 from gdlab import store
 from gdlab.config import ConfigError
 from gdlab.interruption import interruptible
+from gdlab.messages import counted
 from gdlab.own_code import changed_since
 from gdlab.probing import run_probe
 from gdlab.progress import Progress
@@ -38,7 +39,11 @@ def run(config, folder, *, progress=True):
     finished = already_finished(config, folder)
     if finished is not None:
         if progress:
-            longer = "" if len(finished.stages) == 1 else f" after {finished.rows('scalars'):,} iterations"
+            longer = (
+                ""
+                if len(finished.stages) == 1
+                else f" after {counted(finished.rows('scalars'), 'iteration')}"
+            )
             Progress(folder.name, 0).say(
                 f"already {finished.state}{longer}, not trained again{changed_since(finished)}"
             )
@@ -62,7 +67,9 @@ def trained(begin, folder, progress=True):
             state, reason = session.train(stop, shown if progress else None)
     if progress:
         text = f"{state}: {reason}" if reason else state
-        shown.say(f"{text}; {session.step:,} iterations in {session.seconds:.1f} s, recorded in {folder}")
+        shown.say(
+            f"{text}; {counted(session.step, 'iteration')} in {session.seconds:.1f} s, recorded in {folder}"
+        )
     return store.open_run(folder)
 
 
@@ -88,7 +95,7 @@ def already_finished(config, folder):
         if found.state in ("finished", "diverged"):
             return found
         raise store.ConfigMismatch(
-            f"{folder} was extended to {steps:,} iterations and is {found.state}: python -m gdlab "
+            f"{folder} was extended to {counted(steps, 'iteration')} and is {found.state}: python -m gdlab "
             f"task=extend run={folder} train.steps={steps} goes on"
         )
     if found is None or found.state not in ("finished", "diverged"):

@@ -15,6 +15,7 @@ from gdlab.assembly import CHUNK, assemble, training
 from gdlab.checkpoints import Checkpoints
 from gdlab.dumps import Moment, last_dump
 from gdlab.looking import located
+from gdlab.messages import counted
 from gdlab.recording import (
     ENDINGS,
     arrays_of,
@@ -190,7 +191,10 @@ class Session:
             state, reason = ENDINGS[status]
             return state, reason.format(k=self.step - 1)
         if self.step < self.total and stop.is_set():
-            return "interrupted", f"stopped after {self.step:,} iterations; the same command continues"
+            return (
+                "interrupted",
+                f"stopped after {counted(self.step, 'iteration')}; the same command continues",
+            )
         return "finished", None
 
     def _chunk(self, count):

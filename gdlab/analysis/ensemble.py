@@ -12,6 +12,7 @@ import numpy as np
 
 from gdlab.analysis.axes import hyperparameters
 from gdlab.analysis.hyper import as_key, shown, varying
+from gdlab.messages import counted
 from gdlab.store.effects import is_below
 from gdlab.store.errors import StoreError
 
@@ -207,5 +208,6 @@ def _state_note(member):
     if state == "diverged":
         return f"diverged after iteration {iterations - 1:,}"
     planned = member.flat.get("train.steps")
-    of = f" of {planned:,}" if _is_number(planned) else ""
-    return "" if state in _ENDED else f"unfinished ({state}): {iterations:,}{of} iterations"
+    of = f"{iterations:,} of " if _is_number(planned) else ""
+    last = planned if _is_number(planned) else iterations
+    return "" if state in _ENDED else f"unfinished ({state}): {of}{counted(last, 'iteration')}"

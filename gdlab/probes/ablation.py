@@ -9,6 +9,7 @@ import numpy as np
 
 from gdlab.collection import layers_of
 from gdlab.evaluation import at_iteration, predicts_classes, sample
+from gdlab.messages import counted
 from gdlab.network import describe
 from gdlab.records import Table
 from gdlab.validation import calibration, make_predictions
@@ -50,7 +51,7 @@ def compute(replay, *, filters, iteration=None, on="test", samples=None, control
     examples = calibration(problem, dataset, replay.config["record"]["version"])
     found = []
     for i, removed in enumerate(sets):
-        progress(i / len(sets), f"the network without {len(removed):,} filters")
+        progress(i / len(sets), f"the network without {counted(len(removed), 'filter')}")
         found.append(predict(without(network, params, removed), data, examples))
     labels = np.asarray(data["y"])
     errors = [_error_rates(one.labels, labels, dataset.n_classes) for one in found]

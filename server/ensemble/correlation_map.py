@@ -4,6 +4,7 @@ import numpy as np
 from bokeh.models import ColorBar, ColumnDataSource, CustomJSHover, HoverTool, LinearColorMapper, Range1d
 from bokeh.models.glyphs import Image, MultiLine
 
+from gdlab.messages import counted
 from server import card, figures
 
 TREE, MAP = 74, 300  # px
@@ -52,8 +53,8 @@ class CorrelationMap:
         }  # fmt: skip
         self.number.args = {"order": [int(i) for i in order.order]}
         ties = len(order.ties)
-        self.words.text = f"{count:,} filters at iteration {ordered.step:,}. " + (
-            f"{ties:,} tie{'s' * (ties != 1)} in the order could not be resolved."
+        self.words.text = f"{counted(count, 'filter')} at iteration {ordered.step:,}. " + (
+            f"{counted(ties, 'tie')} in the order could not be resolved."
             if ties else "The order is unique."
         )  # fmt: skip
 

@@ -13,6 +13,7 @@ from bokeh.models import (
 )
 from bokeh.models.glyphs import Quad, Scatter
 
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card, figures
 from server.ensemble import axes
@@ -81,7 +82,7 @@ class HeatMap(Panel):
         measures = " and ".join(self.heat.measures)
         words = f"{'Mean of ' if len(self.heat.measures) > 1 else ''}{measures} on the axes' ranges"
         most = int(grid.runs.max(initial=0))
-        words += f", mean of up to {most:,} runs a cell. " if most > 1 else ". "
+        words += f", mean of up to {counted(most, 'run')} a cell. " if most > 1 else ". "
         if not self.bar.visible:
             words += f"It is {self.mapper.low / 2 + self.mapper.high / 2:.3g} in every cell. "
         words += "Click a cell to select its runs."
@@ -89,7 +90,7 @@ class HeatMap(Panel):
         lacking = int((placed & ~np.isfinite(self.heat.values())).sum())
         outside = int((~placed).sum())
         if lacking:
-            words += f" {lacking:,} run{'s' * (lacking != 1)} without the measure, in the mean of no cell."
+            words += f" {counted(lacking, 'run')} without the measure, in the mean of no cell."
         if outside:
             words += f" {outside:,} without these hyper-parameters, in no cell."
         card.retitle(self.root, caption=words)

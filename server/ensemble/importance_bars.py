@@ -74,8 +74,9 @@ class Importance(Panel):
             words = f"{measures} do not vary: there is nothing to explain."
             if attrs["method"] == "forest":
                 words = (
-                    f"These {attrs['runs']:,} runs do not tell what {measures} hang on: a random forest "
-                    f"foretells runs that it has not seen worse than their mean does (R² {attrs['r2']:.2f})."
+                    f"These {counted(attrs['runs'], 'run')} do not tell what {measures} hang on: "
+                    "a random forest foretells runs that it has not seen worse than their mean does "
+                    f"(R² {attrs['r2']:.2f})."
                 )
             card.retitle(self.root, caption=words)
             return

@@ -15,6 +15,7 @@ from bokeh.models import (
 )
 from bokeh.models.glyphs import MultiLine
 
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card, figures
 from server.ensemble.panel import Panel
@@ -98,7 +99,9 @@ class LossAccuracy(Panel):
     def _say(self) -> None:
         shared = self.shared
         if not self._there:
-            whose = "This run has" if shared.count == 1 else f"None of these {shared.count:,} runs has"
+            whose = (
+                "This run has" if shared.count == 1 else f"None of these {counted(shared.count, 'run')} has"
+            )
             words = f"{whose} recorded accuracy and loss on examples that it is not trained on."
             card.retitle(self.root, caption=words)
             return

@@ -76,7 +76,7 @@ class RunTable(Panel):
         if count:
             words = f"{count:,} of {counted(every, 'run')} cannot be used for everything"
         else:
-            all_of_them = {1: "The run", 2: "Both runs"}.get(every, f"All {every:,} runs")
+            all_of_them = {1: "The run", 2: "Both runs"}.get(every, f"All {counted(every, 'run')}")
             words = f"{all_of_them} can be used for everything"
         words = f"{words}: {', '.join(lacking)}." if lacking else f"{words}."
         if broken:

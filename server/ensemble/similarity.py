@@ -10,6 +10,7 @@ from bokeh.models import BoxSelectTool, FixedTicker, HoverTool, Range1d
 from bokeh.models.glyphs import ImageRGBA, Scatter
 
 from gdlab.analysis import colours
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card, figures
 from server.ensemble.asked import Question
@@ -72,8 +73,9 @@ class Similarity(Panel):
         self._colour()
         method = METHODS[self.shared.filters.method]
         words = (
-            f"{method} of {len(where):,} runs at iteration {self.shared.time:,}, layer {self.shared.layer}: "
-            "near where their filters' correlations are alike. Click or drag to select."
+            f"{method} of {counted(len(where), 'run')} at iteration {self.shared.time:,}, "
+            f"layer {self.shared.layer}: near where their filters' correlations are alike. "
+            "Click or drag to select."
         )
         card.retitle(self.root, caption=words + said(plane.left_out))
 

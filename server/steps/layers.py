@@ -17,6 +17,7 @@ from bokeh.models import (
 )
 
 from gdlab.analysis import steps
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card, figures
 from server.curve.overlay import short_label
@@ -160,7 +161,7 @@ class Layers:
         where = (
             f"Layers {self.first + 1} to {self.first + len(shown)} of {count}"
             if count > BANDS
-            else f"{count} layers"
+            else counted(count, "layer")
         )
         words = [f"{KINDS[self.kind].capitalize()} of each layer, all on one scale. {where}."]
         words += ["Dashed: 0.001."] if self.kind == "layer_ratio" else []

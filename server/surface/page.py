@@ -285,7 +285,7 @@ def caption(table: Table, scale: shades.Shades, clipped: bool, replay: dict | No
     if replay and replay.get("different"):
         words.append(
             f"The replayed training differs from its record in {replay['different']:,} of "
-            f"{replay['compared']:,} iterations, by {replay['largest']:.2g} at most."
+            f"{counted(replay['compared'], 'iteration')}, by {replay['largest']:.2g} at most."
         )
     return " ".join(words)
 

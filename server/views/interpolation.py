@@ -7,6 +7,7 @@ Kuchta 2023, section 4.2.
 import numpy as np
 from bokeh.models import Button, Toggle
 
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card, left_out, sheets
 from server.context import Context, View
@@ -127,7 +128,7 @@ class _Line:
             one = f"{name}: " if len(lines) > 1 else ""
             words += [f"{one}{part}" for part in self._facts(name, line)]
         if len(self.context.selected) > MOST_RUNS:
-            words.append(f"The first {MOST_RUNS} of {len(self.context.selected)} runs.")
+            words.append(f"The first {MOST_RUNS} of {counted(len(self.context.selected), 'run')}.")
         if self.lines.cancelled:
             words.append("Cancelled; change a choice, or press Again, to go on.")
         card.retitle(self.main, caption=" ".join(words))
@@ -144,7 +145,11 @@ class _Line:
         words = [f"There is no line: {line.trouble}."] if line.trouble else []
         if WHOLE in line.curves:
             bad = int(np.count_nonzero(~np.isfinite(line.curves[WHOLE][0])))
-            words += [f"{bad} of {len(line.alpha)} errors are not finite."] if bad else []
+            words += (
+                [f"{bad} of {len(line.alpha)} errors {'is' if bad == 1 else 'are'} not finite."]
+                if bad
+                else []
+            )
         report = line.attrs.get("replay") or {}
         if report.get("different"):
             words.append(

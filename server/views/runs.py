@@ -23,6 +23,7 @@ from bokeh.models import (
     Toggle,
 )
 
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card, hyper, patterns
 from server.context import MAX_SELECTED, Context, View
@@ -234,12 +235,12 @@ class RunList:
     def _match(self) -> None:
         """Shows the rows that match the filter; all where it is none, and says so."""
         pattern, texts = self.context.state.get("filter", ""), self.texts
-        count, found, bad = f"{len(texts):,}", None, False
-        words = "1 run" if len(texts) == 1 else f"{count} runs"
+        found, bad = None, False
+        words = counted(len(texts), "run")
         try:
             if pattern:
                 found = patterns.matching(pattern, texts)
-                words = f"{sum(found):,} of {count} runs"
+                words = f"{sum(found):,} of {counted(len(texts), 'run')}"
         except ValueError as error:
             words, bad = f"{error}; all runs are shown", True
         if len(self.source.selected.indices) > MAX_SELECTED:

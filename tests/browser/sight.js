@@ -95,6 +95,21 @@
     .flatMap((view) => view.model.type === "Legend" ? view.model.items.map((item) => item.label?.value ?? "") : [view.model.text])
     .concat(figure.model.title?.text ?? []).map(String))
 
+  // Elements whose content goes on beside their edge without a word of it.
+  const cut = () => {
+    const found = []
+    const walk = (node) => {
+      if (node.nodeType === 1 && !["INPUT", "SELECT", "TEXTAREA"].includes(node.tagName)) {
+        const scrolls = ["auto", "scroll"].includes(getComputedStyle(node).overflowX)
+        const wide = node.clientWidth > 0 && node.scrollWidth > node.clientWidth + 1
+        if (scrolls && wide && node.checkVisibility() && !node.dataset.more) found.push(`${node.className} of ${node.getRootNode().host?.className ?? ""}`)
+      }
+      for (const child of [...(node.shadowRoot?.children ?? []), ...node.children]) walk(child)
+    }
+    walk(document.body)
+    return found
+  }
+
   const named = (name) => Bokeh.documents[0].get_model_by_name(name)
   const cards = (style) => views().filter((view) => view.model.css_classes?.includes?.(style) && seen(view))
     .map((view) => `${view.model.name}: ${texts(view.el).join(" ")}`)
@@ -156,7 +171,7 @@
   }
 
   window.gdSight = {
-    axes, bars, empty, cells, texts, drawn, cards: () => cards("gd-error"), working, refused, named, titles, page, column, shown,
+    axes, bars, empty, cut, cells, texts, drawn, cards: () => cards("gd-error"), working, refused, named, titles, page, column, shown,
     choices, buttons, choose, into_view, middle, figures: () => figures().map((view) => view.model.name),
   }
 })()

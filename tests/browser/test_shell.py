@@ -239,6 +239,46 @@ def test_ticks_that_change_reach_pages_that_stand_and_go_with_the_choice(visit, 
     ticks(page, "wood")
 
 
+TABLE = "Bokeh.index.find_one(model('runs_table'))"
+EDGES = f"{TABLE}.grid.getCanvasNode().parentElement.dataset.more"
+
+
+def test_columns_beside_the_edge_are_hinted_at_and_can_be_reached(visit, runs):
+    page = visit(runs, width=800)
+    page.wait_for_selector(".gd-open")
+    becomes(page, EDGES, "right")
+    becomes(page, "document.querySelector('.gd-header nav').dataset.more", "right")
+    assert see(page, "cut") == []
+    page.evaluate("delete Bokeh.index.find_one(Bokeh.documents[0].get_model_by_name('runs_table'))"
+                  ".grid.getCanvasNode().parentElement.dataset.more")  # fmt: skip
+    assert len(see(page, "cut")) == 1
+    more = page.locator(".gd-more:visible")
+    more.click()
+    becomes(page, EDGES, "left right")
+    while more.count():
+        more.click()
+        page.wait_for_timeout(50)
+    becomes(page, EDGES, "left")
+    wide = visit(runs, width=1600)
+    wide.wait_for_selector(".gd-open")
+    wide.get_by_role("button", name="Columns").click()
+    wide.locator(".bk-input-group label", has_text="Note").click()
+    becomes(wide, EDGES, "")
+    assert wide.locator(".gd-more:visible").count() == 0
+
+
+def test_a_run_without_an_iteration_is_words_alone(visit, tmp_path):
+    with make_runs.begin(tmp_path / "runs" / "live") as writer:
+        make_runs.append(writer, 0, 0)
+        page = visit(tmp_path / "runs", run="live", page="descent")
+        says(page, "curve_caption", "No iteration has been recorded yet")
+        becomes(page, "model('curve_figure').visible", False)
+        assert see(page, "empty") == []
+        make_runs.append(writer, 0, 10)
+        becomes(page, "model('curve_figure').visible", True)
+        becomes(page, "data('curve_dots', 'x').length", 11)
+
+
 def test_sorting_survives_hiding_columns_and_a_reload(visit, runs):
     page = visit(runs)
     page.wait_for_selector(".gd-open")
