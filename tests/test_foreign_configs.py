@@ -80,9 +80,9 @@ def test_looking_calls_nothing_that_the_config_names(kind, place, trained, tmp_p
     made = tmp_path / "made"
     node = call(kind, made, tmp_path)
     path = disguised(trained, tmp_path / "evil", lambda c: PLACES[place](c, node))
-    with pytest.raises(ConfigError, match="not a function|not gdlab.s own code"):
+    with pytest.raises(ConfigError, match=r"not a function|not gdlab.s own code"):
         experiment.run_probe(path, "segments", {"start": 0, "stop": 2})
-    with pytest.raises(ConfigError, match="not a function|not gdlab.s own code"):
+    with pytest.raises(ConfigError, match=r"not a function|not gdlab.s own code"):
         experiment.run(store.open_run(path).config, tmp_path / "again", progress=False)
     assert not made.exists()
 

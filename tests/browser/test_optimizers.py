@@ -73,16 +73,16 @@ def looks(page, name: str) -> dict:
 
 @pytest.fixture(scope="session")
 def many(tmp_path_factory) -> Path:
-    """Twenty runs that differ in their seed alone."""
+    """Twenty runs that differ in one option."""
     root = tmp_path_factory.mktemp("many")
-    for seed in range(20):
-        make_runs.make(root / f"a run with a long name, of seed {seed}", seed=seed, iterations=12)
+    for number in range(20):
+        make_runs.make(root / f"a run with a long name, number {number}", sigma=number / 1000, iterations=12)
     return root
 
 
 @pytest.mark.parametrize("width", [1440, 800])
 def test_many_runs_have_a_colour_and_a_name_each_and_leave_the_plot_its_room(visit, many, width):
-    names = [f"a run with a long name, of seed {seed}" for seed in range(20)]
+    names = [f"a run with a long name, number {number}" for number in range(20)]
     page = visit(many, width=width, page="optimizers", run=names[:2])
     drawn(page, "overlay_figure")
     low = {}
@@ -98,7 +98,7 @@ def test_many_runs_have_a_colour_and_a_name_each_and_leave_the_plot_its_room(vis
     @eventually(page)
     def twenty():
         found = looks(page, "overlay")
-        assert found["names"] == [f"seed {seed}" for seed in range(20)]
+        assert found["names"] == [f"sigma {number / 1000:g}" for number in range(20)]
         assert len(set(found["colours"])) == 20
         assert found["inside"] and abs(found["height"] - low["height"]) <= 2
 
