@@ -7,6 +7,7 @@ from gdlab.execution.own_code import changed_since
 from gdlab.execution.probing import run_probe
 from gdlab.execution.progress import Progress
 from gdlab.execution.recording import as_begun, group_of
+from gdlab.messages import counted
 
 __all__ = ["EXPECTED_ERRORS", "run", "run_probe"]
 
@@ -31,7 +32,11 @@ def run(config, folder, *, progress=True):
     finished = already_finished(config, folder)
     if finished is not None:
         if progress:
-            longer = "" if len(finished.stages) == 1 else f" after {finished.rows('scalars'):,} iterations"
+            longer = (
+                ""
+                if len(finished.stages) == 1
+                else f" after {counted(finished.rows('scalars'), 'iteration')}"
+            )
             Progress(folder.name, 0).say(
                 f"already {finished.state}{longer}, not trained again{changed_since(finished)}"
             )

@@ -86,3 +86,8 @@ def _shortened(line):
     if len(line) <= MOST_LINE:
         return line
     return f"{line[:_HEAD]} ... ({len(line):,} characters) ... {line[-_TAIL:]}"
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number with its noun: "1 run", "0 runs", "1,234 mini-batches" (many: where it is not one + "s")."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -65,5 +65,6 @@ def _too_few(context: Context, page: pages.Page, count: int):
         title, message = "No run is chosen", "Choose one in the tab Runs."
     else:
         title = f"{page.title} needs {page.runs} runs"
-        message = f"{count or 'None'} is chosen. Tick {page.runs} or more in the tab Runs."
+        chosen = f"{count or 'None'} {'is' if count < 2 else 'are'} chosen."
+        message = f"{chosen} Tick {page.runs} or more in the tab Runs."
     return card.empty_card(context, title, message, name="too_few")

@@ -30,6 +30,7 @@ from server.urlstate import UrlState
 log = logging.getLogger(__name__)
 
 MAX_ITERATION = 10**12
+MAX_SELECTED = 50  # runs that a page shows at once
 FAILED = "A part of the page could not follow what was chosen and shows what it did before; the log says why."
 CSS = (Path(__file__).parent / "static" / "widgets.css").read_text(encoding="utf-8")
 
@@ -114,9 +115,9 @@ class Context:
     # -- runs: colours and labels -----------------------------------------------------------------
 
     def colour(self, name: str) -> str:
-        """The run's colour: set by the reader, else fixed by its name; unique among the first six."""
+        """The run's colour: set by the reader, else that of its name; no other run of the page has it."""
         chosen = hyper.chosen_colours(self.state.get_all("colour"))
-        return chosen.get(name) or hyper.colours(self.selected, self.palette.categories, name)
+        return chosen.get(name) or hyper.colours(self.selected, self.palette.runs, name)
 
     def set_colour(self, name: str, colour: str | None) -> None:
         """Chooses a run's colour ("#rrggbb"; None: back to the usual one) and emits "colour"."""

@@ -149,6 +149,24 @@ def at_once(*plots):
             plot.hold_render = False
 
 
+def fit_bar(mapper, bar, low: float, high: float) -> None:
+    """Limits of a map of colours. Of a single value the colour is that of the middle, and there is no bar:
+    it would tell no colours apart. bar: None where there is none anyway."""
+    apart = high > low
+    reach = 0.0 if apart else abs(low) or 1.0
+    mapper.update(low=low - reach, high=high + reach)
+    if bar is not None:
+        bar.visible = apart
+
+
+def shortened(text: str, most: int) -> str:
+    """Text of at most so many characters, cut in the middle: names differ at their ends."""
+    if len(text) <= most:
+        return text
+    end = (most - 1) // 2
+    return f"{text[: most - 1 - end]}…{text[-end:]}"
+
+
 def name_ticks(axis, names: dict[float, str]) -> None:
     """Names at places of an axis or of a colour bar, and nothing else on it: {place: name}.
 

@@ -9,6 +9,7 @@ from gdlab.analysis.hyper import short_names, shown
 
 _COLOUR = re.compile(r"([0-9a-fA-F]{6}):(.+)")
 OPTIMIZER = "optimizer"
+SIX = 6  # colours that are given away before the next six are
 
 
 def described(recorded: Mapping[str, object]) -> dict[str, object]:
@@ -64,19 +65,26 @@ def value(leaf) -> str:
     return f"{leaf:g}" if isinstance(leaf, float) else str(leaf)
 
 
-def colours(names: Sequence[str], categories: Sequence[str], name: str) -> str:
-    """The colour that a run's name asks for, or the next free one where another run of the page,
-    earlier in the alphabet, asks for the same."""
-    taken: dict[int, str] = {}
+def colours(names: Sequence[str], found: Sequence[str], name: str) -> str:
+    """The colour that a run's name asks for, or the next free one where another run of the page, earlier in
+    the alphabet, asks for the same.
+
+    found: those that differ most come first. Runs take them by the half dozen: only where the first six
+    are taken a run gets one of the next. Only more runs than colours share one.
+    """
+    taken: set[int] = set()
     for run in sorted(set(names) | {name}):
-        wanted = zlib.crc32(run.encode()) % len(categories)
-        if len(taken) < len(categories):
-            while wanted in taken:
-                wanted = (wanted + 1) % len(categories)
-            taken[wanted] = run
+        if len(taken) == len(found):
+            taken.clear()
+        first = len(taken) // SIX * SIX
+        size = min(SIX, len(found) - first)
+        place = zlib.crc32(run.encode()) % size
+        while first + place in taken:
+            place = (place + 1) % size
+        taken.add(first + place)
         if run == name:
             break
-    return categories[wanted]
+    return found[first + place]
 
 
 def chosen_colours(values: Iterable[str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from bokeh.models import Column
 
+from gdlab.messages import counted
 from server import card
 from server.context import Context
 
@@ -16,7 +17,9 @@ def notice(context: Context, shown: int, where: str, *, name: str) -> list[Colum
     left = context.selected[shown:]
     if not left:
         return []
-    names = ", ".join(left[:NAMED]) + (f" and {len(left) - NAMED:,} others" if len(left) > NAMED else "")
+    names = ", ".join(left[:NAMED]) + (
+        f" and {counted(len(left) - NAMED, 'other')}" if len(left) > NAMED else ""
+    )
     first = "the first of the chosen runs" if shown == 1 else f"the first {shown} of the chosen runs"
-    title = "1 run is not shown here" if len(left) == 1 else f"{len(left):,} runs are not shown here"
+    title = f"{counted(len(left), 'run')} {'is' if len(left) == 1 else 'are'} not shown here"
     return [card.empty_card(context, title, f"This page shows {first}, not {names}.\n{where}", name=name)]

@@ -4,6 +4,9 @@ A view never writes a colour: it names a role ("segment", "dot", "muted"), and t
 the role of the theme in force, so that a change of theme reaches every glyph at once. The hues of
 the categories can be told apart by colour-blind readers; the roles of the line search are those of
 Becker 2019 (orange dots, dark segments, magenta interpolant, light blue interval).
+
+Where there are more runs than categories the colours of `further` follow. Each is the one farthest
+(CIEDE2000, also as seen with protanopia and deuteranopia) from all before it, so that few runs differ most.
 """
 
 from dataclasses import dataclass
@@ -12,7 +15,8 @@ from functools import cached_property
 
 @dataclass(frozen=True)
 class Palette:
-    """Colours as CSS strings; `categories` six of them, `horizon` three bands a hue, maps 256 or fewer."""
+    """Colours as CSS strings; `categories` six of them, `runs` as many as a page shows runs, `horizon` three
+    bands a hue, maps 256 or fewer."""
 
     dark: bool
     page: str
@@ -23,7 +27,7 @@ class Palette:
     axis: str
     grid: str
     accent: str
-    context: str  # what lies behind: raw curves, runs that are not highlighted
+    context: str  # what lies behind: raw curves
     descent: str  # the thick line where a new descent begins
     dot: str
     segment: str
@@ -36,8 +40,14 @@ class Palette:
     warning: str
     bad: str
     categories: tuple[str, ...]
+    further: tuple[str, ...]  # of runs, after those of the categories
     horizon: tuple[str, str, str]
     horizon_below: tuple[str, str, str]  # its second hue, for values below 0
+
+    @cached_property
+    def runs(self) -> tuple[str, ...]:
+        """Colours of runs, those first that differ most."""
+        return (*self.categories, *self.further)
 
     @cached_property
     def magnitudes(self) -> tuple[str, ...]:
@@ -46,6 +56,11 @@ class Palette:
 
         colours = tuple(colorcet.palette["CET_L17"])
         return colours[::-1] if self.dark else colours
+
+    @cached_property
+    def cells(self) -> tuple[str, ...]:
+        """The map of magnitudes without the end that drowns in the card: for cells that stand alone on it."""
+        return self.magnitudes if self.dark else self.magnitudes[44:]
 
     @cached_property
     def signed(self) -> tuple[str, ...]:
@@ -65,6 +80,19 @@ class Palette:
         """The colour of a role: an attribute's name, or a function of the palette."""
         return role(self) if callable(role) else getattr(self, role)
 
+
+_FURTHER_LIGHT = """
+#990033 #3300d6 #006666 #8f70ff #5c2966 #d65c5c #c20a00 #99b87a #c22985 #144729 #cc9999
+#855252 #a30aff #70703d #708fcc #29b8c2 #003d99 #7a1400 #e08f52 #666685 #663347 #3d6600
+#5c8f85 #528f29 #33c2a3 #f53d7a #c229c2 #8f7099 #1f5c70 #991f5c #70855c #008570 #f500f5
+#5c99a3 #ff85cc #006647 #c21f5c #1fb852 #7a5c99 #523db8 #702929 #996670 #a39933 #70b8ad
+"""
+_FURTHER_DARK = """
+#c2335c #007a66 #d6f5c2 #9947b8 #8f6600 #a3ffff #8f7a99 #ff7a85 #ff3db8 #8f8f66 #f59900
+#d6ccff #e0ff00 #e03d3d #f5c2c2 #6647ff #f5c28f #7aada3 #ad707a #33f5d6 #0099b8 #3d708f
+#f5f599 #b8b85c #cc0a85 #66ccd6 #707a3d #85a35c #ff85ff #0a7ae0 #3d7a85 #008fcc #8fccad
+#5c8f85 #ffb800 #c27000 #d6a399 #66a37a #85a3cc #66eba3 #b86652 #b885a3 #528566 #e00000
+"""
 
 LIGHT = Palette(
     dark=False,
@@ -89,6 +117,7 @@ LIGHT = Palette(
     warning="#9a6700",
     bad="#b42318",
     categories=("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"),
+    further=tuple(_FURTHER_LIGHT.split()),
     horizon=("#c6dbef", "#6baed6", "#08519c"),
     horizon_below=("#fdd5ae", "#f0954a", "#9c4a06"),
 )
@@ -116,6 +145,7 @@ DARK = Palette(
     warning="#e3b341",
     bad="#f97066",
     categories=("#56b4e9", "#e8743b", "#2fbf93", "#e3a3c9", "#f5d061", "#7d86f0"),
+    further=tuple(_FURTHER_DARK.split()),
     horizon=("#17324d", "#2a6aa8", "#8ac2f7"),
     horizon_below=("#47290f", "#a85c1c", "#f7bd82"),
 )

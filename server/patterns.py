@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 import re2
 
+from gdlab.messages import counted
+
 MOST_PATTERN = 200  # characters
 MOST_TEXT = 10_000  # characters of a text that are looked at
 PATIENCE = 1.0  # s for all texts
@@ -33,7 +35,9 @@ def matching(pattern: str, texts: Sequence[str]) -> list[bool]:
     for text in texts:
         found.append(expression.search(_encoded(text[:MOST_TEXT])) is not None)
         if time.monotonic() > until:
-            raise ValueError(f"Searching {len(texts):,} runs for it takes longer than {PATIENCE:g} s")
+            raise ValueError(
+                f"Searching {counted(len(texts), 'run')} for it takes longer than {PATIENCE:g} s"
+            )
     return found
 
 

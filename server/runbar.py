@@ -6,6 +6,7 @@ from functools import partial
 from bokeh.models import Button, ColorPicker
 
 from gdlab import store
+from gdlab.messages import counted
 from server import card
 from server.context import Context, View
 
@@ -59,7 +60,7 @@ def status(context: Context) -> tuple[str, bool]:
         return f"{'live' if live else states[0]} · iteration {iterations[0]:,}", live
     if live:
         return f"{states.count('running')} of {len(states)} running", True
-    return f"{len(states)} runs · {' and '.join(sorted(set(states)))}", False
+    return f"{counted(len(states), 'run')} · {' and '.join(sorted(set(states)))}", False
 
 
 def _chip(context: Context, name: str, i: int, *, short: bool) -> tuple[card.Row, Callable[[], None]]:

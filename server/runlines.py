@@ -1,7 +1,7 @@
 """A figure with a line per run: the same colours, legend and hover wherever several runs are compared.
 
-Beyond six runs the rest is grey until it is hovered. One run may have several lines in a figure (such
-as validation and training), which share its colour and differ in their dashes.
+One run may have several lines in a figure (such as validation and training), which share its colour and
+differ in their dashes.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,6 @@ from bokeh.models import (
     FixedTicker,
     GlyphRenderer,
     HoverTool,
-    Legend,
     LegendItem,
     LinearAxis,
     LinearScale,
@@ -22,12 +21,11 @@ from bokeh.models import (
 
 from gdlab.analysis import steps
 from gdlab.records import Table
-from server import figures
-from server.curve.overlay import HIGHLIGHTED, short_label
+from server import figures, legend
+from server.curve.overlay import short_label
 
 COLUMNS = ("x", "y", "value", "k", "run", "what")
 SECOND = "second"
-LONG = 20  # characters of a label of which three still stand side by side
 RIGHT = 62  # px, border of a figure whose second axis is shown
 
 
@@ -103,21 +101,15 @@ class RunLines:
         self.figure.add_layout(self._second, "right")
 
     def legend(self) -> None:
-        """Names of the coloured runs above the frame; a click hides a run."""
+        """Names of the runs above the frame; a click hides a run."""
         items = [
             LegendItem(
                 label={"value": short_label(self.context, run)},
                 renderers=[line for (_, other), line in self._renderers.items() if other == run],
             )
-            for run in self.runs[:HIGHLIGHTED]
+            for run in self.runs
         ]
-        longest = max(len(item.label.value) for item in items)
-        legend = Legend(
-            items=items, location="left", click_policy="hide", name=f"{self.name}_legend",
-            ncols=3 if longest <= LONG else 2, padding=2, spacing=14,
-        )  # fmt: skip
-        self.figure.add_layout(legend, "above")
-        self.context.paint(legend, background_fill_color="card")
+        legend.above(self.context, self.figure, items, name=f"{self.name}_legend")
 
     def show(self, key: str, run: str, x, value, k=None) -> None:
         """Draws values [n] of a run at the positions x [n]; k: their iterations, by default x."""
@@ -205,9 +197,7 @@ class RunLines:
 
     def _colour(self) -> None:
         for (_, run), line in self._renderers.items():
-            grey = self.runs.index(run) >= HIGHLIGHTED
-            line.glyph.line_color = self.context.palette.context if grey else self.context.colour(run)
-            line.hover_glyph.line_color = self.context.colour(run)
+            line.glyph.line_color = line.hover_glyph.line_color = self.context.colour(run)
 
 
 def _set_ticks(axis, kind: str, low: float, high: float) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from server import ahead, building, card, pages, runbar, theme
 from server.bridge import Bridge, read_event
 from server.building import Shown
-from server.context import Context
+from server.context import MAX_SELECTED, Context
 from server.faults import CAUSED_ELSEWHERE
 from server.later import later
 from server.mailbox import Mailbox
@@ -24,7 +24,6 @@ from server.worker import Asked, SessionWorker
 log = logging.getLogger(__name__)
 
 REFRESH = 2000  # ms
-MAX_SELECTED = 50
 KEPT = ("page", "run", "theme", "pause", "colour", "filter", "sort", "hide")  # whatever runs are shown
 
 

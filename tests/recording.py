@@ -1,5 +1,10 @@
 """Runs for tests: recorded as the command line does it, with the precision put back afterwards."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import jax
 import numpy as np
 
@@ -57,3 +62,27 @@ def galaxy(folder, steps=24, **settings):
     """Mini-batches in float64, a descent every 5 iterations."""
     overrides = ("experiment=galaxy_minibatch", f"train.steps={steps}", "train.descent_length=5")
     return record(folder, *overrides, **settings)
+
+
+OWN = """
+from gdlab.problems import from_function
+
+
+def bowl(width: float = 2.0):
+    return from_function(lambda x: (x[0] / width) ** 2 + x[1] ** 2, [3.0, 1.0])
+"""
+
+
+def own_code(folder, module="my_own_bowl"):
+    """A run of two parameters whose problem is a module of one's own, which this process does not allow."""
+    beside = folder.parent / f"{folder.name}_code"
+    (beside / "conf" / "problem").mkdir(parents=True)
+    (beside / f"{module}.py").write_text(OWN)
+    (beside / "conf" / "problem" / "bowl.yaml").write_text(f"_target_: {module}.bowl\n")
+    command = [sys.executable, "-m", "gdlab", "--config-dir", str(beside / "conf"), "problem=bowl"]
+    command += ["optimizer=sgd", "train.steps=12", f"hydra.run.dir={folder}"]
+    path = os.pathsep.join([str(Path(__file__).parents[1]), str(beside)])
+    environment = {**os.environ, "GDLAB_TARGETS": module, "PYTHONPATH": path}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder

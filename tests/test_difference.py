@@ -204,6 +204,8 @@ def test_code_is_told_by_what_it_does(own):
 def test_code_that_nobody_allowed_is_not_looked_at(own, monkeypatch):
     monkeypatch.setenv("GDLAB_TARGETS", "my_own_problem")
     assert own_code.code_of(own_config()).keys() == {"my_own_problem"}
+    monkeypatch.setenv("GDLAB_TARGETS", "other, my_own_problem")
+    assert own_code.code_of(own_config()).keys() == {"my_own_problem"}
     monkeypatch.delenv("GDLAB_TARGETS")
     assert own_code.code_of(own_config()) == {}
 

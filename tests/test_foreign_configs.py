@@ -82,9 +82,9 @@ def test_looking_calls_nothing_that_the_config_names(kind, place, trained, tmp_p
     made = tmp_path / "made"
     node = call(kind, made, tmp_path)
     path = disguised(trained, tmp_path / "evil", lambda c: PLACES[place](c, node))
-    with pytest.raises(ConfigError, match="not a function"):
+    with pytest.raises(ConfigError, match=r"not a function|not gdlab.s own code"):
         experiment.run_probe(path, "segments", {"start": 0, "stop": 2})
-    with pytest.raises(ConfigError, match="not a function"):
+    with pytest.raises(ConfigError, match=r"not a function|not gdlab.s own code"):
         experiment.run(store.open_run(path).config, tmp_path / "again", progress=False)
     assert not made.exists()
 
@@ -203,6 +203,24 @@ def test_a_module_that_is_not_named_is_not_even_imported(tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="GDLAB_TARGETS"):
         config.instantiate({"_target_": "bad_package.inner.f"}, "problem")
     assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("slot", ["problem", "model", "optimizer", "dataset", "schedule"])
+@pytest.mark.parametrize(
+    ("allowed", "says"),
+    [
+        ("", ["is not set", "GDLAB_TARGETS=bad_package.inner;"]),
+        ("my_own, other", ["allows 'my_own,other' alone", "GDLAB_TARGETS=my_own,other,bad_package.inner;"]),
+    ],
+)
+def test_code_that_is_not_allowed_is_refused_with_what_would_allow_it(slot, allowed, says, monkeypatch):
+    monkeypatch.setenv("GDLAB_TARGETS", allowed)
+    with pytest.raises(ConfigError) as refused:
+        config.instantiate({"_target_": "bad_package.inner.rosenbrok"}, slot)
+    message = str(refused.value)
+    for words in (f"{slot}: ", "its module 'bad_package.inner' is", "docs/security.md", *says):
+        assert words in message
+    assert "Did you mean" not in message
 
 
 def test_what_is_built_shares_nothing_with_the_config():

@@ -205,7 +205,9 @@ def checked_starts(starts, images: int) -> np.ndarray:
     starts = np.asarray(starts, np.int64)
     good = starts.ndim == 1 and len(starts) >= 2 and starts[0] == 0 and starts[-1] == images
     if not good or (np.diff(starts) < 0).any():
-        raise ValueError(f"starts={starts.tolist()}: allowed: rising from 0 to the {images:,} images")
+        raise ValueError(
+            f"starts={starts.tolist()}: allowed: rising from 0 to the number of images, {images:,}"
+        )
     return starts
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from gdlab.analysis.axes import hyperparameters
 from gdlab.analysis.hyper import as_key, shown, varying
+from gdlab.messages import counted
 from gdlab.store.effects import is_below
 from gdlab.store.errors import StoreError
 
@@ -20,6 +21,7 @@ _ENDED = ("finished", "diverged")
 # What is recorded, and how often, is no parameter of the training.
 _NOT_TRAINED = ("record", "name")
 _CORRELATION, _STEP = "correlation/", "correlation/step"
+_NO_ACCURACY = "no accuracy recorded"
 
 
 class Ensemble(NamedTuple):
@@ -162,6 +164,23 @@ def _common(widths):
     return {layer: f for layer, f in agreed.items() if all(layer in of for of in widths)}
 
 
+def notes(ensemble, measures):
+    """What each run cannot be used for, and why: its own note, and the measures it lacks; "" for a run that
+    can be used for everything. measures: {name: values [M], NaN where there is none}."""
+    found = []
+    for run, note in enumerate(ensemble.note):
+        lacking = [name for name, values in measures.items() if not np.isfinite(values[run])]
+        said = not lacking or _NO_ACCURACY in note
+        found.append(
+            note if said else "; ".join(filter(None, (note, f"no {_joined(lacking)} at these times")))
+        )
+    return found
+
+
+def _joined(names):
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
 def _notes(members, network, common):
     """What each run cannot be used for, and why."""
     configs = [member.flat for member in members]
@@ -172,7 +191,7 @@ def _notes(members, network, common):
         twin = first.setdefault(values, member.name)
         reasons = [_state_note(member), member.damage]
         if not np.isfinite(member.rows[:, 2]).any():
-            reasons.append("no accuracy recorded")
+            reasons.append(_NO_ACCURACY)
         if member.network != network and not member.damage:
             reasons.append("another network than most")
         elif not member.damage and not common.items() <= member.widths.items():
@@ -189,5 +208,6 @@ def _state_note(member):
     if state == "diverged":
         return f"diverged after iteration {iterations - 1:,}"
     planned = member.flat.get("train.steps")
-    of = f" of {planned:,}" if _is_number(planned) else ""
-    return "" if state in _ENDED else f"unfinished ({state}): {iterations:,}{of} iterations"
+    of = f"{iterations:,} of " if _is_number(planned) else ""
+    last = planned if _is_number(planned) else iterations
+    return "" if state in _ENDED else f"unfinished ({state}): {of}{counted(last, 'iteration')}"

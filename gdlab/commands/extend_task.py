@@ -10,6 +10,7 @@ from gdlab import store
 from gdlab.execution.alone import trained
 from gdlab.execution.progress import Progress
 from gdlab.execution.session import Session
+from gdlab.messages import counted
 from gdlab.plan.builder import ConfigError, takes
 from gdlab.plan.ranges import STEPS
 from gdlab.plan.sources import around
@@ -66,12 +67,14 @@ def extend(folder, steps, *, data=(), progress=True):
     if run.config["train"]["steps"] == steps and (len(run.stages) > 1 or run.state == "finished"):
         if run.state in ("finished", "diverged"):
             if progress:
-                Progress(folder.name, 0).say(f"already {run.state} after {run.rows('scalars'):,} iterations")
+                Progress(folder.name, 0).say(
+                    f"already {run.state} after {counted(run.rows('scalars'), 'iteration')}"
+                )
             return run
         prepare = _nothing
     else:
         _check(run, steps)
-        reason = f"extended to {steps:,} iterations, which are not trained yet"
+        reason = f"extended to {counted(steps, 'iteration')}, which are not trained yet"
 
         def prepare():
             for error in run.verify():  # a resume would find it, too late
@@ -98,13 +101,15 @@ def _check(run, steps):
     begun = run.state == "interrupted" and len(run.stages) > 1  # an extension whose end may be another
     if run.state != "finished" and not begun:
         raise ConfigError(
-            f"{name} is {run.state} after {rows:,} of {planned:,} iterations: only a finished run can be "
-            "extended; what was interrupted goes on by the command that began it"
+            f"{name} is {run.state} after {rows:,} of {counted(planned, 'iteration')}: "
+            "only a finished run can be extended; what was interrupted goes on by the command that began it"
         )
     if rows < planned and not begun:
         raise ConfigError(f"{name} ended by itself, {run.reason}: there is nothing to go on with")
     if steps <= rows:
-        raise ConfigError(f"train.steps={steps}: allowed: more than the {rows:,} iterations of {name}")
+        raise ConfigError(
+            f"train.steps={steps}: allowed: more than the {counted(rows, 'iteration')} of {name}"
+        )
     if not any(run.checkpoints):
         raise ConfigError(
             f"{name}: no state of it is left to go on from: train it anew with train.steps={steps}"

@@ -22,6 +22,7 @@ import numpy as np
 from gdlab.data.files import DataFileError, cache_folder
 from gdlab.data.fingerprint import combined
 from gdlab.data.listing import ImageSource
+from gdlab.messages import counted
 
 GROUNDS = {"white": 255, "black": 0}
 FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # others run larger, less tried decoders
@@ -139,7 +140,10 @@ def _told(odd):
     if not odd:
         return ()
     name, why = next(iter(odd.items()))
-    return (f"{len(odd):,} files were read in spite of a warning, {name}: {' '.join(why.split())}",)
+    return (
+        f"{counted(len(odd), 'file was', 'files were')} read in spite of a warning, {name}: "
+        f"{' '.join(why.split())}",
+    )
 
 
 def _refuse_too_many(source, count, nbytes):
@@ -150,7 +154,8 @@ def _refuse_too_many(source, count, nbytes):
     needed = count * nbytes * 8
     if needed > memory:
         raise DataFileError(
-            f"images: {count:,} images of {source.path} need {needed / 2**30:.1f} GiB, and this machine has "
+            f"images: {counted(count, 'image')} of {source.path} need{'s' * (count == 1)} "
+            f"{needed / 2**30:.1f} GiB, and this machine has "
             f"{memory / 2**30:.1f}; give a smaller size=N, or n_train and n_test"
         )
 

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gdlab.data.files import DataFileError, read_regular
+from gdlab.messages import counted
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 MOST_BYTES = 2**26  # of one image file
@@ -28,7 +29,8 @@ _ODD = (
     IndexError,
     struct.error,
 )  # unknown packing, a password
-_LINK, _SPECIAL, _OTHER = "links", "pipes or devices", "files of other formats"
+_LINK, _SPECIAL, _OTHER = "link", "pipe or device", "file of another format"
+_MANY = {_LINK: "links", _SPECIAL: "pipes or devices", _OTHER: "files of other formats"}
 _NAMED = 3  # of what was left out, so many are named
 
 
@@ -77,11 +79,11 @@ class _LeftOut:
         for kind, names in self.names.items():
             if names:
                 more = _endings(names) if kind == _OTHER else _some(names)
-                said.append(f"{len(names):,} {kind} ({more})")
+                said.append(f"{counted(len(names), kind, _MANY[kind])} ({more})")
         full = {parent for name in images for parent in _parents(name)}
         bare = sorted(name for name in self.folders - full if not {*_parents(name)} & (self.folders - full))
         if bare:
-            said.append(f"{len(bare):,} folder{'s' if len(bare) > 1 else ''} without images ({_some(bare)})")
+            said.append(f"{counted(len(bare), 'folder')} without images ({_some(bare)})")
         return [f"left out: {', '.join(said)}"] if said else []
 
 

@@ -9,6 +9,7 @@ start again or be replayed at any iteration and sees the same examples.
 import numpy as np
 
 from gdlab.data.dataset import whole_number
+from gdlab.messages import counted
 
 
 class Schedule:
@@ -102,9 +103,13 @@ class Schedule:
         """What an epoch does not train on, in words; "" where nothing is left over."""
         if not self.left or not self.drop_last:
             return ""
+        left = f"{self.left:,} of {counted(self.examples, 'example')}"
+        said = (
+            "is left out in each epoch, another" if self.left == 1 else "are left out in each epoch, others"
+        )
         return (
-            f"{self.batches:,} mini-batches of {self.batch_size:,}: {self.left:,} of {self.examples:,} "
-            "examples are left out in each epoch, others each time"
+            f"{counted(self.batches, 'mini-batch', 'mini-batches')} of {self.batch_size:,}: {left} {said} "
+            "each time"
         )
 
     def _index(self, descent, epoch):
@@ -163,7 +168,9 @@ def _quota(labels, examples, shares):
     shares = np.asarray(shares, float)
     count = np.bincount(labels)
     if shares.ndim != 1 or len(shares) < len(count):
-        raise ValueError(f"shares of shape {shares.shape}: there are {len(count)} classes, each needs one")
+        raise ValueError(
+            f"shares of shape {shares.shape}: each of {counted(len(count), 'class', 'classes')} needs one"
+        )
     if not ((shares > 0) & (shares <= 1)).all():
         raise ValueError(f"shares = {shares.tolist()}: allowed: above 0, up to 1")
     return np.minimum(np.maximum(np.rint(count * shares[: len(count)]).astype(int), 1), count)

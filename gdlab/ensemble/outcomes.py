@@ -18,7 +18,7 @@ from gdlab.execution.alone import EXPECTED_ERRORS, already_finished, train_alone
 from gdlab.execution.interruption import interruptible
 from gdlab.execution.progress import Progress
 from gdlab.execution.recording import as_begun, group_of
-from gdlab.messages import described
+from gdlab.messages import counted, described
 from gdlab.plan.assembly import assemble, make_optimizer
 from gdlab.plan.options import check_values
 from gdlab.store.config import training_keys
@@ -87,7 +87,7 @@ def train(configs, folders, *, progress=True, width=None):
     configs, folders = list(configs), [Path(folder) for folder in folders]
     _check(configs, folders, width)
     outcomes: dict[int, Outcome] = {}
-    say = Progress(f"{len(configs)} runs", 0).say if progress else lambda text: None
+    say = Progress(counted(len(configs), "run"), 0).say if progress else lambda text: None
     with interruptible() as stop:
         open_jobs = _unfinished(configs, folders, outcomes)
         assembled = _Assemblies()
@@ -96,7 +96,11 @@ def train(configs, folders, *, progress=True, width=None):
         programs: dict = {}
         for number, batch in enumerate(batches):
             if not stop.is_set():
-                title = f"group {number + 1} of {len(batches)}, {len(batch.jobs)} runs" if progress else None
+                title = (
+                    f"group {number + 1} of {len(batches)}, {counted(len(batch.jobs), 'run')}"
+                    if progress
+                    else None
+                )
                 outcomes |= _train_batch(configs, folders, batch, stop, assembled, programs, title)
         for job in alone:
             if not stop.is_set():
@@ -159,8 +163,8 @@ def _planned(configs, folders, jobs, assembled, width, say):
         places = chosen * _devices()
         count = math.ceil(len(bunch.jobs) / places)
         say(
-            f"{len(bunch.jobs)} runs that differ in {', '.join(bunch.varied) or 'nothing'}: "
-            f"{count} group{'s' if count > 1 else ''} of {places}"
+            f"{counted(len(bunch.jobs), 'run')} that differ in {', '.join(bunch.varied) or 'nothing'}: "
+            f"{counted(count, 'group')} of {places}"
         )
         parts = [bunch.jobs[start : start + places] for start in range(0, len(bunch.jobs), places)]
         batches += [Batch(part, bunch.varied, chosen, bunch.jobs[0]) for part in parts]
@@ -203,7 +207,7 @@ def _train_batch(configs, folders, batch, stop, assembled, programs, title):
         with Progress(title or "", session.total * len(members), session.step * len(members)) as shown:
             session.train(stop, shown.update if title else None)
         if title:
-            shown.say(f"{session.step:,} iterations of each in {session.seconds:.1f} s")
+            shown.say(f"{counted(session.step, 'iteration')} of each in {session.seconds:.1f} s")
     except Exception as raised:
         _log.debug("a group failed", exc_info=True)
         error = raised

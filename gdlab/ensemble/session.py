@@ -15,6 +15,7 @@ from gdlab import store
 from gdlab.ensemble.watching import group_watchers
 from gdlab.execution.group import SEED, everywhere, make_group, members_of, one_of, stacked
 from gdlab.execution.recording import ENDINGS, arrays_of, facts_of
+from gdlab.messages import counted
 from gdlab.plan.builder import ConfigError
 from gdlab.plan.soundness import check_problem
 from gdlab.records import DIVERGED
@@ -159,7 +160,7 @@ class GroupSession:
         left = self.active()
         self._keep(left)
         ended = self.step >= self.total or not stop.is_set()
-        text = f"stopped after {self.step:,} iterations; the same command continues"
+        text = f"stopped after {counted(self.step, 'iteration')}; the same command continues"
         for member in left:
             with _Guarded(member):
                 member.end(*(("finished", None) if ended else ("interrupted", text)))

@@ -5,6 +5,7 @@ from gdlab.execution.interruption import interruptible
 from gdlab.execution.progress import Progress
 from gdlab.execution.recording import begun
 from gdlab.execution.session import Session
+from gdlab.messages import counted
 from gdlab.plan.builder import ConfigError
 from gdlab.store.config import differences
 from gdlab.store.folder import check_config
@@ -32,7 +33,9 @@ def trained(begin, folder, progress=True):
             state, reason = session.train(stop, shown if progress else None)
     if progress:
         text = f"{state}: {reason}" if reason else state
-        shown.say(f"{text}; {session.step:,} iterations in {session.seconds:.1f} s, recorded in {folder}")
+        shown.say(
+            f"{text}; {counted(session.step, 'iteration')} in {session.seconds:.1f} s, recorded in {folder}"
+        )
     return store.open_run(folder)
 
 
@@ -48,7 +51,7 @@ def already_finished(config, folder):
         if found.state in ("finished", "diverged"):
             return found
         raise store.ConfigMismatch(
-            f"{folder} was extended to {steps:,} iterations and is {found.state}: python -m gdlab "
+            f"{folder} was extended to {counted(steps, 'iteration')} and is {found.state}: python -m gdlab "
             f"task=extend run={folder} train.steps={steps} goes on"
         )
     if found is None or found.state not in ("finished", "diverged"):

@@ -15,6 +15,7 @@ import jax
 import orbax.checkpoint as ocp
 
 from gdlab.execution import plain_checkpoints
+from gdlab.messages import counted
 from gdlab.optim.nonlinear_cg import ConjugateGradientState
 from gdlab.store import DamagedRun, StoreError, files, trees
 
@@ -49,7 +50,7 @@ class Kept(NamedTuple):
         why = f"it cannot be used: {self.damaged[0][1]}" if self.damaged else "none is left"
         return [
             f"{which}: {why}; going on from iteration {self.step:,}, which cuts {rows - self.step:,} of "
-            f"{rows:,} recorded iterations: they are trained again"
+            f"{counted(rows, 'recorded iteration')}: they are trained again"
         ]
 
 

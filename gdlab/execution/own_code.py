@@ -13,7 +13,7 @@ import os
 
 def code_of(config):
     """{module: digest} of the modules that the targets of `config` name and GDLAB_TARGETS allows."""
-    allowed = tuple(filter(None, os.environ.get("GDLAB_TARGETS", "").split(",")))
+    allowed = tuple(filter(None, map(str.strip, os.environ.get("GDLAB_TARGETS", "").split(","))))
     found: dict[str, str] = {}
     waiting = sorted({target.rpartition(".")[0] for target in _targets(config)})
     while waiting:

@@ -3,6 +3,8 @@
 import sys
 import time
 
+from gdlab.messages import counted
+
 LINE_EVERY = 10.0
 
 
@@ -38,7 +40,7 @@ class Progress:
             self.bar.update(self.task, completed=step, loss=f"{loss:.6g}", speed=f"{speed:,.0f} it/s")
         elif time.monotonic() >= self.next_line:
             self.next_line = time.monotonic() + LINE_EVERY
-            self.say(f"{step:,} of {self.total:,} iterations, loss {loss:.6g}, {speed:,.0f} it/s")
+            self.say(f"{step:,} of {counted(self.total, 'iteration')}, loss {loss:.6g}, {speed:,.0f} it/s")
 
     def share(self, fraction, text):
         """`fraction` of the work is done, and what is being done."""

@@ -22,6 +22,7 @@ from gdlab.execution.recording import (
     facts_of,
     path_start,
 )
+from gdlab.messages import counted
 from gdlab.monitors.dumps import Moment, last_dump
 from gdlab.plan import soundness
 from gdlab.plan.assembly import CHUNK, assemble, training
@@ -191,7 +192,10 @@ class Session:
             state, reason = ENDINGS[status]
             return state, reason.format(k=self.step - 1)
         if self.step < self.total and stop.is_set():
-            return "interrupted", f"stopped after {self.step:,} iterations; the same command continues"
+            return (
+                "interrupted",
+                f"stopped after {counted(self.step, 'iteration')}; the same command continues",
+            )
         return "finished", None
 
     def _chunk(self, count):

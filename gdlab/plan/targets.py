@@ -118,7 +118,10 @@ def _own(target, where):
     try:
         module = import_module(module_name)
     except ImportError as error:
-        raise ConfigError(f"{where}: _target_ {target!r} cannot be imported: {error}") from error
+        raise ConfigError(
+            f"{where}: _target_ {target!r} cannot be imported: {error}; PYTHONPATH must hold the folder of "
+            "the module"
+        ) from error
     found = vars(module).get(name)
     function = found.func if isinstance(found, partial) else found
     defined = getattr(function, "__module__", None)
@@ -132,10 +135,20 @@ def _own(target, where):
 
 
 def _refusal(target, slots, where):
+    module = target.rpartition(".")[0] if isinstance(target, str) else ""
+    if module and module.partition(".")[0] not in ("gdlab", "optax"):
+        allowed = ",".join(_own_modules())
+        now = f"allows {short(allowed)} alone" if allowed else "is not set"
+        more = f"{allowed},{module}" if allowed else module
+        return (
+            f"{where}: _target_ {short(target)} is not gdlab's own code, and its module {short(module)} is "
+            f"not allowed: the environment variable GDLAB_TARGETS {now}. If you trust the module, start "
+            f"with GDLAB_TARGETS={short(more)[1:-1]}; docs/security.md says what that permits."
+        )
     names = sorted({each.rpartition(".")[2] for slot in slots for each in installed(slot)})
     hint = nearest(target.rpartition(".")[2], names) if isinstance(target, str) else ""
     allowed = f"what {' and '.join(f'conf/{slot}' for slot in slots)} holds" if slots else "values alone"
     return (
         f"{where}: _target_ {short(target)} is not a function that may stand there; allowed: {allowed}.{hint}"
-        " For code of your own: GDLAB_TARGETS=my_problem in the environment, the module that defines it."
+        " Code of your own is allowed by GDLAB_TARGETS, see docs/security.md."
     )

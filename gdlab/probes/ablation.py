@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gdlab.messages import counted
 from gdlab.monitors.evaluation import at_iteration, predicts_classes, sample
 from gdlab.monitors.network import describe
 from gdlab.monitors.validation import calibration, make_predictions
@@ -50,7 +51,7 @@ def compute(replay, *, filters, iteration=None, on="test", samples=None, control
     examples = calibration(problem, dataset, replay.config["record"]["version"])
     found = []
     for i, removed in enumerate(sets):
-        progress(i / len(sets), f"the network without {len(removed):,} filters")
+        progress(i / len(sets), f"the network without {counted(len(removed), 'filter')}")
         found.append(predict(without(network, params, removed), data, examples))
     labels = np.asarray(data["y"])
     errors = [_error_rates(one.labels, labels, dataset.n_classes) for one in found]

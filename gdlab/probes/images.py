@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from gdlab.messages import counted
 from gdlab.monitors.evaluation import sample
 from gdlab.records import Table
 
@@ -28,7 +29,7 @@ def compute(replay, *, images=(0,), progress):
         raise ValueError("this run has no labelled data, hence no images to show")
     data = sample(dataset, "test", None)
     positions = _positions(images, len(data["y"]))
-    progress(0.0, f"{len(positions):,} images")
+    progress(0.0, counted(len(positions), "image"))
     columns = {"image": np.asarray(data["x"][positions]), "label": np.asarray(data["y"])[positions]}
     columns["position"] = positions
     shape = ("row", "column", "channel") if columns["image"].ndim == 4 else ()

@@ -9,6 +9,7 @@ import numpy as np
 
 from gdlab.analysis import filters as analysis
 from gdlab.analysis.dumps import open_dumps
+from gdlab.messages import counted
 from gdlab.models.pruning import narrowed, prune
 from gdlab.monitors.evaluation import at_iteration, predicts_classes, sample
 from gdlab.monitors.network import describe
@@ -113,7 +114,7 @@ def _dead(run):
     found = analysis.dead_filters(gradient, dumps.filter("cosine_distance"))
     if not len(found.columns["filter"]):
         raise ValueError(
-            f"filters=None: none of the {found.attrs['filters']:,} filters is dead over the last "
+            f"filters=None: none of {counted(found.attrs['filters'], 'filter')} is dead over the last "
             f"{found.attrs['least']} dumps: there is nothing to leave out"
         )
     return found.columns["filter"]

@@ -77,7 +77,8 @@ class Curve:
 
     def draw(self, low: float, high: float) -> np.ndarray:
         """Draws the dots in the window and asks for its segments; returns the errors that are shown."""
-        if not data.dot_count(self.run):
+        self.plot.main.visible = self.plot.strip.visible = there = data.dot_count(self.run) > 0
+        if not there:
             card.retitle(self.root, caption="No iteration has been recorded yet.")
             return np.empty(0)
         sent = self._sent = data.load(self.run, self.clock, low, high, self.options.smoothing)

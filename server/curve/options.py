@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from bokeh.models import Button, CheckboxGroup, Select, Slider, Spinner, Toggle
 
+from gdlab.messages import counted
 from server import card
 from server.curve.data import AXES
 from server.curve.viewport import Viewport
@@ -56,7 +57,7 @@ class Options:
         """The filters that are on, in words."""
         words = ["loose ends hidden"] if not self.loose_ends else []
         words += ["only phase two"] if self.phase_two else []
-        words += [f"only more than {self.more_than} evaluations"] if self.more_than else []
+        words += [f"only more than {counted(self.more_than, 'evaluation')}"] if self.more_than else []
         words += ["only restarts"] if self.restarted else []
         return words + (["only failed searches"] if self.failed else [])
 

@@ -3,15 +3,14 @@
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from bokeh.models import ColumnDataSource, HoverTool, Legend, LegendItem, Range1d
+from bokeh.models import ColumnDataSource, HoverTool, LegendItem, Range1d
 
 from gdlab.analysis import steps
 from gdlab.records import Table
-from server import card, figures
+from server import card, figures, legend
 from server.curve import data
 
 LABEL = 48  # characters of a label in the legend; a longer one gives way to the run's name
-HIGHLIGHTED = 6  # as many runs have a colour of their own; the others stay grey until hovered
 
 # Every label compares the settings of all runs of the page, which do not change.
 _labels: WeakKeyDictionary = WeakKeyDictionary()
@@ -133,23 +132,17 @@ class Overlay:
         self._colour()
 
     def _colour(self) -> None:
-        for index, (run_name, lines) in enumerate(self._lines.items()):
-            grey = index >= HIGHLIGHTED
-            colour = self.context.palette.context if grey else self.context.colour(run_name)
+        for run_name, lines in self._lines.items():
+            colour = self.context.colour(run_name)
             for renderer in lines:
-                renderer.glyph.line_color = colour
-                renderer.hover_glyph.line_color = self.context.colour(run_name)
+                renderer.glyph.line_color = renderer.hover_glyph.line_color = colour
 
     def _legend(self) -> None:
         items = [
             LegendItem(label={"value": short_label(self.context, run_name)}, renderers=lines)
-            for run_name, lines in list(self._lines.items())[:HIGHLIGHTED]
+            for run_name, lines in self._lines.items()
         ]
-        legend = Legend(
-            items=items, location="left", click_policy="hide", name="overlay_legend", ncols=3, spacing=14,
-        )  # fmt: skip
-        self.figure.add_layout(legend, "above")
-        self.context.paint(legend, background_fill_color="card")
+        legend.above(self.context, self.figure, items, name="overlay_legend")
 
     def table(self) -> Table:
         """Every run's curve in view, for CSV: run, x, minimum and maximum stay as drawn."""

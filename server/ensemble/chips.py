@@ -5,6 +5,7 @@ The last chip adds a selection. A chip's colour makes its selection the one that
 
 from bokeh.models import Button, TextInput
 
+from gdlab.messages import counted
 from server import card
 from server.ensemble import selection
 
@@ -35,7 +36,7 @@ class Chips:
         self.clear.visible = count > 0
         some = int(shared.chosen.any(axis=0).sum()) if shared.chosen.size else 0
         self.hint.text = (
-            f"{some:,} of {shared.count:,} runs are selected." if count
+            f"{some:,} of {counted(shared.count, 'run')} selected." if count
             else "Nothing is selected: brush an axis, or click a line, a cell or a point."
         )  # fmt: skip
         wanted = [*(chip.root for chip in self._chips[:count]), self.add, self.clear, self.hint]

@@ -4,6 +4,7 @@ import numpy as np
 from bokeh.models import ColorBar, ColumnDataSource, CustomJSHover, HoverTool, LinearColorMapper, Range1d
 from bokeh.models.glyphs import Image, MultiLine
 
+from gdlab.messages import counted
 from server import card, figures
 
 TREE, MAP = 74, 300  # px
@@ -52,8 +53,8 @@ class CorrelationMap:
         }  # fmt: skip
         self.number.args = {"order": [int(i) for i in order.order]}
         ties = len(order.ties)
-        self.words.text = f"{count:,} filters at iteration {ordered.step:,}. " + (
-            f"{ties:,} tie{'s' * (ties != 1)} in the order could not be resolved."
+        self.words.text = f"{counted(count, 'filter')} at iteration {ordered.step:,}. " + (
+            f"{counted(ties, 'tie')} in the order could not be resolved."
             if ties else "The order is unique."
         )  # fmt: skip
 
@@ -80,6 +81,9 @@ class CorrelationMap:
     def _draw_map(self) -> None:
         image = Image(image="image", x="x", y="y", dw="w", dh="h", color_mapper=self.mapper)
         drawn = figures.draw(self.map, self.image, image)
+        self.context.paint(
+            self.map, outline_line_color="line"
+        )  # where nothing is correlated there is no colour
         bar = ColorBar(
             color_mapper=self.mapper, width=7, padding=2, border_line_color=None, background_fill_color=None,
             bar_line_color=None, major_tick_line_color=None, label_standoff=3, title="|r|",

@@ -3,6 +3,7 @@
 import numpy as np
 from bokeh.models import CustomJSTickFormatter, RadioButtonGroup, Select, Slider, Spinner
 
+from gdlab.messages import counted
 from server import card
 from server.ensemble.filters import COUNTS, METHODS
 from server.ensemble.head import ITERATION
@@ -70,7 +71,8 @@ class FilterBar(Panel):
         shared.matrices = matrices
         count, left = len(matrices.runs), self.shared.count - len(matrices.runs)
         words = (
-            f"{count:,} runs recorded the correlations between the filters of a layer, {len(steps):,} times"
+            f"{counted(count, 'run')} recorded the correlations between the filters of a layer, "
+            f"{counted(len(steps), 'time')}"
         )
         if left:
             words += f"; {left:,} did not, or have another network, and are in none of the next three views"

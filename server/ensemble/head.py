@@ -2,6 +2,7 @@
 
 from bokeh.models import CustomJSTickFormatter, RangeSlider, Select, Slider, TextInput
 
+from gdlab.messages import counted
 from server import card, sheets
 from server.ensemble import source
 from server.ensemble.chips import Chips
@@ -73,12 +74,11 @@ class Head:
             words.append("They differ in no hyper-parameter")
         else:
             words.append("One run has none to be compared with: choose a folder, or tick runs in the list")
-        noted = sum(map(bool, ensemble.note))
-        if noted:
-            words.append(f"{noted:,} run{'s' * (noted != 1)} cannot be used for everything: see Notes")
+        if noted := sum(map(bool, shared.notes)):
+            words.append(f"{counted(noted, 'run')} cannot be used for everything: see Notes")
         if shared.broken:
             words.append(f"{len(shared.broken):,} cannot be read: see Notes")
-        title = f"Ensemble of {count:,} run{'s' * (count != 1)}"
+        title = f"Ensemble of {counted(count, 'run')}"
         card.retitle(self.root, title=title, caption=". ".join(words) + ".")
 
     # -- which runs -------------------------------------------------------------------------------
@@ -141,6 +141,7 @@ class Head:
         for changed in (self.shared.hub, self.shared.runs):
             changed.js_on_change("data", script(self.shared, "my.told(kit)"))
         self.context.on("ensemble", self.update)
+        self.context.on("measures", self._say)
         self.context.on("step", self._step)
 
     def _step(self, step: int) -> None:

@@ -13,6 +13,7 @@ from bokeh.models import (
 )
 from bokeh.models.glyphs import Quad, Scatter
 
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card, figures
 from server.ensemble import axes
@@ -20,6 +21,7 @@ from server.ensemble.heat import heat, levels
 from server.ensemble.panel import Panel
 
 HEIGHT = 360
+MOST_LETTERS = 20  # of a label at an axis
 CELL = ("left", "right", "top", "bottom", "value", "count", "x", "y")
 CLEAR = "#00000000"
 
@@ -50,13 +52,16 @@ class HeatMap(Panel):
     def update(self) -> None:
         """The pair's cells."""
         pair = self.heat.pair
-        self.figure.visible = pair is not None
         self._offer(pair)
-        if pair is None:
-            words = "A heat map needs two hyper-parameters that differ."
+        grid = self.heat.grid(*pair) if pair else None
+        self.figure.visible = grid is not None and bool(grid.runs.any())
+        if pair is None or grid is None:
+            card.retitle(self.root, caption="A heat map needs two hyper-parameters that differ.")
+            return
+        if not self.figure.visible:
+            words = f"No run with {' and '.join(pair)} has {' and '.join(self.heat.measures)}."
             card.retitle(self.root, caption=words)
             return
-        grid = self.heat.grid(*pair)
         x, y = (levels(self.shared.axis(name)).labels for name in pair)
         self._axes(pair, x, y)
         rows, columns = np.nonzero(grid.runs)  # a cell without runs is no cell, one of the lowest value is
@@ -67,7 +72,7 @@ class HeatMap(Panel):
         }  # fmt: skip
         known = grid.mean[np.isfinite(grid.mean)]
         low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
-        self.mapper.update(low=low, high=high if high > low else low + 1e-9)
+        figures.fit_bar(self.mapper, self.bar, low, high)
         one = np.ones(self.shared.count)
         self.places.data = {"x": grid.x, "y": grid.y, "width": one, "height": one}
         self._say(grid)
@@ -77,13 +82,15 @@ class HeatMap(Panel):
         measures = " and ".join(self.heat.measures)
         words = f"{'Mean of ' if len(self.heat.measures) > 1 else ''}{measures} on the axes' ranges"
         most = int(grid.runs.max(initial=0))
-        words += f", mean of up to {most:,} runs a cell. " if most > 1 else ". "
+        words += f", mean of up to {counted(most, 'run')} a cell. " if most > 1 else ". "
+        if not self.bar.visible:
+            words += f"It is {self.mapper.low / 2 + self.mapper.high / 2:.3g} in every cell. "
         words += "Click a cell to select its runs."
         placed = np.isfinite(grid.x)
         lacking = int((placed & ~np.isfinite(self.heat.values())).sum())
         outside = int((~placed).sum())
         if lacking:
-            words += f" {lacking:,} run{'s' * (lacking != 1)} without the measure, in the mean of no cell."
+            words += f" {counted(lacking, 'run')} without the measure, in the mean of no cell."
         if outside:
             words += f" {outside:,} without these hyper-parameters, in no cell."
         card.retitle(self.root, caption=words)
@@ -130,9 +137,12 @@ class HeatMap(Panel):
         ):
             range_.update(start=-0.5, end=len(words) - 0.5)
             axis.ticker = FixedTicker(ticks=list(range(len(words))), minor_ticks=[])
-            axis.major_label_overrides = {i: word[:12] for i, word in enumerate(words)}
+            axis.major_label_overrides = {
+                i: figures.shortened(word, MOST_LETTERS) for i, word in enumerate(words)
+            }
             axis.axis_label = name
-        self.figure.xaxis[0].major_label_orientation = 0.7 if max(map(len, labels[0])) > 5 else "horizontal"
+        crowded = sum(len(figures.shortened(word, MOST_LETTERS)) + 1 for word in labels[0]) > 40
+        self.figure.xaxis[0].major_label_orientation = 0.7 if crowded else "horizontal"
 
     def _figure(self):
         plot = figures.figure(
@@ -150,7 +160,7 @@ class HeatMap(Panel):
         cells = figures.draw(plot, self.cells, self.context.paint(box, line_color="line"))
         dots = Scatter(x="x", y="y", size=11, fill_color="colour", line_width=1.5)
         figures.draw(plot, self.dots, self.context.paint(dots, line_color="card"))
-        bar = ColorBar(
+        bar = self.bar = ColorBar(
             color_mapper=self.mapper, width=8, padding=4, border_line_color=None, background_fill_color=None,
             bar_line_color=None, major_tick_line_color=None, label_standoff=4,
         )  # fmt: skip
@@ -161,7 +171,7 @@ class HeatMap(Panel):
         return plot
 
     def _palette(self) -> list[str]:
-        return list(self.context.palette.magnitudes)
+        return list(self.context.palette.cells)
 
     def _theme(self) -> None:
         self.mapper.palette = self._palette()

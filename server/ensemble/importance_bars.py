@@ -5,6 +5,7 @@ from bokeh.models import FixedTicker, HoverTool, Range1d
 from bokeh.models.glyphs import HBar
 
 from gdlab.analysis import importance
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card, figures
 from server.ensemble.asked import Question
@@ -60,8 +61,9 @@ class Importance(Panel):
             source.data = {"y": place, "share": share[place], "name": [names[i] for i in place]}
         axis = self.figure.yaxis[0]
         axis.ticker = FixedTicker(ticks=list(range(count)), minor_ticks=[])
-        axis.major_label_overrides = {i: name[-34:] for i, name in enumerate(names)}
+        axis.major_label_overrides = {i: figures.shortened(name, 40) for i, name in enumerate(names)}
         self.figure.y_range.update(start=max(count, 1) - 0.5, end=-0.5)
+        self.figure.visible = count > 0
         self.figure.x_range.end = 1.05 * float(share[:count].max(initial=0.01))
         self.figure.height = ROW * max(count, 2) + AXES
         self._say(attrs, count, len(share))
@@ -72,8 +74,9 @@ class Importance(Panel):
             words = f"{measures} do not vary: there is nothing to explain."
             if attrs["method"] == "forest":
                 words = (
-                    f"These {attrs['runs']:,} runs do not tell what {measures} hang on: a random forest "
-                    f"foretells runs that it has not seen worse than their mean does (R² {attrs['r2']:.2f})."
+                    f"These {counted(attrs['runs'], 'run')} do not tell what {measures} hang on: "
+                    "a random forest foretells runs that it has not seen worse than their mean does "
+                    f"(R² {attrs['r2']:.2f})."
                 )
             card.retitle(self.root, caption=words)
             return
@@ -89,9 +92,11 @@ class Importance(Panel):
             noise = f"{100 * attrs['within']:.1f} %"
             words = f"{words.removesuffix('.')}, or differ between runs of one setting ({noise})."
         if count < every:
-            words += f" The {count} largest of {every:,}."
+            words += f" The {'largest' if count == 1 else f'{count} largest'} of {every:,}."
         if attrs["left_out"]:
-            words += f" {attrs['left_out']:,} runs left out, which lack the measure."
+            one = attrs["left_out"] == 1
+            which = "which lacks" if one else "which lack"
+            words += f" {counted(attrs['left_out'], 'run')} left out, {which} the measure."
         card.retitle(self.root, caption=words)
 
     def _figure(self):

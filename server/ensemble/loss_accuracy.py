@@ -15,6 +15,7 @@ from bokeh.models import (
 )
 from bokeh.models.glyphs import MultiLine
 
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card, figures
 from server.ensemble.panel import Panel
@@ -67,6 +68,7 @@ class LossAccuracy(Panel):
         low = float(known.min()) if len(known) else 0.0
         margin = 0.04 * max(high - low, 0.01)
         self.figure.y_range.update(start=max(0.0, low - margin), end=min(1.0, high + margin) + 0.01 * margin)
+        self.figure.visible = self._there
         self._fit_loss(ensemble.loss)
         self._mark()
         self._say()
@@ -89,8 +91,20 @@ class LossAccuracy(Panel):
         for line, iteration in zip(self.marks, self.shared.times, strict=True):
             line.location = iteration
 
+    @property
+    def _there(self) -> bool:
+        ensemble = self.shared.ensemble
+        return bool(np.isfinite(ensemble.accuracy).any() or np.isfinite(ensemble.loss).any())
+
     def _say(self) -> None:
         shared = self.shared
+        if not self._there:
+            whose = (
+                "This run has" if shared.count == 1 else f"None of these {counted(shared.count, 'run')} has"
+            )
+            words = f"{whose} recorded accuracy and loss on examples that it is not trained on."
+            card.retitle(self.root, caption=words)
+            return
         some = bool(shared.chosen.any())
         words = "Accuracy solid (left), loss stippled (right)"
         words += " of the selected runs. " if some else " of all runs; those that are selected have colours. "

@@ -6,9 +6,10 @@ click shows the pair large.
 
 import numpy as np
 from bokeh.events import DoubleTap, Tap
-from bokeh.models import FixedTicker, LinearColorMapper, Range1d
-from bokeh.models.glyphs import Image, Scatter
+from bokeh.models import FixedTicker, LinearAxis, LinearColorMapper, Range1d
+from bokeh.models.glyphs import Image, Quad, Scatter
 
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card, figures
 from server.ensemble.heat import heat, levels
@@ -16,6 +17,7 @@ from server.ensemble.panel import Panel
 
 MOST = 12  # hyper-parameters
 GAP = 0.1  # between facets, each of which is 1 wide and high
+LETTERS, NAME_LETTERS = 14, 24  # of a label, of a name
 CLEAR = "#00000000"
 
 
@@ -25,6 +27,7 @@ class Pairs(Panel):
     def __init__(self, shared):
         super().__init__(shared, "ensemble_pairs")
         self.heat = heat(shared)
+        self.frames = self.source("frames", "left", "right", "bottom", "top")
         self.images = self.source("images", "image", "x", "y", "w", "h")
         self.places = self.source("places", "x", "y", "width", "height")
         self.dots = self.source("dots", "x", "y", "colour")
@@ -65,10 +68,12 @@ class Pairs(Panel):
             places.append((left + (grid.x + 0.5) * width, bottom + (grid.y + 0.5) * height, width, height))
         known = np.concatenate([image[np.isfinite(image)] for image, _, _ in images])
         low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
-        self.mapper.update(low=low, high=high if high > low else low + 1e-9)
+        figures.fit_bar(self.mapper, None, low, high)
+        lefts, bottoms = (np.array([image[side] for image in images]) for side in (1, 2))
+        self.frames.data = {"left": lefts, "right": lefts + 1, "bottom": bottoms, "top": bottoms + 1}
         self.images.data = {
-            "image": [image for image, _, _ in images], "x": [left for _, left, _ in images],
-            "y": [bottom for _, _, bottom in images], "w": np.ones(len(images)), "h": np.ones(len(images)),
+            "image": [image for image, _, _ in images], "x": lefts, "y": bottoms,
+            "w": np.ones(len(images)), "h": np.ones(len(images)),
         }  # fmt: skip
         columns = (np.concatenate(part) for part in zip(*places, strict=True))
         self.places.data = dict(zip(("x", "y", "width", "height"), columns, strict=True))
@@ -76,7 +81,7 @@ class Pairs(Panel):
         words = "Click a cell to select its runs; double-click a facet to see it large."
         more = len(self.heat.names) - len(names)
         if more > 0:
-            words += f" {more:,} more hyper-parameters are in no facet."
+            words += f" {counted(more, 'more hyper-parameter')} {'is' if more == 1 else 'are'} in no facet."
         card.retitle(self.root, caption=words)
         self.redraw()
 
@@ -99,16 +104,39 @@ class Pairs(Panel):
         middles = [0.5 + i * (1 + GAP) for i in range(len(names) - 1)]
         across = dict(zip(middles, names[:-1], strict=True))
         down = dict(zip(reversed(middles), names[1:], strict=True))
-        for axis, words in ((self.figure.xaxis[0], across), (self.figure.yaxis[0], down)):
-            axis.ticker = FixedTicker(ticks=sorted(words), minor_ticks=[])
-            axis.major_label_overrides = {place: word[-16:] for place, word in words.items()}
+        sides = ((self.figure.xaxis, across), (self.figure.yaxis, down))
+        for (ticks, title), words in sides:
+            figures.name_ticks(
+                title, {at: figures.shortened(word, NAME_LETTERS) for at, word in words.items()}
+            )
+            ends = [self._ends(name, at) for at, name in words.items()]
+            figures.name_ticks(ticks, {at: word for pair in ends for at, word in pair.items()})
+        longest = max(map(len, self.figure.xaxis[0].major_label_overrides.values()))
+        self.figure.xaxis[0].major_label_orientation = 0.7 if longest > 4 else "horizontal"
+
+    def _ends(self, name: str, middle: float) -> dict[float, str]:
+        """{place: label} of the first and the last cell of a facet whose middle is there."""
+        labels = levels(self.shared.axis(name)).labels
+        half = 0.5 - 0.5 / len(labels)
+        ends = {middle - half: labels[0], middle + half: labels[-1]}
+        return {at: figures.shortened(word, LETTERS) for at, word in ends.items()}
 
     def _figure(self):
         plot = figures.figure(f"{self.name}_figure", height=400, x_range=Range1d(0, 1), y_range=Range1d(0, 1))
         plot.tools = []
         plot.grid.visible = False
-        plot.min_border_left, plot.min_border_bottom = 110, 26
+        plot.min_border_bottom = 26
+        for side in ("below", "left"):  # next to the facets their first and last cells, then the names
+            title = LinearAxis(
+                ticker=FixedTicker(ticks=[], minor_ticks=[]), major_label_text_font_style="bold"
+            )
+            plot.add_layout(title, side)
+        for axis in plot.axis:
+            axis.ticker = FixedTicker(ticks=[], minor_ticks=[])
         plot.axis.axis_line_color = plot.axis.major_tick_line_color = None
+        frames = Quad(left="left", right="right", bottom="bottom", top="top")
+        self.context.paint(frames, fill_color="page", line_color="line")  # a facet without cells is one, too
+        figures.draw(plot, self.frames, frames)
         image = Image(image="image", x="x", y="y", dw="w", dh="h", color_mapper=self.mapper)
         figures.draw(plot, self.images, image)
         dots = Scatter(x="x", y="y", size=5, fill_color="colour", line_width=0.5)
@@ -116,7 +144,7 @@ class Pairs(Panel):
         return plot
 
     def _palette(self) -> list[str]:
-        return list(self.context.palette.magnitudes)
+        return list(self.context.palette.cells)
 
     def _theme(self) -> None:
         self.mapper.palette = self._palette()

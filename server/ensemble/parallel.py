@@ -85,7 +85,7 @@ class Parallel(Panel):
         columns = {"run": np.array(ensemble.names)}
         columns |= {name: np.asarray(values) for name, values in ensemble.parameters.items()}
         columns |= {axis.name: axis.values for axis in shared.axes if axis.measure}
-        columns |= {"selections": np.array(inside or [""] * shared.count), "note": np.array(ensemble.note)}
+        columns |= {"selections": np.array(inside or [""] * shared.count), "note": np.array(shared.notes)}
         return Table(columns, dict.fromkeys(columns, ("run",)), {})
 
     def _brush_best(self) -> None:

@@ -6,6 +6,7 @@ from bokeh.models import HoverTool, Range1d, Spinner
 from bokeh.models.glyphs import MultiLine
 
 from gdlab.analysis import performance
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card, figures
 from server.ensemble.loss_accuracy import COLUMNS, HEIGHT, MOST_LINES
@@ -72,13 +73,14 @@ class Ranks(Panel):
         settled = performance.settled(ranks, ensemble.step, tolerance)[used]
         words = "Rank by accuracy, 1 the best. "
         if len(settled):
+            near = f"{tolerance:.3g} {'place' if tolerance == 1 else 'places'}"
             words += (
-                f"Half of the runs stay within {tolerance:.3g} places of their last rank from iteration "
+                f"Half of the runs stay within {near} of their last rank from iteration "
                 f"{int(np.median(settled)):,} on, all from {int(settled.max()):,}."
             )
         left = int((~used).sum())
         if left:
-            words += f" {left:,} run{'s' * (left != 1)} without an accuracy at the end left out."
+            words += f" {counted(left, 'run')} without an accuracy at the end left out."
         card.retitle(self.root, caption=words)
         self._advise()
         self.redraw()
@@ -92,9 +94,9 @@ class Ranks(Panel):
         fit_rows(self.table, len(table.columns["kept"]))
         count, best = table.attrs["runs"], self.best.value
         self.said.text = (
-            f"Had only the first share of these {count:,} runs been trained on from an iteration, none of "
-            f"the best {best} % would have been lost. –: never before the end. This is what happened here; "
-            "another ensemble may need longer."
+            f"Had only the first share of these {counted(count, 'run')} been trained on from an "
+            f"iteration, none of the best {best} % would have been lost. "
+            "–: never before the end. This is what happened here; another ensemble may need longer."
         )
 
     def _figure(self):

@@ -6,6 +6,7 @@ Runs that diverged, are unfinished, lack something or cannot be read come first:
 import numpy as np
 from bokeh.models import Button, DataTable, InlineStyleSheet, Select, StringFormatter, TableColumn
 
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card
 from server.curve.page import CSS
@@ -43,7 +44,8 @@ class RunTable(Panel):
     def update(self) -> None:
         """Rows, what is ticked, and the links of the first of these."""
         shared, ensemble = self.shared, self.shared.ensemble
-        noted = np.array([bool(note) for note in ensemble.note])
+        notes = shared.notes
+        noted = np.array([bool(note) for note in notes])
         accuracy = shared.measures["P1"]
         self.rows = np.lexsort((-np.nan_to_num(accuracy, nan=-1.0), ~noted))
         broken = list(shared.broken.items())
@@ -52,11 +54,12 @@ class RunTable(Panel):
             "name": [ensemble.names[i] for i in runs] + [name for name, _ in broken],
             "selections": [self._inside(int(i)) for i in runs] + [""] * len(broken),
             "state": [str(ensemble.state[i]) for i in runs] + ["unreadable"] * len(broken),
-            "note": [ensemble.note[i] for i in runs] + [why for _, why in broken],
+            "note": [notes[i] for i in runs] + [why for _, why in broken],
         }
         for name, values in shared.measures.items():
             data[name] = [f"{v:.4f}" if np.isfinite(v) else "–" for v in values[runs]] + ["–"] * len(broken)
         self._quiet = True
+        self.table.height = 30 + 26 * min(max(len(data["name"]), 1), ROWS)
         if data != self.table_source.data:
             self.table_source.data = data
         place = {int(run): row for row, run in enumerate(runs)}
@@ -66,19 +69,24 @@ class RunTable(Panel):
         self._say(noted, len(broken))
 
     def _say(self, noted, broken: int) -> None:
-        count = int(noted.sum())
+        count, every = int(noted.sum()), self.shared.count
         measures = self.shared.measures
         missing = {name: int((~np.isfinite(values)).sum()) for name, values in measures.items()}
-        lacking = [f"{number:,} have no {name}" for name, number in missing.items() if number]
-        words = f"{count:,} of {self.shared.count:,} runs cannot be used for everything"
-        words = f"{'; '.join([words, ', '.join(lacking)]) if lacking else words}."
-        if not count and not lacking:
-            words = f"All {self.shared.count:,} runs can be used for everything."
+        lacking = [f"{n:,} {'has' if n == 1 else 'have'} no {name}" for name, n in missing.items() if n]
+        if count:
+            words = f"{count:,} of {counted(every, 'run')} cannot be used for everything"
+        else:
+            all_of_them = {1: "The run", 2: "Both runs"}.get(every, f"All {counted(every, 'run')}")
+            words = f"{all_of_them} can be used for everything"
+        words = f"{words}: {', '.join(lacking)}." if lacking else f"{words}."
         if broken:
-            words += f" {broken:,} more cannot be read at all."
+            words += f" {broken:,} {'more' if every else ''} cannot be read at all."
         diverged = int((self.shared.ensemble.state == "diverged").sum())
         if diverged:
-            words += f" {diverged:,} diverged: what they had last counts, so that their P3 is high."
+            whose = (
+                "it had last counts, so that its" if diverged == 1 else "they had last counts, so that their"
+            )
+            words += f" {diverged:,} diverged: what {whose} P3 is high."
         card.retitle(self.root, caption=words + f" Tick up to {MOST_FOCUS} to look at them.")
 
     def _inside(self, run: int) -> str:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from bokeh.models import ColumnDataSource
 
+from gdlab.analysis import ensemble as ensembles
 from gdlab.analysis import performance
 from server.ensemble import axes, filters, opened, selection, source
 from server.ensemble.background import Background
@@ -48,6 +49,7 @@ class Shared:
         self.context = context
         self.background = Background(context.mail)
         self.source = source.read(context.state, context.cache.listing())
+        self.ticked = context.state.get_all("run")
         self.ensemble: Any = None
         self.message, self.broken = "", {}
         self.settings, self.order = axes.settings(context.state), context.state.get_all("ens_order")
@@ -94,6 +96,11 @@ class Shared:
     def count(self) -> int:
         """M, the number of runs that can be read."""
         return len(self.ensemble.names) if self.ensemble is not None else 0
+
+    @property
+    def notes(self) -> list[str]:
+        """What each run cannot be used for, and why, the measures at the chosen times among it."""
+        return ensembles.notes(self.ensemble, self.measures)
 
     def _take(self, found: opened.Opened) -> None:
         if found.ensemble is not None and found.ensemble is self.ensemble and found.broken == self.broken:
@@ -274,10 +281,12 @@ class Shared:
 
     def _shown(self) -> None:
         """The page comes to the front: another one may have changed the address, or asked for other runs."""
-        state = self.context.state
-        if any(state.get_all(key) for key in (source.FOLDER, source.MATCH, source.RUNS)):
+        state, ticked = self.context.state, self.ticked
+        self.ticked = state.get_all("run")
+        asked = any(state.get_all(key) for key in (source.FOLDER, source.MATCH, source.RUNS))
+        if asked or (len(self.ticked) > 1 and self.ticked != ticked):
             self.choose(source.read(state, self.context.cache.listing()))
-        elif self.ensemble is not None:
+        if not asked and self.ensemble is not None:
             state.update(
                 self.source.keys() | selection.keys(self.selections) | axes.keys(self.settings, self.order)
                 | filters.keys(self.filters) | self._time_keys()

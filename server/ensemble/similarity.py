@@ -10,6 +10,7 @@ from bokeh.models import BoxSelectTool, FixedTicker, HoverTool, Range1d
 from bokeh.models.glyphs import ImageRGBA, Scatter
 
 from gdlab.analysis import colours
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card, figures
 from server.ensemble.asked import Question
@@ -72,8 +73,9 @@ class Similarity(Panel):
         self._colour()
         method = METHODS[self.shared.filters.method]
         words = (
-            f"{method} of {len(where):,} runs at iteration {self.shared.time:,}, layer {self.shared.layer}: "
-            "near where their filters' correlations are alike. Click or drag to select."
+            f"{method} of {counted(len(where), 'run')} at iteration {self.shared.time:,}, "
+            f"layer {self.shared.layer}: near where their filters' correlations are alike. "
+            "Click or drag to select."
         )
         card.retitle(self.root, caption=words + said(plane.left_out))
 
@@ -105,8 +107,8 @@ class Similarity(Panel):
         for name, axis in zip(pair, (self.legend.xaxis[0], self.legend.yaxis[0]), strict=True):
             labels = levels(self.shared.axis(name)).labels
             axis.ticker = FixedTicker(ticks=[0, 1], minor_ticks=[])
-            axis.major_label_overrides = {0: labels[0][:8], 1: labels[-1][:8]}
-            axis.axis_label = name[-20:]
+            axis.major_label_overrides = {i: figures.shortened(labels[-i], 12) for i in (0, 1)}
+            axis.axis_label = figures.shortened(name, 26)
 
     # -- models -----------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ One row per layer over one axis; behind a ReLU only what lies right of 0 passes.
 import numpy as np
 from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Legend, LegendItem, Range1d, Select, Span
 
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card, figures, sheets
 from server.insides.asked import Asked
@@ -79,8 +80,8 @@ class Histograms:
         }
         attrs = table.attrs
         self._say(
-            f"Before the activation function, {attrs['examples']:,} examples. Behind a ReLU only what lies "
-            "right of 0 passes; a silent unit never does."
+            f"Before the activation function, {counted(attrs['examples'], 'example')}. "
+            "Behind a ReLU only what lies right of 0 passes; a silent unit never does."
         )
 
     def _axes(self, limits: list[float], names: dict[float, str], own: bool) -> None:

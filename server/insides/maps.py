@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card
 from server.insides.mosaic import Block, Mosaic
@@ -60,6 +61,6 @@ def _block(layer: str, values) -> Block:
     values = np.asarray(values)
     if values.ndim == 3:
         count = values.shape[-1]
-        words = f"{count:,} maps of {values.shape[0]} × {values.shape[1]}"
+        words = f"{counted(count, 'map')} of {values.shape[0]} × {values.shape[1]}"
         return Block(layer, words, np.moveaxis(values, -1, 0))
-    return Block(layer, f"{values.size:,} units", values.reshape(-1, 1, 1), strip=True)
+    return Block(layer, counted(values.size, "unit"), values.reshape(-1, 1, 1), strip=True)

@@ -7,6 +7,7 @@ the precision. Kuchta 2023, chapter 4.
 import numpy as np
 from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, LinearColorMapper, Range1d, Select
 
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card, figures, sheets
 from server.insides.asked import Asked
@@ -61,7 +62,8 @@ class Matrix:
         attrs = table.attrs
         self._say(
             f"Accuracy {100 * attrs['accuracy']:.2f} %, mean cross-entropy {attrs['loss']:.4g} on "
-            f"{attrs['examples']:,} examples. Right: recall; below: precision. Colours follow the square "
+            f"{counted(attrs['examples'], 'example')}. Right: recall; below: precision. "
+            "Colours follow the square "
             "root of the share, so that rare mistakes show."
         )
         self.counted(attrs["on"], attrs["examples"])

@@ -6,6 +6,7 @@ Kernels of convolutions, and the weights of dense layers that look at pixels, as
 import numpy as np
 from bokeh.models import Select
 
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card
 from server.insides.asked import Asked
@@ -95,9 +96,9 @@ def _block(layer: str, kernel, wanted: str, image) -> Block | None:
     """The pictures of a layer, or None where its inputs have no place."""
     if kernel.ndim == 4:
         rows, columns, inputs, count = kernel.shape
-        words = f"{count:,} filters of {rows} × {columns}"
+        words = f"{counted(count, 'filter')} of {rows} × {columns}"
         if inputs > 1:
-            words += f" over {inputs:,} inputs"
+            words += f" over {counted(inputs, 'input')}"
         if wanted == MEAN:
             return Block(layer, words, np.moveaxis(kernel.mean(axis=2), -1, 0))
         at = min(int(wanted), inputs - 1)
@@ -105,5 +106,7 @@ def _block(layer: str, kernel, wanted: str, image) -> Block | None:
         return Block(layer, words, np.moveaxis(kernel[:, :, at], -1, 0))
     if image is not None and len(image) == 3 and kernel.shape[0] == np.prod(image):
         pictures = kernel.T.reshape(-1, *image).mean(axis=-1)
-        return Block(layer, f"{kernel.shape[1]:,} units over {image[0]} × {image[1]} pixels", pictures)
+        return Block(
+            layer, f"{counted(kernel.shape[1], 'unit')} over {image[0]} × {image[1]} pixels", pictures
+        )
     return None

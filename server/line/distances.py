@@ -63,6 +63,7 @@ class Distances:
         self.source.data = {name: np.array([row[name] for row in rows]) for name in COLUMNS}
         for column in self.table.columns:
             column.visible = column.field != "accuracy" or any(np.isfinite(row["accuracy"]) for row in rows)
+        self.table.visible = bool(rows)
         self.table.height = 34 + 26 * min(max(len(rows), 1), MOST_ROWS)
 
     def _table(self, context, sheet, names: list[str]) -> DataTable:

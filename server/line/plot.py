@@ -9,14 +9,13 @@ from bokeh.models import (
     ColumnDataSource,
     CustomJSTickFormatter,
     HoverTool,
-    Legend,
     LegendItem,
     Range1d,
     Span,
 )
 
 from gdlab.analysis import steps
-from server import figures
+from server import figures, legend
 
 WIDE = 30.0  # errors whose largest is so many times the smallest ask for a logarithmic axis
 EMPTY: dict = {"a": [], "loss": [], "accuracy": [], "run": []}
@@ -47,6 +46,7 @@ class LinePlot:
         if len(labels) > 1:
             self._legend(labels)
         figures.crosshair(context, self.loss, self.accuracy, name="line_crosshair")
+        self.loss.visible = self.accuracy.visible = False  # until there is a curve
         self.colour()
 
     @property
@@ -118,11 +118,7 @@ class LinePlot:
             LegendItem(label={"value": label}, renderers=list(renderers))
             for label, renderers in zip(labels, self._lines, strict=True)
         ]
-        legend = Legend(
-            items=items, location="left", click_policy="hide", name="line_legend", ncols=3, spacing=14,
-        )  # fmt: skip
-        self.context.paint(legend, background_fill_color="card")
-        self.loss.add_layout(legend, "above")
+        legend.above(self.context, self.loss, items, name="line_legend")
 
 
 def mark_ends(context, plot) -> None:

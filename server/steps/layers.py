@@ -17,9 +17,10 @@ from bokeh.models import (
 )
 
 from gdlab.analysis import steps
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card, figures
-from server.curve.overlay import HIGHLIGHTED, short_label
+from server.curve.overlay import short_label
 from server.steps import data
 from server.steps.page import StepPage
 from server.steps.panel import LINE, having
@@ -87,7 +88,7 @@ class Layers:
         for run, layer, x, k, value in curves:
             base = len(shown) - 1 - shown.index(layer)
             y = base + FILL * self._height(value, bottom, top)
-            label, colour = short_label(self.context, run), self._colour(run)
+            label, colour = short_label(self.context, run), self.context.colour(run)
             for column, cell in zip(EMPTY, (x, y, label, layer, value, colour), strict=True):
                 rows[column].append(cell)
             for column, cells in (("x", x), ("y", y), ("k", k), ("value", value)):
@@ -109,7 +110,7 @@ class Layers:
         return self.page.clock(self.context.run(self.runs[0]))
 
     def _curves(self, shown, low: float, high: float):
-        """(run, layer, x, iterations, values) of every curve, runs in grey first."""
+        """(run, layer, x, iterations, values) of every curve, the first run's last, on top."""
         for run_name in reversed(self.runs):
             run = self.context.run(run_name)
             names = run.columns(data.SIZES)
@@ -160,15 +161,11 @@ class Layers:
         where = (
             f"Layers {self.first + 1} to {self.first + len(shown)} of {count}"
             if count > BANDS
-            else f"{count} layers"
+            else counted(count, "layer")
         )
         words = [f"{KINDS[self.kind].capitalize()} of each layer, all on one scale. {where}."]
         words += ["Dashed: 0.001."] if self.kind == "layer_ratio" else []
         return " ".join(words)
-
-    def _colour(self, run: str) -> str:
-        grey = self.context.selected.index(run) >= HIGHLIGHTED
-        return self.context.palette.context if grey else self.context.colour(run)
 
     def _redraw(self) -> None:
         self.draw(self.page.viewport.x_range.start, self.page.viewport.x_range.end)

@@ -4,12 +4,12 @@ from bokeh.models import Button, Slider, Toggle
 
 from gdlab.analysis import step_sizes
 from server.curve import data as curve_data
-from server.curve.overlay import HIGHLIGHTED
 from server.curve.viewport import Viewport
 from server.steps.data import Averages
 
 WINDOW, WIDEST = 10, 500
-POINTS, FEW_POINTS = 1000, 300  # windows of a curve: of the coloured runs alone, and where there are more
+POINTS, FEW_POINTS = 1000, 300  # windows of a curve: of FEW runs, and where there are more
+FEW = 6
 WITH_LOSS = 3  # runs up to which the loss is drawn unless it is switched off
 REST_MS = 60
 
@@ -26,7 +26,7 @@ class StepPage:
         self.averages = Averages()
         self.window = context.state.get("window", WINDOW, low=1, high=WIDEST)
         self.with_loss = context.state.get("loss", len(context.selected) <= WITH_LOSS)
-        self.points = POINTS if len(context.selected) <= HIGHLIGHTED else FEW_POINTS
+        self.points = POINTS if len(context.selected) <= FEW else FEW_POINTS
         self._timer = None
         self.tools = self._tools()
         self.viewport.on_settled = self._settled

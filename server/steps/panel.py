@@ -6,6 +6,7 @@ import numpy as np
 from bokeh.events import DoubleTap
 from bokeh.models import Span
 
+from gdlab.messages import counted
 from server import card
 from server.runlines import RunLines
 from server.steps import data
@@ -93,7 +94,7 @@ class Panel:
         width = self.page.width(self.runs)
         words = [
             self.words,
-            "Each point is one iteration." if width == 1 else f"Means over {width:,} iterations.",
+            "Each point is one iteration." if width == 1 else f"Means over {counted(width, 'iteration')}.",
         ]
         words += ["Dashed: the loss, on the right."] if loss else []
         missing = len(self.context.selected) - len(self.runs)

@@ -137,8 +137,10 @@ class Numbers:
             words.styles = {"white-space": "pre", "font-variant-numeric": "tabular-nums"}
             if part != "what":
                 words.styles |= {"text-align": "right", "--gd-muted": "var(--gd-ink)"}
-        body = card.row(context, *self.texts.values(), classes=["gd-bar"], sizing_mode="stretch_width")
-        body.styles = {"align-items": "flex-start", "gap": "24px", "overflow-x": "auto"}
+        body = card.row(
+            context, *self.texts.values(), classes=["gd-bar", "gd-scroll"], sizing_mode="stretch_width"
+        )
+        body.styles = {"align-items": "flex-start", "gap": "24px"}
         caption = "Errors are mean distances from the true loss on the same examples."
         self.root = card.card(context, "In numbers", caption, body, name=name, csv=self.table, span=span)
 

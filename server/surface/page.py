@@ -7,8 +7,9 @@ import numpy as np
 from bokeh.models import Column, InlineStyleSheet, LinearColorMapper
 
 from gdlab.analysis.surfaces import fidelity
+from gdlab.messages import counted
 from gdlab.records import Table
-from server import card, left_out
+from server import card, figures, left_out
 from server.context import View
 from server.curve.page import CSS
 from server.surface import picture, second, shades
@@ -105,7 +106,7 @@ class SurfacePage:
         pictures = [table.columns["value"] for table in tables.values()]
         self.shades = shades.choose(pictures, clip, self.options.levels)
         low, high = (float(self.shades.drawn(end)) for end in (self.shades.low, self.shades.high))
-        self.mapper.update(low=low, high=high if high > low else low + 1)
+        figures.fit_bar(self.mapper, None, low, high)
         self.options.log.active = self.shades.kind != "linear"
         for place in self.places:
             self._draw_map(place, tables.get(place))
@@ -272,18 +273,19 @@ def caption(table: Table, scale: shades.Shades, clipped: bool, replay: dict | No
     words.append(f"Loss on {'the test set' if attrs['on'] == 'test' else 'the training set'}, with the path.")
     if clipped and np.isfinite(attrs["clip"]) and np.nanmax(table.columns["value"]) > scale.high:
         words.append(f"Losses above {shades.label(scale.high)} are drawn like it.")
+    if scale.low == scale.high:
+        words.append(f"It is {shades.label(scale.low)} everywhere.")
     done = int(table.columns["done"].sum())
     if not attrs["finished"]:
         words.append(f"{done:,} of {table.columns['value'].size:,} cells so far.")
     if attrs["holes"]:
-        one = attrs["holes"] == 1
-        words.append(f"{attrs['holes']:,} {'cell' if one else 'cells'} without a finite loss left empty.")
+        words.append(f"{counted(attrs['holes'], 'cell')} without a finite loss left empty.")
     if attrs["dropped"]:
-        words.append(f"{attrs['dropped']:,} points of the path are not finite and left out.")
+        words.append(f"Left out of the path: {counted(attrs['dropped'], 'point')}, not finite.")
     if replay and replay.get("different"):
         words.append(
             f"The replayed training differs from its record in {replay['different']:,} of "
-            f"{replay['compared']:,} iterations, by {replay['largest']:.2g} at most."
+            f"{counted(replay['compared'], 'iteration')}, by {replay['largest']:.2g} at most."
         )
     return " ".join(words)
 

@@ -110,6 +110,7 @@ class Map:
         self.sources["contours"].data = picture.contours(x, y, shown, levels)
         self.sources["cells"].data = picture.cells(x, y, **values)
         figures.name_ticks(self.bar, shades_ticks)
+        self.bar.visible = bool(shades_ticks)  # a single value has no scale
         extent = {"x0": [float(x[0])], "x1": [float(x[-1])], "y0": [float(y[0])], "y1": [float(y[-1])]}
         if extent != self.sources["extent"].data:
             self.sources["extent"].data = extent

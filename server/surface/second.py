@@ -7,7 +7,7 @@ from gdlab.analysis import surface
 from gdlab.analysis.surface_options import settings
 from gdlab.analysis.surfaces import grid
 from gdlab.records import Table
-from server import card
+from server import card, figures
 from server.curve.page import CSS
 from server.query import Query
 from server.surface import picture, shades
@@ -99,6 +99,8 @@ class Second:
         self.bar.visible = not there and not self.query.waiting
         self.button.visible = kind == "distance"
         self.words.text = words if not there else ""
+        if there and np.nanmin(value) == np.nanmax(value):
+            words += f" It is {shades.label(np.nanmax(value))} everywhere."
         card.retitle(self.root, title=TITLES[kind], caption=words if there else "")
         self.map.figure.visible = there
         self.shown = None
@@ -161,7 +163,7 @@ class Second:
             scale = scale._replace(low=-reach, high=reach)
         palette = self.context.palette.signed if signed else self.context.palette.magnitudes
         self.mapper.palette = list(palette)
-        self.mapper.update(low=scale.low, high=max(scale.high, scale.low + 1e-300))
+        figures.fit_bar(self.mapper, None, scale.low, scale.high)
         shown = picture.filled(value, done)
         relief = self.page.options.relief
         self.map.show(x, y, shown, scale.ticks(), scale.levels, {"value": value}, relief=relief)

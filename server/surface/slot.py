@@ -14,6 +14,7 @@ from bokeh.models import Button
 from gdlab import store
 from gdlab.analysis import surface
 from gdlab.analysis.surface_options import path_iterations, settings
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card
 from server.query import Query
@@ -129,23 +130,23 @@ class Slot:
             return "This problem has one parameter; a surface needs two.", ""
         settings(self.run, **self.chosen)
         left = missing(self.run, self.chosen, self.table)
-        words = f"{left:,} losses" + self._examples()
+        words = counted(left, "loss", "losses") + self._examples()
         cost = seconds(self.run, self.chosen, left, replay=self.table is None)
         path = self._path_words() if self.table is None else ""
         cost_words = f", up to {duration(cost)} at the pace of the training" if cost else ""
         if self.table is None or not self.table.columns["done"].any():
             return f"Not computed yet: {words}{cost_words}.{path}", "Compute"
-        return f"Not complete: {words} are missing{cost_words}.", "Continue"
+        return f"Not complete: {words} missing{cost_words}.", "Continue"
 
     def _examples(self) -> str:
         count = examples(self.run, self.chosen)
-        return f" of {count:,} examples each" if count else ""
+        return f" of {counted(count, 'example')} each" if count else ""
 
     def _path_words(self) -> str:
         if _recorded(self.run):
             return ""
         count = self.run.rows("scalars")
-        return f" The path was not recorded: {count:,} iterations are replayed first, once."
+        return f" The path was not recorded: first a replay of {counted(count, 'iteration')}, once."
 
 
 def complete(run, options: dict) -> bool:

@@ -3,6 +3,7 @@
 from bokeh.models import Button, RadioButtonGroup, Select, Spinner
 
 from gdlab.analysis.filters import MEASURES
+from gdlab.messages import counted
 from server import card, sheets
 from server.query import Query
 from server.tracker.names import filter_name, image_number
@@ -49,9 +50,11 @@ class Bar:
         self._quiet = False
         dumps = self.tracker.dumps
         every = int(dumps.iteration[1] - dumps.iteration[0]) if dumps.count > 1 else 0
-        words = [f"{dumps.count:,} dumps" + (f", every {every:,} iterations" if every else "")]
+        words = [counted(dumps.count, "dump") + (f", every {counted(every, 'iteration')}" if every else "")]
         if len(dumps.labels):
-            words.append(f"{len(dumps.labels):,} images in {len(dumps.classes):,} classes")
+            words.append(
+                f"{counted(len(dumps.labels), 'image')} in {counted(len(dumps.classes), 'class', 'classes')}"
+            )
             words.append(self._anomalies())
         others = [name for name in self.context.selected if name != self.tracker.name]
         if others:
@@ -68,7 +71,8 @@ class Bar:
             return "looking for anomalies …"
         found = self.tracker.anomalies().columns
         classes, places = (len(set(found[name].tolist())) for name in ("class", "dump"))
-        return f"{len(found['class']):,} anomalies of {classes:,} classes at {places:,} iterations"
+        words = counted(len(found["class"]), "anomaly", "anomalies")
+        return f"{words} of {counted(classes, 'class', 'classes')} at {counted(places, 'iteration')}"
 
     def _failed(self, why: str) -> None:
         self._trouble = why

@@ -8,6 +8,7 @@ from bokeh.models import Button, ColumnDataSource, FixedTicker, Line, Range1d, S
 
 from gdlab.analysis.class_curves import error_rates
 from gdlab.analysis.finer_dumps import finer_dumps
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card, figures
 from server.insides.asked import Asked
@@ -72,7 +73,7 @@ class Between:
         if not wanted(self.tracker):
             return
         start, stop, every = self._interval()
-        often = "every iteration" if every == 1 else f"every {every:,} iterations"
+        often = "every iteration" if every == 1 else f"every {counted(every, 'iteration')}"
         caption = f"Trains iterations {start:,} to {stop - 1:,} again and dumps {often}."
         card.retitle(self.root, caption=caption)
         self.button.disabled = stop - start < 2
@@ -97,8 +98,8 @@ class Between:
         report = table.attrs["replay"]
         self._same = "The replay equals the record, bit for bit."
         if report["different"]:
-            count = f"{report['different']:,} of {report['compared']:,}"
-            self._same = f"The replay differs from the record in {count} iterations."
+            count = f"{report['different']:,} of {counted(report['compared'], 'iteration')}"
+            self._same = f"The replay differs from the record in {count}."
         self._offer()  # draws it where the dump that it is about is still the selected one
 
     def _draw(self) -> None:
@@ -112,7 +113,7 @@ class Between:
         for mark in self.marks:
             mark.location = float(self.tracker.dumps.iteration[self.tracker.selection.dumps[0]])
         self.x_range.update(start=float(iteration[0]), end=float(max(iteration[-1], iteration[0] + 1)))
-        self.words.text = f"{found.count:,} dumps. {self._same} " + self._legend(errors, turns)
+        self.words.text = f"{counted(found.count, 'dump')}. {self._same} " + self._legend(errors, turns)
 
     def _class_errors(self):
         """{class: error rates}: of the selected classes, or of those that change most."""

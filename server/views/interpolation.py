@@ -7,6 +7,7 @@ Kuchta 2023, section 4.2.
 import numpy as np
 from bokeh.models import Button, Toggle
 
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card, left_out, sheets
 from server.context import Context, View
@@ -17,7 +18,7 @@ from server.line.options import PARTS, SPANS, LineOptions
 from server.line.plot import LinePlot
 from server.line.requests import WHOLE, Lines
 
-MOST_RUNS = 6  # as many as there are colours to tell them apart
+MOST_RUNS = 6  # each is computed anew, and its layers have a figure each
 WHERE = "A cross beside a name above takes a run away and makes room for another."
 
 
@@ -99,19 +100,14 @@ class _Line:
                 known.append(curve)
         values = np.concatenate([loss for loss, _, _ in known] or [np.empty(0)])
         log = self._toggle.active = self.plot.scale(values, self.log)
-        self.plot.accuracy.visible = self._has_accuracy(known)
+        self.plot.loss.visible = bool(known)
+        self.plot.accuracy.visible = any(np.isfinite(accuracy).any() for _, accuracy, _ in known)
         axis = "a   (0: iteration {}, 1: iteration {})".format(*self._ends())
         for figure in self.plot.figures:
             figure.xaxis.axis_label = axis if figure is self._lowest() else None
         self.distances.draw(self.lines.runs)
         self.layers.draw(self.lines.runs, log)
         self._say()
-
-    def _has_accuracy(self, known) -> bool:
-        """Whether any run predicts classes; as long as nothing is known, whether it may."""
-        if not known:
-            return self.plot.accuracy.visible
-        return any(np.isfinite(accuracy).any() for _, accuracy, _ in known)
 
     def _lowest(self):
         return self.plot.accuracy if self.plot.accuracy.visible else self.plot.loss
@@ -132,7 +128,7 @@ class _Line:
             one = f"{name}: " if len(lines) > 1 else ""
             words += [f"{one}{part}" for part in self._facts(name, line)]
         if len(self.context.selected) > MOST_RUNS:
-            words.append(f"The first {MOST_RUNS} of {len(self.context.selected)} runs.")
+            words.append(f"The first {MOST_RUNS} of {counted(len(self.context.selected), 'run')}.")
         if self.lines.cancelled:
             words.append("Cancelled; change a choice, or press Again, to go on.")
         card.retitle(self.main, caption=" ".join(words))
@@ -149,7 +145,11 @@ class _Line:
         words = [f"There is no line: {line.trouble}."] if line.trouble else []
         if WHOLE in line.curves:
             bad = int(np.count_nonzero(~np.isfinite(line.curves[WHOLE][0])))
-            words += [f"{bad} of {len(line.alpha)} errors are not finite."] if bad else []
+            words += (
+                [f"{bad} of {len(line.alpha)} errors {'is' if bad == 1 else 'are'} not finite."]
+                if bad
+                else []
+            )
         report = line.attrs.get("replay") or {}
         if report.get("different"):
             words.append(

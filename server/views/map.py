@@ -69,10 +69,13 @@ class _Map:
             y_label="θ₂",
             zoom="both",
             toolbar=True,
+            visible=False,  # until there is a map
         )
         plot.ygrid.grid_line_color = None
         plot.image("image", x="x", y="y", dw="dw", dh="dh", source=self.image, color_mapper=self.mapper)
-        bar = ColorBar(color_mapper=self.mapper, width=8, padding=6, location=(0, 0), name="map_bar")
+        bar = self.bar = ColorBar(
+            color_mapper=self.mapper, width=8, padding=6, location=(0, 0), name="map_bar"
+        )
         bar.ticker, bar.major_label_text_font_size = BasicTicker(desired_num_ticks=6), "11px"
         bar.bar_line_color = bar.major_tick_line_color = bar.background_fill_color = None
         self.context.paint(bar, major_label_text_color="muted")
@@ -141,7 +144,8 @@ class _Map:
         if not finite.size:
             self._say("The error is finite nowhere around the path: there is nothing to map.")
             return
-        self.mapper.update(low=float(finite.min()), high=float(finite.max()))
+        figures.fit_bar(self.mapper, self.bar, float(finite.min()), float(finite.max()))
+        self.figure.visible = True
         half_x, half_y = (x[1] - x[0]) / 2, (y[1] - y[0]) / 2
         self.image.data = {
             "image": [shown.astype(np.float32)],
@@ -153,6 +157,8 @@ class _Map:
         self.lines.data = _contours(x, y, shown)
         self.figure.x_range.update(start=x[0], end=x[-1], bounds=(x[0], x[-1]))
         self.figure.y_range.update(start=y[0], end=y[-1], bounds=(y[0], y[-1]))
+        if not self.bar.visible:
+            unit = f"The error is {float(value[np.isfinite(value)][0]):.6g} everywhere around the path."
         self._say(f"{unit} Tap a dot for its line search.")
 
     def _say(self, words: str) -> None:

@@ -18,6 +18,7 @@ from bokeh.models import (
 )
 
 from gdlab.analysis import descents, shape, steps
+from gdlab.messages import counted
 from gdlab.records import Table
 from gdlab.store import StoreError
 from server import card, figures
@@ -128,7 +129,7 @@ class _Measures:
         for name, what in ((self.x.value, SETTINGS), (self.y.value, MEASURES)):
             missing = int(np.count_nonzero(~np.isfinite(columns[name])))
             if missing:
-                count = "1 run has" if missing == 1 else f"{missing} runs have"
+                count = f"{counted(missing, 'run')} {'has' if missing == 1 else 'have'}"
                 words.append(f"{count} no value of {what[name].split(',')[0]} and no point.")
         return " ".join(words)
 

@@ -2,7 +2,8 @@
 
 The list comes from the commit records alone, no array is read. Sorting happens in the browser, filtering
 on the server, in linear time; a pattern keeps applying to runs that appear later. A run that cannot be read
-stands in the list with its error.
+stands in the list with its error. What is ticked is what the tabs show: there is one choice of runs, that of
+the address.
 """
 
 import math
@@ -22,9 +23,10 @@ from bokeh.models import (
     Toggle,
 )
 
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card, hyper, patterns
-from server.context import Context, View
+from server.context import MAX_SELECTED, Context, View
 from server.ensemble import source as ensembles
 from server.tables import data_table
 from server.views import runs_columns as columns
@@ -52,6 +54,7 @@ class RunList:
         self.names: list[str] = []
         self.parameters: list[str] = []
         self.texts: list[str] = []  # what the filter looks into, run by run
+        self._quiet = False  # whether ticks change by the program, not by the reader
         self.source = ColumnDataSource(name="runs_source")
         self.message = card.text("", "gd-caption", name="filter_message")
         self.pattern = TextInput(
@@ -92,9 +95,7 @@ class RunList:
         listed = dict(self.context.cache.listing().runs)
         known = [name for name in self.names if name in listed]
         new = sorted(listed.keys() - set(known), key=lambda name: _started(listed[name]), reverse=True)
-        chosen = {self.names[i] for i in self.source.selected.indices} | (
-            set() if self.names else set(self.context.state.get_all("run"))
-        )
+        chosen = set(self._ticked()) if self.names else set(self.context.state.get_all("run"))
         self.names = known + new
         summaries = [listed[name] for name in self.names]
         describe = self.context.cache.described
@@ -107,7 +108,7 @@ class RunList:
         self.texts = cells.pop("search")
         self.source.data = cells
         self._match()
-        self.source.selected.indices = [i for i, name in enumerate(self.names) if name in chosen]
+        self._tick(chosen)
         if parameters != self.parameters or not self.table.columns:
             self.parameters = parameters
             self.table.columns = columns.columns(parameters, cells)
@@ -177,17 +178,38 @@ class RunList:
         self.compare.on_click(lambda: self._show("compare"))
         self.ensemble.on_click(self._show_ensemble)
         self.clear.on_click(lambda: self.source.selected.update(indices=[]))
+        self.context.on("show", self._shown)
+
+    def _ticked(self) -> list[str]:
+        """Names of the ticked runs: those of the address in its order, then what was ticked since."""
+        indices = self.source.selected.indices
+        ticked = dict.fromkeys(self.names[i] for i in indices if 0 <= i < len(self.names))
+        known = [name for name in self.context.state.get_all("run") if name in ticked]
+        return [*known, *(name for name in ticked if name not in known)]
+
+    def _tick(self, names) -> None:
+        self._quiet = True
+        self.source.selected.indices = [i for i, name in enumerate(self.names) if name in names]
+        self._quiet = False
+
+    def _shown(self) -> None:
+        """Another page may have chosen other runs."""
+        chosen = self.context.state.get_all("run")[:MAX_SELECTED]
+        if set(chosen) & set(self.names) != set(self._ticked()[:MAX_SELECTED]):
+            self._tick(chosen)
 
     def _selected(self, indices: list[int]) -> None:
         count = sum(0 <= i < len(self.names) for i in indices)
+        if not self._quiet:
+            self.context.open_runs(self._ticked(), "runs")
+        self._match()
         self.open.disabled = self.clear.disabled = count == 0
         self.compare.disabled = count < 2
-        self.open.label = "Open descent" if count < 2 else f"Open {count} descents"
+        self.open.label = "Open descent" if count < 2 else f"Open {min(count, MAX_SELECTED)} descents"
         self._offer_ensemble()
 
     def _show(self, page: str) -> None:
-        names = [self.names[i] for i in self.source.selected.indices if 0 <= i < len(self.names)]
-        if names:
+        if names := self._ticked():
             self.context.open_runs(names, page)
 
     def _offer_ensemble(self) -> None:
@@ -198,9 +220,8 @@ class RunList:
 
     def _show_ensemble(self) -> None:
         """The page reads keys of its own, which stay short; the chosen runs stay chosen."""
-        names = [self.names[i] for i in self.source.selected.indices if 0 <= i < len(self.names)]
         state = self.context.state
-        if names:
+        if names := self._ticked():
             state.update(ensembles.Source(ensembles.RUNS, tuple(names)).keys())
         elif pattern := state.get("filter", ""):
             state.update(ensembles.Source(ensembles.MATCH, pattern).keys())
@@ -214,14 +235,16 @@ class RunList:
     def _match(self) -> None:
         """Shows the rows that match the filter; all where it is none, and says so."""
         pattern, texts = self.context.state.get("filter", ""), self.texts
-        count, found, bad = f"{len(texts):,}", None, False
-        words = "1 run" if len(texts) == 1 else f"{count} runs"
+        found, bad = None, False
+        words = counted(len(texts), "run")
         try:
             if pattern:
                 found = patterns.matching(pattern, texts)
-                words = f"{sum(found):,} of {count} runs"
+                words = f"{sum(found):,} of {counted(len(texts), 'run')}"
         except ValueError as error:
             words, bad = f"{error}; all runs are shown", True
+        if len(self.source.selected.indices) > MAX_SELECTED:
+            words += f"; the pages show {MAX_SELECTED} of the {len(self.source.selected.indices):,} ticked"
         self.matches.booleans = found
         self.message.update(text=words, css_classes=["gd-caption", *(["gd-bad"] if bad else [])])
 

@@ -19,6 +19,7 @@ from bokeh.models import (
 )
 
 from gdlab.analysis import descents, shape, steps
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card, figures
 from server.context import Context, View
@@ -269,10 +270,10 @@ def _words(totals: dict) -> str:
     if not count:
         return "No iteration in view."
     words = [
-        f"{count:,} iterations, {totals['evaluations']:.3g} evaluations each on average",
+        f"{counted(count, 'iteration')}, {totals['evaluations']:.3g} evaluations each on average",
         f"{totals['loose_ends']:,} loose ends ({100 * totals['loose_ends'] / count:.0f} %)",
-        f"{totals['phase_two']:,} searches entered phase two",
-        f"{totals['restarts']:,} restarts",
+        f"{counted(totals['phase_two'], 'search', 'searches')} entered phase two",
+        counted(totals["restarts"], "restart"),
     ]
     if totals["failed"]:
         words.append(f"{totals['failed']:,} failed")

@@ -8,6 +8,7 @@ import numpy as np
 from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Range1d, Select, Slider
 
 from gdlab.analysis import step_sizes, steps
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card, figures
 from server.context import Context, View
@@ -119,7 +120,7 @@ class _Prediction:
         for row, measure in enumerate(columns["measure"]):
             rho, p, n = (columns[name][row] for name in ("correlation", "p_value", "runs"))
             found = f"ρ = {rho:.2f}, p = {p:.2g}" if np.isfinite(rho) else "no ranks to compare"
-            parts.append(f"{measure} {found} ({n} runs)")
+            parts.append(f"{measure} {found} ({counted(n, 'run')})")
         share = f"First {100 * self.share:.0f} % of each run against its lowest loss"
         return f"{share}: {'; '.join(parts)}.".replace("-", "−")
 

@@ -4,6 +4,7 @@ import numpy as np
 from bokeh.models import ColumnDataSource
 
 from gdlab.analysis import step_sizes
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card
 from server.context import Context, View
@@ -58,8 +59,8 @@ class _Summary:
         self.source.data = {name: [row[name] for row in rows] for name in COLUMNS}
         fit_rows(self.table, len(rows))
         words = (
-            f"Means over {self.shared.window:,} iterations (more in long runs). The hill is the largest of "
-            "them; the lowest loss is the lowest mean of the loss."
+            f"Means over {counted(self.shared.window, 'iteration')} (more in long runs). "
+            "The hill is the largest of them; the lowest loss is the lowest mean of the loss."
         )
         card.retitle(self.root, caption=words)
 

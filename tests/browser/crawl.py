@@ -4,8 +4,9 @@ python -m tests.browser.crawl RUNS [--report FILE] [--pages descent,surface] [--
 
 opens what is recorded below RUNS in a real browser and reports what nobody should see: an error card, an
 error or a warning in the console or the server's log, a title that differs from what is drawn, cells that
-differ from their source, an axis or a colour bar without numbers, NaN or undefined in a text. The exit code
-is 1 where there is any. `test_crawl.py` walks through pairs of these in the suite.
+differ from their source, an axis or a colour bar without numbers, a figure that draws nothing, what
+is cut at an edge without a hint that it goes on, NaN or undefined in a text. The exit code is 1 where there
+is any. `test_crawl.py` walks through pairs of these in the suite.
 """
 
 import argparse
@@ -81,6 +82,8 @@ class Visit:
         found += [("server log", line) for line in self.server.errors()[self._known :]]
         found += [("old cell", str(cell)) for cell in sight.old_cells(page)[:3]]
         found += [("axis without numbers", str(axis)) for axis in sight.without_numbers(page)]
+        found += [("empty figure", words) for words in sight.see(page, "empty")]
+        found += [("cut without a hint", words) for words in sight.see(page, "cut")]
         texts = [*sight.see(page, "texts"), *sight.see(page, "drawn")]
         texts += [label for axis in sight.see(page, "axes") for label in axis["labels"]]
         found += [("no words", text[:200]) for text in texts if NOT_WORDS.search(text)]

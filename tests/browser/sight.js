@@ -35,6 +35,20 @@
     figure.children_views().filter((view) => view?.model?.type === "ColorBar" && view.model.visible)
       .map((view) => ({figure: figure.model.name, side: "bar", title: view.model.title ?? "", labels: labels(view._axis_view), limits: limits(view._axis_view)})))
 
+  // How much a figure draws: rows of the sources of its glyphs; of those alone that a colour bar explains.
+  const glyphs = (figure) => figure.model.renderers.filter((each) => each.type === "GlyphRenderer" && each.visible)
+  const rows = ({data_source: source}) => source.get_length() ?? 0
+  const mappers = ({glyph}) => [glyph.color_mapper, ...Object.values(glyph.attributes).map((value) => value?.transform)]
+  const empty = () => figures().flatMap((figure) => {
+    const drawn = glyphs(figure), name = figure.model.name
+    const bars = figure.children_views().filter((view) => view?.model?.type === "ColorBar" && view.model.visible)
+    const idle = bars.filter(({model: {color_mapper}}) => !drawn.some((each) => rows(each) > 0 && mappers(each).includes(color_mapper)))
+    return [
+      ...(drawn.some((each) => rows(each) > 0) || figure.model.renderers.length === 0 ? [] : [`${name} draws nothing`]),
+      ...idle.map(() => `${name} has a colour bar of nothing`),
+    ]
+  })
+
   // Cells that are on the screen, beside what their formatter makes of the source.
   const words = (html) => {
     const box = document.createElement("div")
@@ -80,6 +94,21 @@
     .filter((view) => ["Title", "Label", "Legend"].includes(view?.model?.type) && view.model.visible)
     .flatMap((view) => view.model.type === "Legend" ? view.model.items.map((item) => item.label?.value ?? "") : [view.model.text])
     .concat(figure.model.title?.text ?? []).map(String))
+
+  // Elements whose content goes on beside their edge without a word of it.
+  const cut = () => {
+    const found = []
+    const walk = (node) => {
+      if (node.nodeType === 1 && !["INPUT", "SELECT", "TEXTAREA"].includes(node.tagName)) {
+        const scrolls = ["auto", "scroll"].includes(getComputedStyle(node).overflowX)
+        const wide = node.clientWidth > 0 && node.scrollWidth > node.clientWidth + 1
+        if (scrolls && wide && node.checkVisibility() && !node.dataset.more) found.push(`${node.className} of ${node.getRootNode().host?.className ?? ""}`)
+      }
+      for (const child of [...(node.shadowRoot?.children ?? []), ...node.children]) walk(child)
+    }
+    walk(document.body)
+    return found
+  }
 
   const named = (name) => Bokeh.documents[0].get_model_by_name(name)
   const cards = (style) => views().filter((view) => view.model.css_classes?.includes?.(style) && seen(view))
@@ -142,7 +171,7 @@
   }
 
   window.gdSight = {
-    axes, bars, cells, texts, drawn, cards: () => cards("gd-error"), working, refused, named, titles, page, column, shown,
+    axes, bars, empty, cut, cells, texts, drawn, cards: () => cards("gd-error"), working, refused, named, titles, page, column, shown,
     choices, buttons, choose, into_view, middle, figures: () => figures().map((view) => view.model.name),
   }
 })()

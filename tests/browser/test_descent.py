@@ -22,6 +22,8 @@ from tests.browser.gestures import (
     wait,
     x_range,
 )
+from tests.browser.sight import see
+from tests.recording import own_code
 
 pytestmark = pytest.mark.browser
 
@@ -335,3 +337,38 @@ def test_nothing_stays_at_the_edge_of_a_canvas_when_it_is_painted_again(visit, t
     assert min(value(page, edges)) > 100
     value(page, f"{view}.request_paint()")
     becomes(page, edges, [0, 0])
+
+
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory):
+    """A folder with a run whose problem is code that the server does not allow."""
+    root = tmp_path_factory.mktemp("refused")
+    own_code(root / "runs" / "own")
+    return root / "runs"
+
+
+@pytest.mark.parametrize(
+    ("page_name", "says_why"),
+    [("descent", "map_progress_text"), ("line", "line_caption"), ("surface", "surface_a_words")],
+)
+def test_a_module_that_is_not_allowed_is_named_and_leaves_words_alone(visit, refused, page_name, says_why):
+    page = visit(refused, page=page_name, run="own")
+    if page_name == "surface":
+        page.get_by_role("button", name="Compute").click()
+    for words in ("my_own_bowl", "GDLAB_TARGETS is not set", "docs/security.md"):
+        says(page, says_why, words)
+
+    @eventually(page)
+    def nothing_is_drawn_empty():
+        assert see(page, "empty") == []
+
+
+def test_what_is_drawn_empty_is_seen(visit, trained):
+    page = visit(trained, page="descent", run="rosenbrock")
+    wait(page, "model('map_figure').visible")
+    assert see(page, "empty") == []
+    page.evaluate("Bokeh.documents[0].get_model_by_name('map_image').clear()")
+    assert see(page, "empty") == ["map_figure has a colour bar of nothing"]
+    for source in ("map_contours", "map_path", "map_chosen"):
+        page.evaluate(f"Bokeh.documents[0].get_model_by_name('{source}').clear()")
+    assert see(page, "empty")[0] == "map_figure draws nothing"

@@ -271,7 +271,7 @@ def test_nothing_is_left_out_silently(page):
     says(page, "ensemble_caption", "2 runs cannot be used for everything")
     notes = dict(pairs(page, "ensemble_notes_rows", "name", "note"))
     assert notes["sweep/wild"].startswith("diverged") and "no accuracy" in notes["sweep/none"]
-    says(page, "ensemble_notes_caption", "1 have no P1")
+    says(page, "ensemble_notes_caption", "1 has no P1")
     says(page, "ensemble_heat_caption", "1 run without the measure")
     says(page, "ensemble_similarity_caption", "Left out: 1 (another network or no correlations)")
     says(page, "ensemble_ranks_caption", "1 run without an accuracy")

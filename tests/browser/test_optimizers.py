@@ -4,6 +4,7 @@ import csv
 import io
 from pathlib import Path
 
+import make_runs
 import numpy as np
 import pytest
 
@@ -47,6 +48,59 @@ def test_curves_are_overlaid_and_named_by_their_optimizers(visit, digits):
     legend = "model('overlay_legend').items.map((item) => item.label.value)"
     becomes(page, legend, LABELS)
     becomes(page, legend.replace("overlay", "validation_loss"), LABELS)
+
+
+def looks(page, name: str) -> dict:
+    """Of a figure with a line per run: its legend's names, its lines' colours, its frame's height, and
+    whether every entry of the legend lies above the frame and within the figure."""
+    return page.evaluate(
+        """(name) => {
+          const view = Bokeh.index.find_one(Bokeh.documents[0].get_model_by_name(name + "_figure"))
+          const legend = Bokeh.documents[0].get_model_by_name(name + "_legend")
+          const entries = Bokeh.index.find_one(legend).entries.map(({el}) => el.getBoundingClientRect())
+          const box = view.canvas_view.el.getBoundingClientRect(), frame = view.frame.bbox
+          return {
+            names: legend.items.map((item) => item.label.value),
+            colours: legend.items.map(({renderers: [{glyph}]}) => glyph.line_color.value ?? glyph.line_color),
+            height: frame.height,
+            inside: entries.every((el) => el.width > 20 && el.left >= box.left && el.right <= box.right + 1
+              && el.top >= box.top - 1 && el.bottom <= box.top + frame.top + 1),
+          }
+        }""",
+        name,
+    )
+
+
+@pytest.fixture(scope="session")
+def many(tmp_path_factory) -> Path:
+    """Twenty runs that differ in one option."""
+    root = tmp_path_factory.mktemp("many")
+    for number in range(20):
+        make_runs.make(root / f"a run with a long name, number {number}", sigma=number / 1000, iterations=12)
+    return root
+
+
+@pytest.mark.parametrize("width", [1440, 800])
+def test_many_runs_have_a_colour_and_a_name_each_and_leave_the_plot_its_room(visit, many, width):
+    names = [f"a run with a long name, number {number}" for number in range(20)]
+    page = visit(many, width=width, page="optimizers", run=names[:2])
+    drawn(page, "overlay_figure")
+    low = {}
+
+    @eventually(page)
+    def two():
+        low.update(looks(page, "overlay"))
+        assert low["inside"] and low["height"] > 150
+
+    page = visit(many, width=width, page="optimizers", run=names)
+    drawn(page, "overlay_figure")
+
+    @eventually(page)
+    def twenty():
+        found = looks(page, "overlay")
+        assert found["names"] == [f"sigma {number / 1000:g}" for number in range(20)]
+        assert len(set(found["colours"])) == 20
+        assert found["inside"] and abs(found["height"] - low["height"]) <= 2
 
 
 def test_evaluations_are_an_axis(visit, digits):

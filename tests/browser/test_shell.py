@@ -7,6 +7,7 @@ import make_runs
 import pytest
 from playwright.sync_api import expect
 
+from server import pages
 from tests.browser.gestures import (
     TIMEOUT,
     address,
@@ -176,6 +177,106 @@ def test_ticked_runs_are_compared_and_named_by_what_differs(visit, runs):
     becomes(page, labels, ["seed 0", "seed 1"])
     page.locator(".gd-remove .bk-btn").first.click()
     becomes(page, "new URLSearchParams(location.search).getAll('run').length", 1)
+
+
+def shown_runs(page) -> str:
+    """An expression: the runs that the page in front says it shows."""
+    name = "`page_${model('bridge').page}`"
+    front = f"model('main').children.find((root) => root.visible && root.name === {name})"
+    bar = f"{front}.children[0].children.find((child) => child.name === 'runbar')"
+    return f"{bar}.children.map((chip) => chip.children[1].text).sort()"
+
+
+def ticks(page, *names: str) -> None:
+    """Waits until these runs are ticked in the list, and no others."""
+    indices = "model('runs_source').selected.indices"
+    becomes(page, f"Array.from({indices}, (i) => data('runs_source', 'name')[i]).sort()", sorted(names))
+
+
+def test_every_tab_opens_with_what_is_ticked(visit, runs):
+    page = visit(runs, run="wood", page="compare")
+    tabs = [name for name, each in pages.pages().items() if each.runs]
+    assert {"descent", "compare", "optimizers"} <= set(tabs)
+    page.locator(".gd-tab[data-page=runs]").click()
+    page.wait_for_selector(".gd-open")
+    ticks(page, "wood")
+    tick(page, SWEEP[0])
+    chosen(page, "run", "wood", SWEEP[0])
+    for name in ("compare", *tabs):
+        page.locator(f".gd-tab[data-page={name}]").click()
+        becomes(page, shown_runs(page), sorted(["wood", SWEEP[0]]))
+    page.locator(".gd-tab[data-page=ensemble]").click()
+    says(page, "ensemble_title", "Ensemble of 2 runs")
+
+
+def test_ticks_that_change_reach_pages_that_stand_and_go_with_the_choice(visit, runs):
+    page = visit(runs, run=SWEEP[:2], page="optimizers", k="3")
+    becomes(page, shown_runs(page), SWEEP[:2])
+    page.locator(".gd-tab[data-page=ensemble]").click()
+    says(page, "ensemble_title", "Ensemble of 2 runs")
+    page.locator(".gd-tab[data-page=runs]").click()
+    page.wait_for_selector(".gd-open")
+    ticks(page, *SWEEP[:2])
+    tick(page, SWEEP[2])
+    address(page, page="runs", k=None, ens_run=None)
+    page.reload()
+    page.wait_for_selector(".gd-open")
+    ticks(page, *SWEEP[:3])
+    page.locator(".gd-tab[data-page=optimizers]").click()
+    becomes(page, shown_runs(page), SWEEP[:3])
+    page.locator(".gd-tab[data-page=ensemble]").click()
+    says(page, "ensemble_title", "Ensemble of 3 runs")
+    page.locator(".gd-tab[data-page=runs]").click()
+    page.locator(".bk-btn:visible", has_text="Clear").click()
+    address(page, run=None)
+    page.locator(".gd-tab[data-page=optimizers]").click()
+    says(page, "too_few_title", "Optimizers needs")
+    page.locator(".gd-tab[data-page=runs]").click()
+    page.locator(".gd-open", has_text="wood").click()
+    becomes(page, shown_runs(page), ["wood"])
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".gd-open")
+    ticks(page, "wood")
+
+
+TABLE = "Bokeh.index.find_one(model('runs_table'))"
+EDGES = f"{TABLE}.grid.getCanvasNode().parentElement.dataset.more"
+
+
+def test_columns_beside_the_edge_are_hinted_at_and_can_be_reached(visit, runs):
+    page = visit(runs, width=800)
+    page.wait_for_selector(".gd-open")
+    becomes(page, EDGES, "right")
+    becomes(page, "document.querySelector('.gd-header nav').dataset.more", "right")
+    assert see(page, "cut") == []
+    page.evaluate("delete Bokeh.index.find_one(Bokeh.documents[0].get_model_by_name('runs_table'))"
+                  ".grid.getCanvasNode().parentElement.dataset.more")  # fmt: skip
+    assert len(see(page, "cut")) == 1
+    more = page.locator(".gd-more:visible")
+    more.click()
+    becomes(page, EDGES, "left right")
+    while more.count():
+        more.click()
+        page.wait_for_timeout(50)
+    becomes(page, EDGES, "left")
+    wide = visit(runs, width=1600)
+    wide.wait_for_selector(".gd-open")
+    wide.get_by_role("button", name="Columns").click()
+    wide.locator(".bk-input-group label", has_text="Note").click()
+    becomes(wide, EDGES, "")
+    assert wide.locator(".gd-more:visible").count() == 0
+
+
+def test_a_run_without_an_iteration_is_words_alone(visit, tmp_path):
+    with make_runs.begin(tmp_path / "runs" / "live") as writer:
+        make_runs.append(writer, 0, 0)
+        page = visit(tmp_path / "runs", run="live", page="descent")
+        says(page, "curve_caption", "No iteration has been recorded yet")
+        becomes(page, "model('curve_figure').visible", False)
+        assert see(page, "empty") == []
+        make_runs.append(writer, 0, 10)
+        becomes(page, "model('curve_figure').visible", True)
+        becomes(page, "data('curve_dots', 'x').length", 11)
 
 
 def test_sorting_survives_hiding_columns_and_a_reload(visit, runs):

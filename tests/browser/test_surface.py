@@ -242,7 +242,7 @@ def test_how_many_draws_an_uncertainty_is_of(visit, folder):
 
 def test_a_path_that_was_not_recorded_is_announced_and_replayed(visit, folder):
     page = visit(folder, run="unrecorded", page="surface", lines=5)
-    says(page, "surface_a_words", f"The path was not recorded: {STEPS} iterations are replayed first")
+    says(page, "surface_a_words", f"The path was not recorded: first a replay of {STEPS} iterations")
     page.get_by_role("button", name="Compute").click()
     finished(page, "a")
     recorded = probe(folder, "digits0").columns["value"].ravel()

@@ -355,7 +355,7 @@ def test_sound_images_with_a_broken_note_are_read_and_counted(tmp_path):
     place = _folder(tmp_path / "data", {**_files(1), "dog/odd.jpg": content})
     data = images(data_dir=place, test_fraction=0)
     assert len(data.train["y"]) == 4
-    assert any("1 files were read in spite of a warning, dog/odd.jpg" in note for note in data.notes)
+    assert any("1 file was read in spite of a warning, dog/odd.jpg" in note for note in data.notes)
 
 
 @pytest.mark.parametrize(
@@ -391,7 +391,7 @@ def test_what_is_left_out_is_counted_and_named(tmp_path):
     (note,) = data.notes
     for words in (
         "3 links (cat/endless.png, cat/link.png, gnu)",
-        "1 pipes or devices (cat/pipe.png)",
+        "1 pipe or device (cat/pipe.png)",
         "3 files of other formats (2 .gif, 1 .txt)",
         "2 folders without images (empty, fox)",
     ):
@@ -399,14 +399,14 @@ def test_what_is_left_out_is_counted_and_named(tmp_path):
     contents = {f"{name}/1.png": _pixels(0) for name in "ab"}
     packed = _zip(tmp_path / "data.zip", {**contents, "c/1.gif": b"GIF89a", "d/": b""})
     (note,) = images(data_dir=packed, test_fraction=0).notes
-    assert "1 files of other formats (1 .gif)" in note and "2 folders without images (c, d)" in note
+    assert "1 file of another format (1 .gif)" in note and "2 folders without images (c, d)" in note
 
 
 def test_a_folder_of_links_alone_says_so(tmp_path):
     place = _folder(tmp_path / "data", _files(1))
     (tmp_path / "linked" / "cat").mkdir(parents=True)
     (tmp_path / "linked" / "cat" / "1.png").symlink_to(place / "cat" / "0.png")
-    with pytest.raises(FileNotFoundError, match=r"no image file.*left out: 1 links"):
+    with pytest.raises(FileNotFoundError, match=r"no image file.*left out: 1 link "):
         images(data_dir=tmp_path / "linked")
 
 

@@ -2,20 +2,25 @@
 
 import importlib
 import json
+from types import SimpleNamespace
 
 import make_ensemble
 import numpy as np
 import pytest
 from bokeh.document import Document
 
+from gdlab.analysis import ensemble as ensembles
 from gdlab.analysis import performance
-from server import csvtext, pages
+from gdlab.messages import counted
+from server import csvtext, figures, pages
 from server.context import Context
 from server.ensemble import background, selection
-from server.ensemble.heat import heat
+from server.ensemble.head import Head
+from server.ensemble.heat import Heat, heat, levels
 from server.ensemble.selection import Choice, Selections
 from server.ensemble.shared import shared
 from server.mailbox import Mailbox
+from server.palette import DARK, LIGHT
 from server.runs_cache import RunsCache
 from server.urlstate import UrlState
 
@@ -123,6 +128,71 @@ def test_views_name_what_they_leave_out(page):
     assert rows["name"][-1] == "sweep/odd" and rows["state"][-1] == "unreadable"
     # So few runs, and a decay that one of them has alone: a forest foretells nothing.
     assert "do not tell what P1 and P2 hang on" in caption(page.panel("importance_bars"))
+
+
+def test_head_and_notes_count_the_same_runs_and_each_has_its_reason(page):
+    head, notes = Head(page.shared), page.panel("run_table")
+    for times in ({}, {"t": int(page.shared.ensemble.step[0])}):
+        page.shared.set_times(**times)
+        page.run()
+        rows = notes.table_source.data
+        noted = sum(bool(note) for note in rows["note"]) - len(page.shared.broken)
+        assert f"{counted(noted, 'run')} cannot be used for everything" in caption(head)
+        assert f"{noted} of 10 runs cannot be used for everything" in caption(notes)
+        for note, *measures in zip(rows["note"], rows["P1"], rows["P2"], rows["P3"], strict=True):
+            assert note or "–" not in measures
+
+
+def test_runs_that_lack_a_measure_at_the_chosen_times_are_noted():
+    ensemble = SimpleNamespace(note=("", "diverged after iteration 3", "no accuracy recorded", ""))
+    measures = {"P1": np.array([1, np.nan, np.nan, np.nan]), "P2": np.array([1, 1, np.nan, np.nan])}
+    assert ensembles.notes(ensemble, measures) == [
+        "",
+        "diverged after iteration 3; no P1 at these times",
+        "no accuracy recorded",
+        "no P1 and P2 at these times",
+    ]
+
+
+def test_cells_of_one_value_have_no_colour_bar_and_a_colour_that_is_seen(page, monkeypatch):
+    panel = page.panel("heat_map")
+    assert panel.bar.visible and "in every cell" not in caption(panel)
+    monkeypatch.setattr(Heat, "values", lambda heat: np.full(heat.shared.count, 0.25))
+    panel.update()
+    assert not panel.bar.visible and "It is 0.25 in every cell." in caption(panel)
+    assert panel.mapper.low < 0.25 < panel.mapper.high
+    monkeypatch.setattr(Heat, "values", lambda heat: np.full(heat.shared.count, np.nan))
+    panel.update()
+    assert not panel.figure.visible and caption(panel).startswith("No run with ")
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK])
+def test_no_cell_drowns_in_the_card(palette):
+    def luminance(colour):
+        srgb = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+        linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+        return linear @ [0.2126, 0.7152, 0.0722]
+
+    card = luminance(palette.card) + 0.05
+    contrast = [(luminance(colour) + 0.05) / card for colour in palette.cells]
+    assert min(max(c, 1 / c) for c in contrast) > 1.35
+
+
+def test_facets_have_frames_and_the_ends_of_their_axes(page):
+    figure = page.panel("pairs").figure
+    names = [axis.name for axis in page.shared.axes if not axis.measure and not axis.constant]
+    assert len(page.panel("pairs").frames.data["left"]) == len(names) * (len(names) - 1) // 2
+    for (ticks, title), shown in ((figure.xaxis, names[:-1]), (figure.yaxis, names[1:])):
+        assert sorted(title.major_label_overrides.values()) == sorted(shown)
+        ends = {label for name in shown for label in levels(page.shared.axis(name)).labels}
+        assert set(ticks.major_label_overrides.values()) <= ends
+        cells = [len(levels(page.shared.axis(name)).labels) for name in shown]
+        assert len(ticks.ticker.ticks) == sum(min(count, 2) for count in cells)
+
+
+def test_what_is_cut_says_so():
+    assert figures.shortened("conjugate_gradient", 20) == "conjugate_gradient"
+    assert figures.shortened("optimizer.line_search.sigma", 12) == "optimi…sigma"
 
 
 def test_measures_follow_the_times_and_brushes_follow_the_measures(page):

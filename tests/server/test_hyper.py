@@ -3,10 +3,13 @@
 import json
 import zlib
 
+import numpy as np
 import pytest
 
 from gdlab.analysis.hyper import flatten
 from server import hyper
+from server.context import MAX_SELECTED
+from server.palette import DARK, LIGHT
 from server.views import runs_columns
 
 CATEGORIES = ("a", "b", "c", "d", "e", "f")
@@ -95,6 +98,36 @@ def test_a_colour_belongs_to_the_name_and_six_runs_have_six():
 def test_more_runs_than_colours():
     names = [f"run {i}" for i in range(40)]
     assert {hyper.colours(names, CATEGORIES, name) for name in names} == set(CATEGORIES)
+
+
+def test_no_two_runs_of_a_page_share_a_colour_and_few_runs_have_those_that_differ_most():
+    for count in (2, 6, 7, 8, 13, MAX_SELECTED):
+        names = [f"digits_sgd--seed-{i}" for i in range(count)]
+        for palette in (LIGHT, DARK):
+            found = [hyper.colours(names, palette.runs, name) for name in names]
+            assert len(set(found)) == count
+            assert set(found) <= set(palette.runs[: -(-count // 6) * 6])
+
+
+def test_as_many_colours_as_a_page_shows_runs_differ_from_each_other_and_from_the_card():
+    """Distances in OKLab, where 0.02 is just seen."""
+    for palette in (LIGHT, DARK):
+        assert len(palette.runs) >= MAX_SELECTED and palette.runs[:6] == palette.categories
+        colours = oklab(palette.runs)
+        apart = np.linalg.norm(colours[:, None] - colours[None], axis=-1) + np.eye(len(colours))
+        assert apart.min() > 0.035 and apart[:12, :12].min() > 0.07
+        assert np.linalg.norm(colours - oklab([palette.card]), axis=-1).min() > 0.2
+
+
+def oklab(colours) -> np.ndarray:
+    """Colours "#rrggbb" [N] as [N, 3] in OKLab (Ottosson 2020)."""
+    srgb = np.array([[int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] for colour in colours])
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    cones = [[0.41222147, 0.53633254, 0.05144599], [0.2119035, 0.68069955, 0.10739696]]
+    cones += [[0.08830246, 0.28171884, 0.6299787]]
+    axes = [[0.21045426, 0.79361778, -0.00407205], [1.9779985, -2.42859221, 0.45059371]]
+    axes += [[0.02590404, 0.78277177, -0.80867577]]
+    return np.cbrt(linear @ np.transpose(cones)) @ np.transpose(axes)
 
 
 def test_chosen_colours_from_the_address():

@@ -4,6 +4,7 @@ import numpy as np
 from bokeh.events import Tap
 from bokeh.models import Button, ColumnDataSource, HoverTool, ImageRGBA, Quad, Range1d, Text
 
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card, figures
 from server.insides.asked import Asked
@@ -121,7 +122,7 @@ class Gallery:
         elif total > PAGE:
             words += f"{first + 1:,} to {min(total, first + PAGE):,} of {total:,}."
         label = tracker.label(tracker.selection.dumps[0])
-        what = "1 image" if total == 1 else f"{total:,} images"
+        what = counted(total, "image")
         card.retitle(self.root, title=f"{what}{whose} that flip at {label}", caption=words)
         self.before.visible = self.after.visible = total > PAGE
         self.before.disabled, self.after.disabled = self.page == 0, first + PAGE >= total

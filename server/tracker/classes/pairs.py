@@ -3,6 +3,7 @@
 from bokeh.models import ColumnDataSource
 
 from gdlab.analysis import class_curves
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card
 from server.smalltable import fit_rows, small_table
@@ -55,9 +56,8 @@ class Pairs:
         self.shown.visible, self.words.visible = bool(count), not count
         self.words.text = "No image is mistaken for another class."
         wrong, total = self.table.attrs["wrong"], len(dumps.labels)
-        words = (
-            f"At {tracker.label(dump)}: {wrong:,} of {total:,} images are wrong. Click a pair to select it."
-        )
+        errors = f"{wrong:,} of {counted(total, 'image')} {'is' if wrong == 1 else 'are'} wrong"
+        words = f"At {tracker.label(dump)}: {errors}. Click a pair to select it."
         card.retitle(self.root, caption=words)
 
     def _chosen(self, indices) -> None:

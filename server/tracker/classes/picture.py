@@ -13,6 +13,7 @@ from bokeh.models import (
     VSpan,
 )
 
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card, figures
 from server.insides.asked import Asked
@@ -78,7 +79,7 @@ class Picture:
         names = tracker.dumps.classes
         first = found.first_right
         right = f"first right at {tracker.label(first)}" if first >= 0 else "never right"
-        flips = "1 flip" if found.flips == 1 else f"{found.flips:,} flips"
+        flips = counted(found.flips, "flip")
         card.retitle(
             self.root, title=where,
             caption=f"True class {names[found.true]}; {right}, {flips}, right at "

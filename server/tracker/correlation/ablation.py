@@ -3,6 +3,7 @@
 import numpy as np
 from bokeh.models import Button, ColumnDataSource, FixedTicker, HBar, Range1d, Scatter, Span
 
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card, figures
 from server.insides.asked import Asked
@@ -50,7 +51,7 @@ class Ablation:
         count = len(self.tracker.selection.filters)
         self.button.disabled = not 0 < count <= MOST_FILTERS
         self.images.visible = self.insides.visible = bool(count)
-        words = f"{count:,} filters" if count != 1 else "1 filter"
+        words = counted(count, "filter")
         self.button.label = f"Inactivate {words}" if count else "Inactivate"
         if self._about != self.tracker.selection.filters:
             self.asked.drop()  # what the filters of before are worth is not what these are
@@ -108,7 +109,7 @@ class Ablation:
         others = ", ".join(f"{value:.1%}" for value in attrs["control_accuracy"])
         self.words.text = (
             f"Iteration {attrs['iteration']:,}: accuracy {attrs['accuracy']:.1%}, without these "
-            f"{len(attrs['filters']):,} filters {attrs['accuracy_without']:.1%}"
+            f"{counted(len(attrs['filters']), 'filter')} {attrs['accuracy_without']:.1%}"
             + (f"; without as many random ones (dots) {others}." if others else ".")
         )
 

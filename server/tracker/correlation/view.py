@@ -4,6 +4,7 @@ import numpy as np
 from bokeh.events import DoubleTap, RangesUpdate, Tap
 from bokeh.models import CustomJSHover, HoverTool, RadioButtonGroup
 
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card
 from server.context import View
@@ -84,14 +85,14 @@ class Correlation:
         self._draw()
         grid = self.tracker.grid()
         caption = (
-            f"{len(grid.parts.columns['size']):,} mini-sets of {len(grid.layers):,} layers (rows, as high as "
-            f"they have filters) and {len(grid.columns.columns['dump']):,} anomaly iterations of "
-            f"{len(grid.classes):,} classes (columns). {WHERE[self.shape]}"
+            f"{counted(len(grid.parts.columns['size']), 'mini-set')} of {counted(len(grid.layers), 'layer')} "
+            "(rows, as high as they have filters) and "
+            f"{counted(len(grid.columns.columns['dump']), 'anomaly iteration')} of "
+            f"{counted(len(grid.classes), 'class', 'classes')} (columns). {WHERE[self.shape]}"
         )
         if grid.hidden:
-            caption += (
-                f" {grid.hidden:,} mini-sets with fewer than {grid.minimum:,} appearances are left out."
-            )
+            few = counted(grid.minimum, "appearance")
+            caption += f" {counted(grid.hidden, 'mini-set')} with fewer than {few} left out."
         card.retitle(self.root, caption=caption)
         self._say()
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from gdlab.messages import counted
 from server.surface.shades import label
 from server.tracker.layers import charts, layout, pixels, statistics
 from server.tracker.layers.drawing import Drawing, Scale, extent, points
@@ -81,7 +82,8 @@ class Painter:
         chosen = self.options.chosen
         if chosen.anomalies:
             total = sum(len(band.filters) for band in bands)
-            strips = f"{total:,} anomaly filters in {len(bands):,} layers, a strip each, ordered by mini-set."
+            strips = f"{counted(total, 'anomaly filter')} in {counted(len(bands), 'layer')}, a strip each, "
+            strips += "ordered by mini-set."
             return f"{strips} Colour: {self._colour_words()}." if total else NOTHING
         if not bands:
             return "The network of this run has no layers."

@@ -8,6 +8,7 @@ Figure 4 (a) to (d).
 import numpy as np
 from bokeh.models import ColumnDataSource, HoverTool, MultiLine, Quad, Range1d, Scatter, Text
 
+from gdlab.messages import counted
 from server import figures
 from server.tracker.layers import layout
 from server.tracker.layers.facets import BOTTOM, TOP
@@ -104,7 +105,7 @@ class Structure:
     def _quad(self, node, left, right, top, bottom, role, alpha, chosen):
         found = self.tree.nodes[node]
         palette = self.context.palette
-        words = f"{found.filters:,} filters, {found.size:,} weights"
+        words = f"{counted(found.filters, 'filter')}, {counted(found.size, 'weight')}"
         self._add(
             "boxes", left=left, right=right, top=-top, bottom=-bottom, colour=palette.colour(COLOURS[role]),
             alpha=alpha, node=node, name=found.name, kind=found.kind, words=words,
@@ -171,7 +172,7 @@ class Structure:
         self._text(end + 2, middle - (7 if tall else 0), words, "ink", "11px", "left", bold=node_chosen)
         if tall:
             shown = f"{len(band.filters):,} of " if not band.chart else ""
-            rest = count or (f"{shown}{found.filters:,} filters" if found.filters else "no filters")
+            rest = count or (f"{shown}{counted(found.filters, 'filter')}" if found.filters else "no filters")
             self._text(end + 2, middle + 8, rest, "dot" if count else "muted", "10px", "left")
 
     def _line(self, xs, ys, colour, alpha):

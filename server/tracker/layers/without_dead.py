@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from bokeh.models import Button
 
+from gdlab.messages import counted
 from gdlab.records import Table
 from server import card
 from server.insides.asked import Asked
@@ -48,7 +49,8 @@ class WithoutDead:
         words = (
             f"{attrs['parameters']:,} of {attrs['parameters_before']:,} parameters. Accuracy "
             f"{attrs['accuracy']:.2%}, with them {attrs['accuracy_before']:.2%}; {attrs['relabelled']:,} of "
-            f"{attrs['examples']:,} images get another label."
+            f"{counted(attrs['examples'], 'image')} "
+            f"{'gets' if attrs['relabelled'] == 1 else 'get'} another label."
         )
         if left:
             words += f" {left:,} stay: the last of a layer, outputs, or added to what a shortcut carries."
