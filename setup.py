@@ -26,5 +26,5 @@ setup(
         *(SERVER, *(f"{SERVER}.{name}" for name in find_packages("server")), CONF),
     ],
     package_dir={SERVER: "server", CONF: "conf"},
-    package_data={SERVER: _assets("server"), CONF: _assets("conf")},
+    package_data={"gdlab": ["py.typed"], SERVER: _assets("server"), CONF: _assets("conf")},
 )

@@ -1,7 +1,9 @@
 """One run from its config to its folder: train, record, stop cleanly, continue, never train twice."""
 
+import os
 from pathlib import Path
 
+from gdlab import store
 from gdlab.execution.alone import EXPECTED_ERRORS, already_finished, train_alone
 from gdlab.execution.own_code import changed_since
 from gdlab.execution.probing import run_probe
@@ -12,7 +14,7 @@ from gdlab.messages import counted
 __all__ = ["EXPECTED_ERRORS", "run", "run_probe"]
 
 
-def run(config, folder, *, progress=True):
+def run(config: dict, folder: str | os.PathLike, *, progress: bool = True) -> store.Run:
     """Train what `config` describes and record it in `folder`; continue what was interrupted there.
 
     Args:

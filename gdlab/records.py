@@ -73,12 +73,12 @@ class LineSearchTrace(NamedTuple):
     rows: Any
 
     @property
-    def evaluations(self):
+    def evaluations(self) -> Any:
         """How many rows are in use: () or one per search."""
         return (self.phase > 0).sum(-1)
 
     @property
-    def coefficients(self):
+    def coefficients(self) -> Any:
         """Of the polynomials, [., 4] in powers of u = (eta - anchor_a) / (anchor_b - anchor_a)."""
         return self.rows[..., TRACE_COLUMNS.index("c0") : TRACE_COLUMNS.index("c3") + 1]
 

@@ -1,6 +1,7 @@
 """What `import gdlab` offers: every name is there, seen by type checkers as by Python."""
 
 import ast
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -81,3 +82,33 @@ def test_configurations_of_ones_own_are_found(tmp_path):
 def test_what_cannot_be_composed_is_said(overrides, folder, said):
     with pytest.raises(ConfigError, match=said):
         gdlab.compose(*overrides, config_dir=folder)
+
+
+def unannotated(function):
+    """Names of what a function's signature says nothing of."""
+    signature = inspect.signature(function)
+    found = [
+        parameter.name
+        for parameter in signature.parameters.values()
+        if parameter.annotation is parameter.empty and parameter.name not in ("self", "cls")
+    ]
+    silent = signature.return_annotation is signature.empty and function.__name__ != "__init__"
+    return found + ["return"] * silent
+
+
+def functions_of(thing):
+    """A public function, or those of a public class."""
+    if not inspect.isclass(thing):
+        return [thing]
+    found = [
+        getattr(one, "fget", one) for name, one in vars(thing).items() if name[0] != "_" or name == "__init__"
+    ]
+    return [one for one in found if inspect.isfunction(one)]
+
+
+@pytest.mark.parametrize("name", sorted(gdlab._PUBLIC))
+def test_everything_public_has_types(name):
+    for function in functions_of(getattr(gdlab, name)):
+        assert not unannotated(function), function.__qualname__
+        assert function.__name__ == "__init__" or function.__doc__, function.__qualname__
+    assert (ROOT / "gdlab" / "py.typed").exists()

@@ -37,6 +37,13 @@ def test_library_use_runs_with_nothing_but_the_core(text, tmp_path):
     assert done.stdout.strip()
 
 
+def test_what_the_command_line_does_is_called_from_python(tmp_path):
+    done = python(block_with("python", "gdlab.compose("), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.split()[0]) < 2.4 and "dict_keys" in done.stdout
+    assert (tmp_path / "runs" / "from_python" / "run.json").exists()
+
+
 def test_a_problem_of_ones_own_is_recorded_and_read_as_described(tmp_path):
     (tmp_path / "my_problem.py").write_text(block_with("python", "# my_problem.py"))
     (tmp_path / "my_conf" / "problem").mkdir(parents=True)

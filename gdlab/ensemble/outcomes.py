@@ -3,7 +3,9 @@
 import json
 import logging
 import math
+import os
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +36,7 @@ class Outcome(NamedTuple):
     error: Exception | None = None
 
     @property
-    def state(self):
+    def state(self) -> str:
         """That of the run: "finished", "diverged", "interrupted"; else "failed" or "not started"."""
         if self.error is not None:
             return "failed"
@@ -64,7 +66,13 @@ class _Assemblies:
         return self.made
 
 
-def train(configs, folders, *, progress=True, width=None):
+def train(
+    configs: Iterable[dict],
+    folders: Iterable[str | os.PathLike],
+    *,
+    progress: bool = True,
+    width: int | None = None,
+) -> list[Outcome]:
     """Train each of `configs` and record it in its folder, as `gdlab.experiment.run` does with one.
 
     Runs that differ in seeds and numbers alone (learning rate, momentum, weight decay, ...) share one
@@ -84,15 +92,15 @@ def train(configs, folders, *, progress=True, width=None):
     Raises:
       ValueError: folders that are not as many as the configs, or not all different; a wrong width.
     """
-    configs, folders = list(configs), [Path(folder) for folder in folders]
-    _check(configs, folders, width)
+    configs, paths = list(configs), [Path(folder) for folder in folders]
+    _check(configs, paths, width)
     outcomes: dict[int, Outcome] = {}
     say = Progress(counted(len(configs), "run"), 0).say if progress else lambda text: None
     with interruptible() as stop:
-        open_jobs = _unfinished(configs, folders, outcomes)
+        open_jobs = _unfinished(configs, paths, outcomes)
         assembled = _Assemblies()
-        batches, alone = _planned(configs, folders, open_jobs, assembled, width, say)
-        _log_reasons(folders, alone, say)
+        batches, alone = _planned(configs, paths, open_jobs, assembled, width, say)
+        _log_reasons(paths, alone, say)
         programs: dict = {}
         for number, batch in enumerate(batches):
             if not stop.is_set():
@@ -101,11 +109,11 @@ def train(configs, folders, *, progress=True, width=None):
                     if progress
                     else None
                 )
-                outcomes |= _train_batch(configs, folders, batch, stop, assembled, programs, title)
+                outcomes |= _train_batch(configs, paths, batch, stop, assembled, programs, title)
         for job in alone:
             if not stop.is_set():
-                outcomes[job] = _train_alone(configs[job], folders[job], progress, stop)
-    results = [outcomes.get(job, Outcome(folder, None)) for job, folder in enumerate(folders)]
+                outcomes[job] = _train_alone(configs[job], paths[job], progress, stop)
+    results = [outcomes.get(job, Outcome(path, None)) for job, path in enumerate(paths)]
     counts = Counter(outcome.state for outcome in results)
     say(", ".join(f"{count} {state}" for state, count in counts.items()))
     for outcome in results:

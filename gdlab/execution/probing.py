@@ -1,23 +1,35 @@
 """Run a probe on a recorded run, by name: what the server's worker and the command line call."""
 
 import importlib
+import os
 import pkgutil
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import jax
 
 from gdlab import probes, store
 from gdlab.execution.replay import Replay
 from gdlab.plan.builder import ConfigError, nearest
+from gdlab.plan.sources import Places
+from gdlab.records import Table
 
 OPEN_REPLAYS = 4
 
 _open = OrderedDict()
 
 
-def run_probe(path, probe, options, progress=lambda fraction, text: None, *, places=None):
+def run_probe(
+    path: str | os.PathLike,
+    probe: str,
+    options: Mapping[str, Any],
+    progress: Callable[[float, str], object] = lambda fraction, text: None,
+    *,
+    places: Places | None = None,
+) -> Table:
     """The Table that `gdlab.probes.<probe>.compute` returns for the run in `path`.
 
     Its attrs have "replay" {compared, different, largest, changed}: how all that was ever replayed of this

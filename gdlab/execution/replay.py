@@ -8,7 +8,9 @@ with what has changed on the machine since; it is never hidden.
 import hashlib
 import json
 import logging
+import os
 import time
+from collections.abc import Callable, Hashable, Iterator
 from functools import partial
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -20,7 +22,7 @@ from jax.flatten_util import ravel_pytree
 from gdlab import store
 from gdlab.data import fingerprint as data_of
 from gdlab.execution.checkpoints import Checkpoints
-from gdlab.execution.comparisons import Comparisons, gaps
+from gdlab.execution.comparisons import Comparisons, Report, gaps
 from gdlab.execution.group import alone
 from gdlab.execution.identity import differences as changed
 from gdlab.execution.identity import identity
@@ -29,7 +31,7 @@ from gdlab.optim.nonlinear_cg import ConjugateGradientState, scaled
 from gdlab.optim.search_state import search_state
 from gdlab.plan.assembly import assemble, training
 from gdlab.plan.soundness import check_looked_at
-from gdlab.plan.sources import around, located
+from gdlab.plan.sources import Places, around, located
 from gdlab.plan.targets import ConfigError, short
 from gdlab.records import StepInfo
 from gdlab.store.config import differences, flatten
@@ -69,7 +71,7 @@ class Replay:
         assembled any more (code or data are gone).
     """
 
-    def __init__(self, path, places=None):
+    def __init__(self, path: str | os.PathLike, places: Places | None = None):
         places = around(path) if places is None else places
         self.run = store.open_run(path)
         self.of = self.run.key
@@ -84,7 +86,7 @@ class Replay:
         self._comparisons = Comparisons(self.run)
         self._memo = {}
 
-    def stale(self):
+    def stale(self) -> bool:
         """Whether the folder holds another run by now, or this one resumed, so that this replay is of no use.
 
         Rows that were merely added are taken in.
@@ -92,13 +94,13 @@ class Replay:
         self.run.refresh()
         return self.run.key != self.of
 
-    def memo(self, name, build):
+    def memo(self, name: Hashable, build: Callable[[], Any]) -> Any:
         """What `build()` returned the first time: a probe's compiled functions, kept with the replay."""
         if name not in self._memo:
             self._memo[name] = build()
         return self._memo[name]
 
-    def report(self):
+    def report(self) -> Report:
         """Report of everything of this run that was ever replayed, by this process or an earlier one."""
         self._comparisons.keep()
         return self._comparisons.report([*self._data, *self._changed()], [*self._data, *self._code])
@@ -112,7 +114,9 @@ class Replay:
             return found[0]
         return [f"{text} (session {i + 1})" for i, texts in enumerate(found) for text in texts]
 
-    def steps(self, start, stop, progress=lambda fraction, text: None):
+    def steps(
+        self, start: int, stop: int, progress: Callable[[float, str], object] = lambda fraction, text: None
+    ) -> Iterator[Step]:
         """Yield a Step for each iteration of [start, stop), in order, as far as it is recorded.
 
         progress(fraction, text) is called on the way from the checkpoint; what it raises ends the replay.
@@ -127,7 +131,7 @@ class Replay:
             info = jax.tree.map(lambda leaf: leaf[0], infos)
             yield Step(iteration, before, _updates(before, state, info), info)
 
-    def params(self, iteration):
+    def params(self, iteration: int) -> Any:
         """theta_k as a pytree; from the recorded path where there is one, else replayed."""
         example = jax.eval_shape(self.assembly.problem.init, self.assembly.key)
         if "path" in self.run.arrays and iteration < self.run.rows("path"):
@@ -135,11 +139,11 @@ class Replay:
             return ravel_pytree(zeros)[1](self.run.array("path", iteration, iteration + 1)[0])
         return self._state_at(iteration, lambda fraction, text: None).params
 
-    def batch(self, iteration):
+    def batch(self, iteration: int) -> dict | None:
         """The batch of an iteration: dict of arrays [b, ...], or None for a problem without data."""
         return self.assembly.batch(iteration)
 
-    def key(self, iteration):
+    def key(self, iteration: int) -> jax.Array:
         """The random key that the error of an iteration was computed with."""
         state = jax.eval_shape(self._training.init, self.assembly.key, self.assembly.data)
         return self.assembly.step_key(iteration, has_search(state.opt_state))

@@ -17,10 +17,12 @@ The search sees only `phi(eta) -> (value, slope)`. Everything it visits goes int
 Source: Becker, Lippel, Zielke 2019, section 2.3 and Table 2.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from gdlab.linesearch import hermite
 from gdlab.linesearch.options import check_options, first_step
@@ -81,24 +83,24 @@ class _Search(NamedTuple):
 
 
 def two_phase(
-    phi,
-    value=None,
-    slope=None,
+    phi: Callable,
+    value: ArrayLike | None = None,
+    slope: ArrayLike | None = None,
     *,
-    sigma=0.05,
-    rho=0.0,
-    alpha=0.1,
-    beta=3.0,
-    gamma=0.1,
-    max_evaluations=25,
-    initial="inverse_norm",
-    squared_norm=None,
-    previous=None,
-    aux=None,
-    has_aux=False,
-    keep_trace=True,
-    version=2,
-):
+    sigma: float = 0.05,
+    rho: float = 0.0,
+    alpha: float = 0.1,
+    beta: float = 3.0,
+    gamma: float = 0.1,
+    max_evaluations: int = 25,
+    initial: float | str = "inverse_norm",
+    squared_norm: ArrayLike | None = None,
+    previous: tuple[ArrayLike, ArrayLike, ArrayLike] | None = None,
+    aux: Any = None,
+    has_aux: bool = False,
+    keep_trace: bool = True,
+    version: int = 2,
+) -> SearchResult:
     """Seek the smallest stationary point of phi: min{eta > 0 : phi'(eta) = 0}.
 
     eta^j is accepted when |phi'(eta^j)| <= sigma |phi'(0)|, phi(eta^j) < phi(0) and

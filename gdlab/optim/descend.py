@@ -1,5 +1,6 @@
 """A whole descent as one compiled program, for those who want the minimum and not the record."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -21,7 +22,15 @@ class Descent(NamedTuple):
     status: Any
 
 
-def minimize(value_fn, params, *, optimizer=None, steps=1000, target=-jnp.inf, gradient_tolerance=0.0):
+def minimize(
+    value_fn: Callable,
+    params: Any,
+    *,
+    optimizer: optax.GradientTransformationExtraArgs | None = None,
+    steps: int = 1000,
+    target: float = -jnp.inf,
+    gradient_tolerance: float = 0.0,
+) -> Descent:
     """Follow a line-search descent until it has arrived.
 
     Stops at `steps` iterations, at J <= target, at |g| <= gradient_tolerance, or when the line search

@@ -12,6 +12,7 @@ The gradient that the line search computed at the accepted point rides along in 
 Source: Polak and Ribiere 1969; Becker, Lippel, Zielke 2019, section 2.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -61,7 +62,9 @@ class _Attempt(NamedTuple):
     rows: Any
 
 
-def conjugate_gradient(beta=polak_ribiere, line_search=two_phase):
+def conjugate_gradient(
+    beta: Callable = polak_ribiere, line_search: Callable = two_phase
+) -> optax.GradientTransformationExtraArgs:
     """Nonlinear conjugate gradients with a line search.
 
     Args:
@@ -163,14 +166,15 @@ def scaled(step_size, direction):
     return jax.tree.map(lambda d: step_size * jnp.where(step_size == 0, 0, d), direction)
 
 
-def fast_conjugate_gradient(**options):
+def fast_conjugate_gradient(**options: Any) -> optax.GradientTransformationExtraArgs:
     """Conjugate gradients with the setting that needed the fewest evaluations in `benchmarks/evaluations.py`.
 
     Polak-Ribiere+; the search starts with a step as long as the last one, may go ten times as far
     where it does not see the minimum yet, and is content with a fifth of the slope. `options` are those of
     `two_phase` and replace these; `keep_trace=False` where nobody looks at the searches.
     """
-    setting = {"initial": "previous_length", "sigma": 0.2, "rho": 1e-4, "beta": 10.0} | options
+    setting: dict[str, Any] = {"initial": "previous_length", "sigma": 0.2, "rho": 1e-4, "beta": 10.0}
+    setting |= options
     return conjugate_gradient(polak_ribiere_plus, partial(two_phase, **setting))
 
 

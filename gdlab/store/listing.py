@@ -15,7 +15,7 @@ _MAX_DEPTH = 16
 _TRACES = (manifest.LOG, RUN_FILE, lease.LOCK)
 
 
-def list_runs(root):
+def list_runs(root: str | os.PathLike) -> list[tuple[str, dict | StoreError]]:
     """[(name, summary dict or StoreError)], sorted by name; a run that cannot be read is its error.
 
     name: path relative to root with "/" between parts, "." replaced by the folder's own name. Sweeps

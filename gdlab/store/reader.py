@@ -9,14 +9,22 @@ the read repeated where it has changed.
 import contextlib
 import os
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
+from gdlab.records import Table
 from gdlab.store import folder, frames, manifest, tables
 from gdlab.store.chunks import Chunks
 from gdlab.store.errors import DamagedRun, StoreError, UnknownName, nearest
 from gdlab.store.summary import state, summary
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
 
 # A file system's clock ticks every few ms: two commits within one tick may look the same.
 _CLOCK_TICK_SECONDS = 0.1
@@ -34,7 +42,7 @@ class Key(NamedTuple):
     generation: int
 
 
-def open_run(path, name=None):
+def open_run(path: str | os.PathLike, name: str | None = None) -> "Run":
     """The run in a folder. Cheap: reads the commit record and looks at the chunk files' sizes.
 
     name: how the run is called, by default the folder's name. Raises NotARun (missing, empty, other
@@ -50,7 +58,7 @@ class Run:
     caller's own.
     """
 
-    def __init__(self, path, name=None):
+    def __init__(self, path: str | os.PathLike, name: str | None = None):
         self.path = Path(path)
         self.name = str(name) if name is not None else self.path.absolute().name
         self._log = os.path.join(os.fspath(path), manifest.LOG)
@@ -62,19 +70,19 @@ class Run:
         self._stable(self._check)
 
     @property
-    def generation(self):
+    def generation(self) -> int:
         """0 for a run in one go; every resume raises it by one."""
         return self._manifest.generation
 
     @property
-    def key(self):
+    def key(self) -> Key:
         """The `Key` of the rows as of the last commit seen: equal keys, equal rows where both have them."""
         if self._key is None:
             found = self._manifest
             self._key = Key(folder.id_of(self.path, found), found.session or "", found.generation)
         return self._key
 
-    def replaced(self):
+    def replaced(self) -> bool:
         """True where the folder holds other rows than those of `key`, or none, by now: looks at the disk."""
         try:
             return self._mark_on_disk() != self._manifest.mark
@@ -82,14 +90,14 @@ class Run:
             return True
 
     @property
-    def verified(self):
+    def verified(self) -> bool:
         """Whether the record has checksums, by which all rows are checked before they are returned.
 
         Runs of schema 1 have none; once such a run is resumed, its rows are guarded as they were found.
         """
         return self._manifest.sums is not None
 
-    def verify(self):
+    def verify(self) -> list[DamagedRun]:
         """[DamagedRun]: what is damaged of all that was recorded; every committed row is read."""
 
         def rows_of(name):
@@ -105,44 +113,44 @@ class Run:
         return found
 
     @property
-    def config(self):
+    def config(self) -> dict:
         """The configuration, a nested dict of plain values; DamagedRun where it is not what was recorded."""
         return self.stages[-1][1]
 
     @property
-    def stages(self):
+    def stages(self) -> tuple[tuple[int, dict], ...]:
         """((first iteration, configuration from there), ...), oldest first: one, unless it was extended."""
         if self._stages is None:
             self._stages = self._stable(lambda: tuple(folder.load_stages(self.path, self._manifest)))
         return self._stages
 
     @property
-    def identity(self):
+    def identity(self) -> dict:
         """Versions, flags, devices and so on, as the writer gave them when the run began."""
         return self._run_file()["identity"]
 
     @property
-    def sessions(self):
+    def sessions(self) -> tuple[dict, ...]:
         """The identities given by later resumes, oldest first."""
         return tuple(self._run_file()["sessions"])
 
     @property
-    def state(self):
+    def state(self) -> str:
         """running, finished, interrupted, diverged, failed; "crashed": its writer is gone without a word."""
         return state(self.path, self._manifest.facts)
 
     @property
-    def reason(self):
+    def reason(self) -> str | None:
         """Why the state is what it is, or None."""
         return self._manifest.facts.get("reason")
 
     @property
-    def arrays(self):
+    def arrays(self) -> tuple[str, ...]:
         """Names of the recorded arrays."""
         return tuple(name for name in self._manifest.layouts if not tables.is_level(name))
 
     @property
-    def checkpoints(self):
+    def checkpoints(self) -> tuple[int, ...]:
         """Steps at which the whole train state was kept, ascending."""
         try:
             names = os.listdir(self.path / "checkpoints")
@@ -150,23 +158,25 @@ class Run:
             return ()
         return tuple(sorted(int(name) for name in names if name.isdecimal() and name.isascii()))
 
-    def rows(self, name):
+    def rows(self, name: str) -> int:
         """Number of committed rows of an array."""
         self._layout(name)
         return self._manifest.rows[name]
 
-    def columns(self, name):
+    def columns(self, name: str) -> tuple[str, ...]:
         """Names of the columns of an array's rows; empty where they have none."""
         return self._layout(name).columns
 
-    def array(self, name, start=None, stop=None):
+    def array(self, name: str, start: int | None = None, stop: int | None = None) -> np.ndarray:
         """Rows [start, stop) of an array as [n, ...], read-only; memory mapped where one chunk holds them.
 
         start, stop: as in a slice (negative counts from the end). UnknownName names the nearest array.
         """
         return self._stable(lambda: self._array(name, start, stop))
 
-    def table(self, name, start=0, stop=None, columns=None):
+    def table(
+        self, name: str, start: int = 0, stop: int | None = None, columns: Sequence[str] | None = None
+    ) -> Table:
         """ "steps": STEP_COLUMNS and "iteration", one row per dot k = start ... stop - 1 of 0 ... K.
 
         The last dot K has the final loss (loss_end of step K - 1) and NaN elsewhere. "evaluations":
@@ -175,7 +185,7 @@ class Run:
         """
         return self._stable(lambda: tables.table(self, name, start, stop, columns))
 
-    def envelope(self, column, start=0, stop=None, points=2000):
+    def envelope(self, column: str, start: int = 0, stop: int | None = None, points: int = 2000) -> Table:
         """Table of iteration, minimum, maximum, nonfinite (a count) over at most `points` buckets of dots.
 
         Exact: every value of [start, stop) is in exactly one bucket; minimum and maximum are NaN where
@@ -184,11 +194,11 @@ class Run:
         """
         return self._stable(lambda: tables.envelope(self, column, start, stop, points))
 
-    def to_pandas(self, table="steps"):
+    def to_pandas(self, table: str = "steps") -> "pandas.DataFrame":
         """A table as a pandas DataFrame: "steps" by iteration, "evaluations" by iteration and j."""
         return frames.to_pandas(self, table)
 
-    def to_xarray(self):
+    def to_xarray(self) -> "xarray.Dataset":
         """Steps and line searches as one xarray Dataset, the hyper-parameters as its attributes.
 
         Steps have the dimension "iteration" [K + 1]; what is called search_... has the dimension
@@ -196,16 +206,16 @@ class Run:
         """
         return frames.to_xarray(self)
 
-    def summary(self):
+    def summary(self) -> dict:
         """What a list of runs shows, from the commit record alone: no array is read."""
         return summary(self.path, self.name, self._manifest)
 
     @property
-    def status(self):
+    def status(self) -> dict:
         """The fields last given to `RunWriter.commit`."""
         return dict(self._manifest.facts.get("status", {}))
 
-    def refresh(self):
+    def refresh(self) -> bool:
         """Look for a newer commit; True where there is one. Raises as `open_run` does."""
         path = os.path.join(self._log, manifest.GROUP)
         try:
