@@ -24,6 +24,7 @@ from gdlab.messages import counted, described
 from gdlab.plan.assembly import assemble, make_optimizer
 from gdlab.plan.options import check_values
 from gdlab.store.config import training_keys
+from gdlab.training.devices import precision
 
 _log = logging.getLogger(__name__)
 
@@ -205,15 +206,16 @@ def _train_batch(configs, folders, batch, stop, assembled, programs, title):
     members = [Member(configs[job], folders[job], index) for index, job in enumerate(batch.jobs)]
     session, error = None, None
     try:
-        key = (batch.model, batch.varied, batch.width)
-        if key not in programs:
-            programs.clear()  # groups of one program follow one another; its data need not stay
-            programs[key] = make_program(
-                assembled(config), config, varied=batch.varied, width=batch.width, devices=_devices()
-            )
-        session = GroupSession(programs[key], members)
-        with Progress(title or "", session.total * len(members), session.step * len(members)) as shown:
-            session.train(stop, shown.update if title else None)
+        with precision(config["precision"]):
+            key = (batch.model, batch.varied, batch.width)
+            if key not in programs:
+                programs.clear()  # groups of one program follow one another; its data need not stay
+                programs[key] = make_program(
+                    assembled(config), config, varied=batch.varied, width=batch.width, devices=_devices()
+                )
+            session = GroupSession(programs[key], members)
+            with Progress(title or "", session.total * len(members), session.step * len(members)) as shown:
+                session.train(stop, shown.update if title else None)
         if title:
             shown.say(f"{counted(session.step, 'iteration')} of each in {session.seconds:.1f} s")
     except Exception as raised:

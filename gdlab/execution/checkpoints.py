@@ -8,10 +8,12 @@ traces are left out: they are the record's, and their padding would tie a checkp
 import os
 import shutil
 import stat
+import threading
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 
 from gdlab.execution import plain_checkpoints
@@ -22,6 +24,9 @@ from gdlab.store import DamagedRun, StoreError, files, trees
 _PART, _ORBAX_PART = ".part", ".orbax-checkpoint-tmp"
 # Files of a checkpoint may have so many times the bytes of its state, and this many beside.
 _TIMES, _BESIDE = 16, 64 << 20
+
+# Orbax counts what it does once for the whole process: two that save at once take each other's folders.
+_one_at_a_time = threading.Lock()
 
 
 class Kept(NamedTuple):
@@ -164,19 +169,17 @@ class Checkpoints:
         items = {"state": ocp.args.StandardSave(kept), "cursor": ocp.args.JsonSave(cursors)}
         if dumped is not None:
             items["dumped"] = ocp.args.StandardSave(told_apart(dumped))
-        with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+        with _one_at_a_time, ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
             checkpointer.save(part, args=ocp.args.Composite(**items))
 
     def _by_orbax(self, folder, whole, **templates):
         """What orbax reads; whole: the files are those that were written, so an error is not theirs."""
         items: dict[str, Any] = {
-            name: ocp.args.StandardRestore(
-                jax.tree.map(ocp.utils.to_shape_dtype_struct, told_apart(template))
-            )
+            name: ocp.args.StandardRestore(jax.tree.map(_on_the_host, told_apart(template)))
             for name, template in templates.items()
         }
         try:
-            with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+            with _one_at_a_time, ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
                 arguments = ocp.args.Composite(**items, cursor=ocp.args.JsonRestore())
                 found = checkpointer.restore(folder, args=arguments)
             return {name: _as_was(found[name], templates[name]) for name in templates} | {
@@ -208,9 +211,24 @@ def told_apart(tree):
     return tree if len(names) == len(paths) else jax.tree.leaves(tree)
 
 
+def _on_the_host(leaf):
+    """What orbax is to make of a leaf. Not yet a float64 array of JAX: where an event loop is running, as
+    in a notebook, orbax reads in a thread of its own, which has not this one's precision."""
+    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return ocp.utils.to_shape_dtype_struct(leaf)
+    return np.empty(leaf.shape, leaf.dtype)
+
+
 def _as_was(kept, like):
-    """What `told_apart` made of a pytree like `like`, as that pytree."""
-    return jax.tree.unflatten(jax.tree.structure(like), jax.tree.leaves(kept))
+    """What `told_apart` made of a pytree like `like`, as that pytree, each array where its own lies."""
+    leaves, structure = jax.tree.flatten(like)
+    placed = [_placed(array, leaf) for array, leaf in zip(jax.tree.leaves(kept), leaves, strict=True)]
+    return jax.tree.unflatten(structure, placed)
+
+
+def _placed(array, like):
+    sharding = getattr(like, "sharding", None)
+    return array if sharding is None else jax.device_put(array, sharding)
 
 
 def _remove(path):

@@ -5,17 +5,15 @@ import os
 import pkgutil
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import jax
 
 from gdlab import probes, store
 from gdlab.execution.replay import Replay
 from gdlab.plan.builder import ConfigError, nearest
 from gdlab.plan.sources import Places
 from gdlab.records import Table
+from gdlab.training.devices import precision
 
 OPEN_REPLAYS = 4
 
@@ -51,27 +49,11 @@ def run_probe(
         raise ConfigError(f"probe={probe!r}: allowed: {', '.join(names)}.{nearest(probe, names)}")
     compute = importlib.import_module(f"gdlab.probes.{probe}").compute
     replay = _replay(path, places)
-    with _precision(replay.config["precision"] == "float64"):
+    with precision(replay.config["precision"]):
         table = compute(replay, progress=progress, **options)
     if replay.stale():
         raise store.Replaced(f"{path} holds another run, or was resumed, since this was begun: ask again")
     return table._replace(attrs={**(table.attrs or {}), "replay": replay.report()._asdict()})
-
-
-@contextmanager
-def _precision(x64):
-    """The run's precision: runs of both may be open, and setting one up changes the precision for all.
-
-    It is set for this thread and for all others, because orbax restores in a thread of its own where
-    an event loop is running, as in a notebook.
-    """
-    before = jax.config.jax_enable_x64
-    jax.config.update("jax_enable_x64", x64)
-    try:
-        with jax.enable_x64(x64):
-            yield
-    finally:
-        jax.config.update("jax_enable_x64", before)
 
 
 def _replay(path, places):

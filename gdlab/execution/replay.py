@@ -35,6 +35,7 @@ from gdlab.plan.sources import Places, around, located
 from gdlab.plan.targets import ConfigError, short
 from gdlab.records import StepInfo
 from gdlab.store.config import differences, flatten
+from gdlab.training.devices import in_its_precision
 from gdlab.training.loop import has_search
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,10 @@ class Replay:
         self.run = store.open_run(path)
         self.of = self.run.key
         self.config = located(self.run.config, places)
+        self._begin(places)
+
+    @in_its_precision
+    def _begin(self, places):
         self.assembly = assemble(self.config, places)
         self.columns = self.run.columns("scalars")
         self._stages = stages_of(self.run, self.assembly, self.config)
@@ -114,6 +119,7 @@ class Replay:
             return found[0]
         return [f"{text} (session {i + 1})" for i, texts in enumerate(found) for text in texts]
 
+    @in_its_precision
     def steps(
         self, start: int, stop: int, progress: Callable[[float, str], object] = lambda fraction, text: None
     ) -> Iterator[Step]:
@@ -131,6 +137,7 @@ class Replay:
             info = jax.tree.map(lambda leaf: leaf[0], infos)
             yield Step(iteration, before, _updates(before, state, info), info)
 
+    @in_its_precision
     def params(self, iteration: int) -> Any:
         """theta_k as a pytree; from the recorded path where there is one, else replayed."""
         example = jax.eval_shape(self.assembly.problem.init, self.assembly.key)
@@ -139,15 +146,18 @@ class Replay:
             return ravel_pytree(zeros)[1](self.run.array("path", iteration, iteration + 1)[0])
         return self._state_at(iteration, lambda fraction, text: None).params
 
+    @in_its_precision
     def batch(self, iteration: int) -> dict | None:
         """The batch of an iteration: dict of arrays [b, ...], or None for a problem without data."""
         return self.assembly.batch(iteration)
 
+    @in_its_precision
     def key(self, iteration: int) -> jax.Array:
         """The random key that the error of an iteration was computed with."""
         state = jax.eval_shape(self._training.init, self.assembly.key, self.assembly.data)
         return self.assembly.step_key(iteration, has_search(state.opt_state))
 
+    @in_its_precision
     def _state_at(self, iteration, progress):
         fresh = self._training.init(self.assembly.key, self.assembly.data)
         kept = Checkpoints(self.run.path).latest(fresh, iteration)

@@ -29,6 +29,7 @@ from gdlab.plan.assembly import CHUNK, assemble, training
 from gdlab.plan.monitoring import dumper, row_watchers
 from gdlab.plan.sources import located
 from gdlab.records import DIVERGED
+from gdlab.training.devices import in_its_precision
 from gdlab.training.loop import has_search
 
 
@@ -43,6 +44,11 @@ class Session:
 
     def __init__(self, config, folder, *, places=None, prepare=lambda: None):
         self.config, self.folder, self._prepare = config, folder, prepare
+        self._begin(places)
+
+    @in_its_precision
+    def _begin(self, places):
+        config = self.config
         here = config if places is None else located(config, places)
         self.assembly = assembly = assemble(here, places, training=True)
         self.notes = list(getattr(assembly.dataset, "notes", ()))  # what its user should know
@@ -108,6 +114,7 @@ class Session:
         self._prepare()
         return store.RunWriter.resume(self.folder, config=self.config, cursors=cursors, identity=facts)
 
+    @in_its_precision
     def train(self, stop, shown):
         """Run to the end; returns (state, reason) of the run as recorded."""
         state, reason = "failed", "the training raised an error"

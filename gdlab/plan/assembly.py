@@ -21,7 +21,7 @@ from gdlab.plan.soundness import check_data, parameters_of
 from gdlab.plan.sources import dataset_of
 from gdlab.records import Problem
 from gdlab.training.collection import collector, layer_names
-from gdlab.training.devices import mesh_of, on_all, set_up
+from gdlab.training.devices import mesh_of, on_all, precision
 from gdlab.training.loop import Steps, make_training
 
 CHUNK = 512  # largest number of iterations that one call of the training runs
@@ -92,13 +92,17 @@ def assemble(config, places=None, *, training=False):
     """
     check_values(config)
     check_sections(config)
-    set_up(config["precision"])
+    with precision(config["precision"]):
+        return _assembled(config, places, places is not None and not training)
+
+
+def _assembled(config, places, fewer):
     dataset = dataset_of(config, places)
     if dataset is not None:
         check_data(dataset)
         dataset = _without_held_out(dataset, config["train"].get("validation", 0.0))
     problem = make_problem(config, dataset)
-    schedule, mesh = make_schedule(config, dataset, places is not None and not training)
+    schedule, mesh = make_schedule(config, dataset, fewer)
     data = None
     if dataset is not None:
         data = {name: _on_device(array, config["precision"], mesh) for name, array in dataset.train.items()}

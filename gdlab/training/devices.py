@@ -5,7 +5,11 @@ note where its batch lies; XLA adds what the devices tell each other. A batch no
 the whole mini-batch, and results differ in the order of sums alone.
 """
 
+import inspect
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
 
 import jax
@@ -56,11 +60,46 @@ def split(batch, mesh):
     return jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, PartitionSpec(_AXIS)))
 
 
-def set_up(precision):
-    """JAX in float32 or float64, with a folder that compiled programs are kept in."""
-    jax.config.update("jax_enable_x64", precision == "float64")
+@contextmanager
+def precision(name: str) -> Iterator[None]:
+    """JAX in "float32" or "float64" within the block, in this thread alone: the caller's stays as it was.
+
+    Programs that are compiled meanwhile are kept in a folder, which JAX knows of from then on.
+    """
     if jax.config.jax_compilation_cache_dir is None:
         default = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "gdlab" / "compiled"
         jax.config.update("jax_compilation_cache_dir", str(default.expanduser()))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    with jax.enable_x64(name == "float64"):
+        yield
+
+
+def in_its_precision(method):
+    """A method that runs in the precision of `self.config`; the steps of a generator each do."""
+
+    def inside(self):
+        return precision(self.config["precision"])
+
+    if inspect.isgeneratorfunction(method):
+
+        @wraps(method)
+        def generated(self, *args, **options):
+            found = method(self, *args, **options)
+            while True:
+                # Between two steps the thread is the caller's, whose precision it then has.
+                with inside(self):
+                    try:
+                        step = next(found)
+                    except StopIteration:
+                        return
+                yield step
+
+        return generated
+
+    @wraps(method)
+    def called(self, *args, **options):
+        with inside(self):
+            return method(self, *args, **options)
+
+    return called
