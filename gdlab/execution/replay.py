@@ -11,6 +11,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Hashable, Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -35,7 +36,7 @@ from gdlab.plan.sources import Places, around, located
 from gdlab.plan.targets import ConfigError, short
 from gdlab.records import StepInfo
 from gdlab.store.config import differences, flatten
-from gdlab.training.devices import in_its_precision
+from gdlab.training.devices import in_its_precision, precision
 from gdlab.training.loop import has_search
 
 log = logging.getLogger(__name__)
@@ -90,6 +91,10 @@ class Replay:
         self.run.altered = _digest(self.config, self.assembly) if self._data or self._code else ""
         self._comparisons = Comparisons(self.run)
         self._memo = {}
+
+    def in_precision(self) -> AbstractContextManager[None]:
+        """JAX in the precision of the run within the block: for what is computed from a Step."""
+        return precision(self.config["precision"])
 
     def stale(self) -> bool:
         """Whether the folder holds another run by now, or this one resumed, so that this replay is of no use.
