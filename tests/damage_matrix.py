@@ -26,6 +26,7 @@ import numpy as np
 
 from gdlab import ensemble, experiment, store
 from gdlab.execution.probing import run_probe
+from gdlab.plan.builder import ConfigError
 from tests.composing import composed
 
 SECONDS = 60  # after which something hangs
@@ -209,7 +210,7 @@ def outcome(act):
     except AssertionError as error:
         return f"wrong: {error}"
     except OWN as error:
-        clean = isinstance(error, (store.StoreError, experiment.ConfigError))
+        clean = isinstance(error, (store.StoreError, ConfigError))
         return "said" if clean else f"raw: {type(error).__name__}: {str(error)[:100]}"
     except Exception as error:
         return f"raw: {type(error).__name__}: {str(error)[:100]}"

@@ -39,7 +39,8 @@ PROGRAM = """
 import json, os, signal, sys
 from pathlib import Path
 import jax
-from gdlab import experiment, session
+from gdlab import experiment
+from gdlab.execution import session
 from gdlab.execution.replay import Replay
 
 original = session.Session._chunk

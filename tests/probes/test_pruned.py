@@ -92,7 +92,7 @@ def test_bad_options_are_named(replay, options, said):
 
 def test_runs_without_dead_filters_dumps_or_classes_say_so(tmp_path):
     alive = record(tmp_path / "alive", "experiment=digits_adam", "train.steps=8", dumps=2)
-    with pytest.raises(ValueError, match="none of the 42 filters is dead over the last 3 dumps"):
+    with pytest.raises(ValueError, match="none of 42 filters is dead over the last 3 dumps"):
         ask(Replay(alive.path))
     plain = record(tmp_path / "plain", "experiment=digits_adam", "train.steps=2")
     with pytest.raises(ValueError, match="no dumps"):
