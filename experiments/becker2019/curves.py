@@ -4,7 +4,6 @@ The verdicts' rules were fixed before measuring: what is claimed must hold for e
 "reproduced"; for some it is "partly".
 """
 
-import jax
 import numpy as np
 
 from experiments.becker2019.evidence import BATCH, MINIBATCH, losses, setting
@@ -21,7 +20,7 @@ JUMP_RATIO = 5  # claim 7: the largest jump over the median drop within a descen
 def training_error(run):
     """J on the whole training set at the run's last parameters."""
     replay = Replay(run.path)
-    with jax.enable_x64(run.config["precision"] == "float64"):
+    with replay.in_precision():
         params = replay.params(run.rows("scalars"))
         return float(replay.assembly.problem.loss(params, replay.assembly.data, key=None))
 
