@@ -80,6 +80,7 @@ def test_counts_settings_and_an_empty_state(page):
     becomes(page, "model('correlation_counts').visible", True)
     counts = column(page, "correlation_cells", "count")
     assert min(counts) >= 1
+    page.wait_for_function("gdlab.settled()", polling=250)  # the cells move to make room for the counts
     page.mouse.click(*rectangle(page, int(np.argmax(counts))))
 
     @eventually(page)
