@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -86,7 +87,8 @@ def test_in_a_notebook_a_checkpoint_is_read_in_its_own_precision(runs):
     async def cell():
         return gdlab.Replay(runs["float64"].path).params(12)
 
-    with_loop = asyncio.run(cell())
+    with ThreadPoolExecutor(1) as pool:  # this thread may have a loop of its own, a browser's
+        with_loop = pool.submit(lambda: asyncio.run(cell())).result()
     assert {leaf.dtype.name for leaf in jax.tree.leaves(with_loop)} == {"float64"}
     np.testing.assert_array_equal(
         jax.tree.leaves(with_loop)[0], jax.tree.leaves(gdlab.Replay(runs["float64"].path).params(12))[0]
