@@ -1,6 +1,6 @@
 """How many evaluations a minimum costs, beside SciPy, jaxopt and optimistix.
 
-    python -m benchmarks.evaluations [--problems rosenbrock wood]     seven minutes
+    python -m benchmarks.evaluations [--problems rosenbrock wood]     some minutes
     python -m benchmarks.evaluations --explore                        which setting is best
 
 Evaluations until f - f* <= 1e-8 max(1, f(start)) over the catalogue of test functions, float64, f* the

@@ -1,7 +1,7 @@
 """Whether a change of gdlab keeps the bits: runs recorded by another checkout against this one's.
 
     git worktree add ../before COMMIT
-    python -m tests.same_bits ../before          four minutes
+    python -m tests.same_bits ../before          three minutes
 
 Each run is recorded by both, and the other's is trained on by both: every array is compared to the bit, the
 clock apart. What this checkout's probes say of the other's runs is compared with what the other's say.

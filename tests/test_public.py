@@ -74,6 +74,13 @@ def test_configurations_of_ones_own_are_found(tmp_path):
     assert found["optimizer"] == {"_target_": "optax.sgd", "learning_rate": 0.25}
 
 
+@pytest.mark.parametrize("name", ["it's", "${x}"])
+def test_a_folder_that_hydra_cannot_take_is_said(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(ConfigError, match="rename it"):
+        gdlab.compose("problem=beale", config_dir=tmp_path / name)
+
+
 @pytest.mark.parametrize(("overrides", "folder", "said"), [
     (["optimizer=nothing"], None, "nothing"),
     (["train.stesp=3"], None, "stesp"),

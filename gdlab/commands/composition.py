@@ -47,4 +47,6 @@ def compose(*overrides: str, config_dir: str | Path | None = None) -> dict:
 def _searched(folder):
     if not folder.is_dir():
         raise ConfigError(f"config_dir={folder}: there is no such folder")
+    if "'" in str(folder) or "$" in str(folder):
+        raise ConfigError(f"config_dir={folder}: Hydra takes no folder with ' or $ in its name: rename it")
     return f"hydra.searchpath=['file://{folder}']"
