@@ -221,16 +221,27 @@ def outcome(act):
     return "right"
 
 
-def matrix(subject, root, sample, chooser, report):
-    """Counter of (action, outcome) over a share of all files and damages."""
+def matrix(subject, root, sample, chooser, report, told=lambda done, pairs, count: None):
+    """Counter of (action, outcome) over a share of all files and damages; told: after each of them."""
     count = Counter()
     pairs = list(itertools.product(subject.files, DAMAGE))
-    for file, damage in chooser.sample(pairs, max(1, round(sample * len(pairs)))):
+    chosen = chooser.sample(pairs, max(1, round(sample * len(pairs))))
+    for done, (file, damage) in enumerate(chosen):
+        told(done, len(chosen), count)
         for act, came in case(subject, file, damage, root).items():
             count[act, came.partition(":")[0]] += 1
             if came not in ("right", "said"):
                 report(f"{file} {damage}, {act}: {came}")
     return count
+
+
+def progress(done, of, count):
+    """Says now and then how far it is: a run of hours that is ended has then said what it saw."""
+    if done and done % 100 == 0:
+        outcomes = Counter()
+        for (_, came), cases in count.items():
+            outcomes[came] += cases
+        print(f"{done} of {of} damages: {dict(outcomes)}", file=sys.stderr, flush=True)
 
 
 def main():
@@ -250,7 +261,8 @@ def main():
                 Path(folder) / "case",
                 options.sample,
                 random.Random(options.seed),
-                lambda text: print(text),
+                lambda text: print(text, flush=True),
+                progress,
             )
             for (act, came), cases in sorted(count.items()):
                 print(f"{name:8} {act:8} {came:6} {cases:5}", flush=True)
