@@ -3,7 +3,9 @@
 Two things cost much of a page's time, as measured with Bokeh 3.9, and neither changes what is sent:
 
 - at every look at a property its default is found, copied and checked again, though it never changes;
-- a session that ends walks twice through all objects of the process, while everybody waits.
+- a session that ends walks twice through all objects of the process, while everybody waits. Without that, its
+  models, which refer to one another in circles, stay until Python looks for such circles: 66 visits left 1.3
+  million objects and then 3 s in which nobody was answered. So the models are taken apart, and go at once.
 
 A third is left as it is: every changed property is a message of its own. Sent as one message a turn, they
 made legends fail in the browser ("cannot find a view for Legend"), which builds views between messages.
@@ -82,8 +84,11 @@ def _end_without_walks() -> None:
     destroy, tell = Document.destroy, DocumentLifecycleHandler.on_session_destroyed
 
     def destroyed(self, session) -> None:
+        models = list(self.models)
         with _walks_refused():
             destroy(self, session)
+        for model in models:
+            vars(model).clear()
 
     async def on_session_destroyed(self, session_context) -> None:
         with _walks_refused():  # it awaits nothing meanwhile

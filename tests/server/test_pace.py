@@ -122,6 +122,33 @@ def test_a_session_that_ends_is_freed_without_a_walk_through_the_heap(serve, mon
     assert begun[0]() is None
 
 
+@pytest.mark.parametrize("page", ["runs", "descent", "steps", "surface", "ensemble"])
+def test_nothing_of_a_session_that_ended_waits_for_a_collection(serve, folder, page):
+    models = []
+
+    async def visit(address, running):
+        reader = Reader(address, 300)
+        await reader.open(until=f"page_{page}", page=page, run="a")
+        (session,) = running.get_sessions("/server")
+        models.extend(map(weakref.ref, session.document.models))
+        del session
+        gc.collect()
+        gc.disable()
+        reader.close()
+        while running.get_sessions("/server"):
+            await asyncio.sleep(0.05)
+
+    try:
+        serve(visit)
+        alive = [model() for model in models if model() is not None]
+    finally:
+        gc.enable()
+    assert len(models) > 50
+    # What is left has lost all it held; a card of ours may still refer to it until the next collection.
+    held = sum(len(vars(model)) for model in alive)
+    assert held <= 0.02 * len(models)
+
+
 def test_what_is_loaded_is_out_of_the_way_of_collections():
     before = gc.get_freeze_count()
     try:
