@@ -12,6 +12,7 @@ from gdlab.store.errors import DamagedRun, UnknownName, nearest
 
 __all__ = ["envelope", "is_level", "table"]
 _TABLES = ("steps", "evaluations")
+_METRIC = "metric/"  # before the names of what a recorded loop measured besides its steps
 
 
 def table(run, name, start, stop, columns):
@@ -20,7 +21,16 @@ def table(run, name, start, stop, columns):
         return _steps(run, start, stop, columns)
     if name == "evaluations":
         return _evaluations(run, start, stop, columns)
-    raise UnknownName(f"no table '{name}'." + nearest(name, _TABLES))
+    metrics = [array for array in run.arrays if array.startswith(_METRIC)]
+    if name in metrics:
+        return _metric(run, name, start, stop)
+    raise UnknownName(f"no table '{name}'." + nearest(name, (*_TABLES, *metrics)))
+
+
+def _metric(run, name, start, stop):
+    rows = run._array(name, start, stop)
+    columns = {"iteration": rows[:, 0].astype(np.int64), "value": rows[:, 1].copy()}
+    return Table(columns, dict.fromkeys(columns, ("measurement",)), {"generation": run.generation})
 
 
 def envelope(run, column, start, stop, points):
@@ -68,7 +78,7 @@ def _steps(run, start, stop, wanted):
     stop = max(start, stop)
     wanted = names if wanted is None else [name for name in wanted if name != "iteration"]
     layout = run._layout("scalars")
-    columns = {"iteration": np.arange(start, stop)}
+    columns = {"iteration": _numbers(run, start, stop, steps)}
     for name in wanted:
         column = run._chunks.column(layout, _index(name, names), start, min(stop, steps))
         if start <= steps < stop:
@@ -79,6 +89,15 @@ def _steps(run, start, stop, wanted):
     return Table(
         columns, dict.fromkeys(columns, ("iteration",)), {"steps": steps, "generation": run.generation}
     )
+
+
+def _numbers(run, start, stop, steps):
+    """Which iterations the dots [start, stop) are: the last one follows the iteration before it."""
+    if "iteration" not in run.arrays:
+        return np.arange(start, stop)
+    known = run._array("iteration", start, min(stop, steps))
+    last = run._array("iteration", steps - 1, steps) + 1 if start <= steps < stop else known[:0]
+    return np.concatenate([known, last])
 
 
 def _evaluations(run, start, stop, wanted):
