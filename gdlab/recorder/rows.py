@@ -26,7 +26,7 @@ _ZERO = ("restarted", "new_descent", "descent", "evaluations")
 
 
 class Handed(NamedTuple):
-    """What one call of `Recorder.write` handed over: of the iterations step, step + 1, ... (`iterations` of them: T).
+    """What one call of `Recorder.write` handed over: of T iterations, from `step` on.
 
     values [T, S] and layout: of an Observation, or None; metrics: {name: [T]}; seconds: since the beginning.
     """
