@@ -20,8 +20,10 @@ REACH = 2.0  # step_size_max of a step that is known, in steps: how far it is lo
 GIVEN = ("loss", "grad_norm", "update_norm", "slope", "epoch")  # columns that a loop may give by name
 ITERATION = ArraySpec("i8", (), None, ("iteration",))
 METRIC = ArraySpec("f8", (2,), ("iteration", "value"))
-SCALARS = ArraySpec("f8", (len(STEP_COLUMNS),), STEP_COLUMNS)
-_AT = {name: index for index, name in enumerate(STEP_COLUMNS)}
+# Without the error at the end of a step, which nobody has evaluated.
+COLUMNS = tuple(name for name in STEP_COLUMNS if name != "loss_end")
+SCALARS = ArraySpec("f8", (len(COLUMNS),), COLUMNS)
+_AT = {name: index for index, name in enumerate(COLUMNS)}
 _ZERO = ("restarted", "new_descent", "descent", "evaluations")
 
 
@@ -208,7 +210,7 @@ def _unpacked(layout, values):
 
 def _scalars(count, given, seconds):
     """Rows [count, columns] of the table of steps."""
-    rows = np.full((count, len(STEP_COLUMNS)), np.nan)
+    rows = np.full((count, len(COLUMNS)), np.nan)
     rows[:, [_AT[name] for name in _ZERO]] = 0
     rows[:, _AT["seconds"]] = seconds
     for name, values in given.items():

@@ -14,7 +14,6 @@ class Losses:
         self._loss = columns.index("loss") if "loss" in columns else None
         self._end = columns.index("loss_end") if "loss_end" in columns else self._loss
         self.first = self.final = self.best = None
-        self._ends_known = False  # loops that gdlab only looked at do not evaluate the end of a step
 
     @classmethod
     def of(cls, streams, known=None):
@@ -25,8 +24,6 @@ class Losses:
         this = cls(stream.layout.columns)
         if known is not None and "best_loss" in known:
             this.first, this.final, this.best = (known[f"{word}_loss"] for word in ("first", "final", "best"))
-            if this._loss is not None and stream.rows:
-                this._note_ends(stream.read(0, 1))
             return this
         for start in range(0, stream.rows, _BLOCK_ROWS):
             this.add(stream.read(start, min(start + _BLOCK_ROWS, stream.rows)))
@@ -38,16 +35,12 @@ class Losses:
             return
         if self.first is None:
             self.first = float(rows[0, self._loss])
-        self._note_ends(rows)
-        self.final = float(rows[-1, self._end if self._ends_known else self._loss])
+        self.final = float(rows[-1, self._end])
         values = rows[:, (self._loss, self._end)]
         values = values[np.isfinite(values)]
         if len(values):
             low = float(values.min())
             self.best = low if self.best is None else min(low, self.best)
-
-    def _note_ends(self, rows):
-        self._ends_known = self._ends_known or bool(np.any(~np.isnan(rows[:, self._end])))
 
     def facts(self):
         """{"first_loss", "final_loss", "best_loss"}."""
