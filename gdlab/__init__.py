@@ -5,6 +5,7 @@
     run = gdlab.open_run("runs/mine")                               # read what was recorded
     table = gdlab.run_probe("runs/mine", "confusion", {"iteration": 50})   # ask what needs parameters
     found = gdlab.minimize(loss, params)                            # minimise, nothing recorded
+    recorder = gdlab.Recorder("runs/own")                           # record a loop of one's own
 
 Names are imported on first use, so that `import gdlab` costs nothing and never starts JAX.
 """
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from gdlab.optim import conjugate_gradient as conjugate_gradient
     from gdlab.optim import fast_conjugate_gradient as fast_conjugate_gradient
     from gdlab.optim import minimize as minimize
+    from gdlab.recorder import Recorder as Recorder
+    from gdlab.recorder import observe as observe
+    from gdlab.recorder import watch as watch
     from gdlab.records import LineSearchTrace as LineSearchTrace
     from gdlab.records import Problem as Problem
     from gdlab.records import StepInfo as StepInfo
@@ -43,6 +47,7 @@ _PUBLIC = {
     "LineSearchTrace": "gdlab.records:LineSearchTrace",
     "Outcome": "gdlab.ensemble:Outcome",
     "Problem": "gdlab.records:Problem",
+    "Recorder": "gdlab.recorder:Recorder",
     "Replay": "gdlab.execution.replay:Replay",
     "Run": "gdlab.store:Run",
     "StepInfo": "gdlab.records:StepInfo",
@@ -52,11 +57,13 @@ _PUBLIC = {
     "fast_conjugate_gradient": "gdlab.optim:fast_conjugate_gradient",
     "list_runs": "gdlab.store:list_runs",
     "minimize": "gdlab.optim:minimize",
+    "observe": "gdlab.recorder:observe",
     "open_run": "gdlab.store:open_run",
     "run": "gdlab.experiment:run",
     "run_probe": "gdlab.execution.probing:run_probe",
     "train_many": "gdlab.ensemble:train",
     "two_phase": "gdlab.linesearch:two_phase",
+    "watch": "gdlab.recorder:watch",
 }
 __all__ = ["__version__", *_PUBLIC]
 

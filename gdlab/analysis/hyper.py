@@ -29,9 +29,13 @@ def shown(recorded: Mapping) -> dict[str, object]:
     """The flat hyper-parameters that are shown of what a commit record holds, or of a whole config.
 
     Options of today that a run from before them lacks have the value that it was trained with; what its
-    training does not read is left out (`gdlab.store.effects`), and each thing has one name.
+    training does not read is left out (`gdlab.store.effects`), and each thing has one name. A recorded loop
+    has the names and values that it was given.
     """
-    flat = effects.with_effect(migrations.migrated_flat(flatten(recorded)))
+    flat = flatten(recorded)
+    if effects.is_of_recorder(flat):
+        return effects.named_once(flat)
+    flat = effects.with_effect(migrations.migrated_flat(flat))
     return {
         key: value for key, value in effects.named_once(flat).items() if not effects.is_below(key, _IGNORED)
     }

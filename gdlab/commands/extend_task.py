@@ -9,6 +9,7 @@ from pathlib import Path
 from gdlab import store
 from gdlab.execution.alone import trained
 from gdlab.execution.progress import Progress
+from gdlab.execution.recording import check_ours
 from gdlab.execution.session import Session
 from gdlab.messages import counted
 from gdlab.plan.builder import ConfigError, takes
@@ -59,6 +60,7 @@ def extend(folder, steps, *, data=(), progress=True):
     """
     folder = Path(folder)
     run = store.open_run(folder)
+    check_ours(run.config, run.name)
     if type(steps) is not int or not STEPS.holds(steps):
         raise ConfigError(
             f"train.steps={short(steps)}: allowed: {STEPS}, more than the {run.rows('scalars'):,} of the run"

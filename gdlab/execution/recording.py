@@ -14,6 +14,7 @@ from gdlab.plan.unread import check_asked
 from gdlab.records import CONVERGED, DIVERGED, LINE_SEARCH_FAILED, STEP_COLUMNS, TRACE_COLUMNS
 from gdlab.store import migrations
 from gdlab.store.config import load_as_written
+from gdlab.store.effects import is_of_recorder
 from gdlab.training import collection
 from gdlab.training.packing import scalar_rows, trace_rows
 
@@ -104,11 +105,21 @@ def begun(folder):
         return None
 
 
+def check_ours(config, name):
+    """ConfigError where a run was only looked at by a Recorder: gdlab has none of its functions."""
+    if is_of_recorder(config):
+        raise ConfigError(
+            f"{name} was recorded from a loop of its own: gdlab has neither its error function nor its data, "
+            "so nothing can be computed from its parameters, nor can it be trained on"
+        )
+
+
 def as_begun(config, folder):
     """`config` with every option of today; where a run was begun in `folder`, as `migrations.as_recorded`.
 
     Raises ConfigError where nothing was begun and it holds numbers out of range, or options without effect.
     """
+    check_ours(config, folder)
     begins = not begun(folder)
     try:
         config = migrations.as_recorded(config if begins else load_as_written(folder), config)

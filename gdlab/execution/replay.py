@@ -28,6 +28,7 @@ from gdlab.execution.group import alone
 from gdlab.execution.identity import differences as changed
 from gdlab.execution.identity import identity
 from gdlab.execution.own_code import changed_code, code_of
+from gdlab.execution.recording import check_ours
 from gdlab.optim.nonlinear_cg import ConjugateGradientState, scaled
 from gdlab.optim.search_state import search_state
 from gdlab.plan.assembly import assemble, training
@@ -77,6 +78,7 @@ class Replay:
         places = around(path) if places is None else places
         self.run = store.open_run(path)
         self.of = self.run.key
+        check_ours(self.run.config, self.run.name)
         self.config = located(self.run.config, places)
         self._begin(places)
 

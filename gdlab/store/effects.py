@@ -19,6 +19,8 @@ REFERRED = {
 _BATCHES = ("batches", "batch_size", "descent_length", "drop_last", "validation", "devices")
 _MEASURED = ("validate", "dumps", "correlations")
 _TARGET = "._target_"
+# The configuration of a loop that gdlab only looked at: the loop's own names, below CONFIG.
+RECORDER, CONFIG = "recorder", "config"
 
 Takes = Callable[[str, str], bool]
 
@@ -42,16 +44,27 @@ def without_effect(flat: Mapping[str, object], takes: Takes = known_to_take) -> 
     return found
 
 
+def is_of_recorder(flat: Mapping[str, object]) -> bool:
+    """Whether a configuration, flat or not, is that of a loop which gdlab only looked at."""
+    return RECORDER in flat
+
+
 def with_effect(flat: Mapping[str, object]) -> dict[str, object]:
     """The flat configuration without what its training does not read, and without the sections that an
-    optimizer's option refers to: what they say stands there."""
+    optimizer's option refers to: what they say stands there. Of a recorded loop all is kept."""
+    if is_of_recorder(flat):
+        return dict(flat)
     places = {*without_effect(flat), *(name for name, (place, _) in REFERRED.items() if _at(flat, place))}
     return {key: value for key, value in flat.items() if not is_below(key, places)}
 
 
 def named_once(flat: Mapping[str, object]) -> dict[str, object]:
     """`flat` with one name for one thing: what an optimizer's option holds of a section is called as that
-    section, "linesearch.sigma", whether it was composed from it or is the optimizer's own."""
+    section, "linesearch.sigma", whether it was composed from it or is the optimizer's own. What a recorded
+    loop was given is called as it called it."""
+    if is_of_recorder(flat):
+        own = f"{CONFIG}."
+        return {key.removeprefix(own): value for key, value in flat.items() if key.startswith(own)}
     found = {}
     for key, value in flat.items():
         for section, (place, _) in REFERRED.items():

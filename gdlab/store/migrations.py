@@ -51,7 +51,10 @@ LATER: tuple[Later, ...] = (
 
 
 def version_of(config):
-    """The version of the options that `config` was written with; ValueError where it is no such number."""
+    """The version of the options that `config` was written with; ValueError where it is no such number.
+
+    A recorded loop's own names lie one level lower, so that none of them is taken for an option.
+    """
     version = config.get("version", 1)
     if type(version) is not int or version < 1:
         raise ValueError(f"version={version!r}: a whole number from 1 to {VERSION} is expected")

@@ -179,9 +179,10 @@ class Run:
     ) -> Table:
         """ "steps": STEP_COLUMNS and "iteration", one row per dot k = start ... stop - 1 of 0 ... K.
 
-        The last dot K has the final loss (loss_end of step K - 1) and NaN elsewhere. "evaluations":
-        TRACE_COLUMNS, "iteration" and "j" of the line searches of iterations [start, stop).
-        columns: only these (faster on long runs).
+        The last dot K has the final loss (loss_end of step K - 1) and NaN elsewhere; a recorded loop has
+        none, and NaN where it has no column. "evaluations":
+        TRACE_COLUMNS, "iteration" and "j" of the line searches of iterations [start, stop). "metric/NAME" of
+        a recorded loop: its "iteration" and "value". columns: only these (faster on long runs).
         """
         return self._stable(lambda: tables.table(self, name, start, stop, columns))
 

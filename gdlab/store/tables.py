@@ -6,12 +6,13 @@ is the end of the last step.
 
 import numpy as np
 
-from gdlab.records import TRACE_COLUMNS, Table
+from gdlab.records import STEP_COLUMNS, TRACE_COLUMNS, Table
 from gdlab.store.envelopes import is_level, level_name, query
 from gdlab.store.errors import DamagedRun, UnknownName, nearest
 
 __all__ = ["envelope", "is_level", "table"]
 _TABLES = ("steps", "evaluations")
+_METRIC = "metric/"  # before the names of what a recorded loop measured besides its steps
 
 
 def table(run, name, start, stop, columns):
@@ -20,7 +21,16 @@ def table(run, name, start, stop, columns):
         return _steps(run, start, stop, columns)
     if name == "evaluations":
         return _evaluations(run, start, stop, columns)
-    raise UnknownName(f"no table '{name}'." + nearest(name, _TABLES))
+    metrics = [array for array in run.arrays if array.startswith(_METRIC)]
+    if name in metrics:
+        return _metric(run, name, start, stop)
+    raise UnknownName(f"no table '{name}'." + nearest(name, (*_TABLES, *metrics)))
+
+
+def _metric(run, name, start, stop):
+    rows = run._array(name, start, stop)
+    columns = {"iteration": rows[:, 0].astype(np.int64), "value": rows[:, 1].copy()}
+    return Table(columns, dict.fromkeys(columns, ("measurement",)), {"generation": run.generation})
 
 
 def envelope(run, column, start, stop, points):
@@ -28,6 +38,8 @@ def envelope(run, column, start, stop, points):
     if points < 3:
         raise ValueError(f"points = {points}: an envelope needs at least 3")
     names = run.columns("scalars")
+    if column in STEP_COLUMNS and column not in names:
+        return _unknown(run, column)
     number = _index(column, names)
     count = [run.rows("scalars")]
     while level_name("scalars", len(count)) in run._manifest.layouts:
@@ -61,15 +73,27 @@ def envelope(run, column, start, stop, points):
     return Table(columns, dict.fromkeys(columns, ("bucket",)), {**facts, "generation": run.generation})
 
 
+def _unknown(run, column):
+    """The envelope of a column that a recorded loop lacks: one bucket of nothing."""
+    columns = {"iteration": np.zeros(1, int), "minimum": np.full(1, np.nan), "maximum": np.full(1, np.nan)}
+    columns["nonfinite"] = np.zeros(1, np.int64)
+    facts = {"column": column, "bucket": 1, "start": 0, "stop": 0, "generation": run.generation}
+    return Table(columns, dict.fromkeys(columns, ("bucket",)), facts)
+
+
 def _steps(run, start, stop, wanted):
     names = run.columns("scalars")
     steps = run.rows("scalars")
     start, stop, _ = slice(start, stop).indices(steps + _has_last_dot(run, "loss"))
     stop = max(start, stop)
-    wanted = names if wanted is None else [name for name in wanted if name != "iteration"]
+    lacking = [name for name in STEP_COLUMNS if name not in names]
+    wanted = [*names, *lacking] if wanted is None else [name for name in wanted if name != "iteration"]
     layout = run._layout("scalars")
-    columns = {"iteration": np.arange(start, stop)}
+    columns = {"iteration": _numbers(run, start, stop, steps)}
     for name in wanted:
+        if name in lacking:
+            columns[name] = np.full(stop - start, np.nan)
+            continue
         column = run._chunks.column(layout, _index(name, names), start, min(stop, steps))
         if start <= steps < stop:
             column = np.append(column, np.nan)
@@ -79,6 +103,15 @@ def _steps(run, start, stop, wanted):
     return Table(
         columns, dict.fromkeys(columns, ("iteration",)), {"steps": steps, "generation": run.generation}
     )
+
+
+def _numbers(run, start, stop, steps):
+    """Which iterations the dots [start, stop) are: the last one follows the iteration before it."""
+    if "iteration" not in run.arrays:
+        return np.arange(start, stop)
+    known = run._array("iteration", start, min(stop, steps))
+    last = run._array("iteration", steps - 1, steps) + 1 if start <= steps < stop else known[:0]
+    return np.concatenate([known, last])
 
 
 def _evaluations(run, start, stop, wanted):

@@ -158,6 +158,16 @@ class RunWriter:
                 self._lease.heartbeat()
                 self._flush(False)
 
+    def add_array(self, name, spec):
+        """One more array from now on, with no rows; spec: an ArraySpec.
+
+        Arrays that share their first dimension have to have as many rows at a commit: append those before.
+        """
+        self._check_open()
+        if name in self._streams:
+            raise UnknownName(f"the run has an array '{name}' already")
+        self._streams[name] = Stream(self._log, layout(name, spec))
+
     def commit(self, fsync=False, **status_fields):
         """Publish all accepted rows by one rename. `status_fields` (plain values) show in the summary.
 

@@ -1,0 +1,218 @@
+"""What a recorder costs a loop of one's own, beside the bare loop and beside other loggers.
+
+    python -m benchmarks.recorder [--steps 400] [--rounds 5] [--size mlp] [--peers]
+
+Per iteration of a plain Python loop (Adam, batch 64; "mlp": 270,000 parameters, "10m": 10 million in twelve
+layers): the bare loop; with `observe`; with `observe` and `write`; every tenth iteration, by two compiled
+steps that the host chooses from; with `watch`. "pass" is one reading of the arrays that `observe` reads
+(parameters, gradients, updates, two moments): one sum over each, compiled alone. `write` alone: with numbers
+that are there, with an Observation, and with twelve numbers of a step. --peers: the same twelve numbers to
+TensorBoard's writer (tensorboardX), to wandb offline and to trackio, as far as these are installed. Variants
+take turns, the fastest round of each counts. Nothing is asserted. Aims: `observe` at most 1.5 passes; every
+tenth at most 5 %; `write` at most 30 us; at least 5 times less than another logger.
+"""
+
+import argparse
+import tempfile
+import time
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import gdlab
+from benchmarks.timing import least_seconds
+
+SIZES = {"mlp": (784, 256, 256, 10), "10m": (784, *(952,) * 11, 10)}
+TX = optax.adam(1e-3)
+NUMBERS = {f"number_{index}": float(index) for index in range(12)}
+
+
+def main():
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=400, help="of a loop")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--size", choices=SIZES, default="mlp")
+    parser.add_argument("--peers", action="store_true")
+    arguments = parser.parse_args()
+    loops(arguments)
+    writes(arguments)
+
+
+def loops(arguments):
+    """The loop in all variants."""
+    start, batch = network(SIZES[arguments.size])
+    count = sum(leaf.size for leaf in jax.tree.leaves(start))
+    variants = {"bare": plain, "observe": observed, "watch": watched}
+    steps = {name: jax.jit(step) for name, step in variants.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        paths = iter(Path(folder) / str(number) for number in range(10**6))
+        runs = {
+            "bare": lambda: loop(steps["bare"], start, batch, arguments.steps),
+            "observe": lambda: loop(steps["observe"], start, batch, arguments.steps),
+            "observe + write": lambda: loop(steps["observe"], start, batch, arguments.steps, next(paths)),
+            "every tenth": lambda: tenth(steps, start, batch, arguments.steps, next(paths)),
+            "watch + write": lambda: loop(steps["watch"], start, batch, arguments.steps, next(paths)),
+        }
+        for run in runs.values():
+            run()  # compiles
+        least = dict(zip(runs, least_seconds(list(runs.values()), arguments.rounds), strict=True))
+    each = {name: 1e6 * seconds / arguments.steps for name, seconds in least.items()}
+    one = 1e6 * reading(start)
+    print(f"{count:,} parameters; a step of the bare loop {each['bare']:.0f} us; a pass {one:.0f} us")
+    for name in list(each)[1:]:
+        more = each[name] - each["bare"]
+        print(f"{name:>16}: {more:8.0f} us more, {more / each['bare']:6.1%}, {more / one:5.2f} passes")
+
+
+def writes(arguments):
+    """`write` alone, and the same numbers given to others."""
+    seen = jax.block_until_ready(gdlab.observe(params=network((8, 8, 8, 8))[0]))
+    with tempfile.TemporaryDirectory() as folder:
+        writers = {
+            "write, a number": lambda recorder, step: recorder.write(step, loss=1.0),
+            "write, an Observation": lambda recorder, step: recorder.write(step, seen),
+            "write, 12 numbers": lambda recorder, step: recorder.write(step, NUMBERS),
+        }
+        for name, write in writers.items():
+            with gdlab.Recorder(Path(folder) / name) as recorder:
+                print(f"{name:>22}: {1e6 * each_call(partial(write, recorder), arguments.steps):8.1f} us")
+        if arguments.peers:
+            for name, make in PEERS.items():
+                peer(name, make, Path(folder) / name, arguments.steps)
+
+
+def peer(name, make, folder, steps):
+    """Another logger, where it is installed."""
+    try:
+        log, close = make(folder)
+    except ImportError as error:
+        print(f"{name:>22}: not installed ({error})")
+        return
+    print(f"{name:>22}: {1e6 * each_call(log, steps):8.1f} us")
+    close()
+
+
+def each_call(call, steps):
+    """Seconds of one call, the mean over `steps`."""
+    call(0)
+    began = time.perf_counter()
+    for step in range(1, steps + 1):
+        call(step)
+    return (time.perf_counter() - began) / steps
+
+
+def network(sizes):
+    """((parameters, state), batch) of a dense network."""
+    draw = np.random.default_rng(0).normal
+    layers = {
+        f"dense_{index}": {
+            "kernel": jnp.asarray(draw(size=(a, b)) / np.sqrt(a), jnp.float32),
+            "bias": jnp.zeros(b, jnp.float32),
+        }
+        for index, (a, b) in enumerate(pairwise(sizes))
+    }
+    batch = jnp.asarray(draw(size=(64, sizes[0])), jnp.float32), jnp.arange(64) % sizes[-1]
+    return layers, batch
+
+
+def loss_fn(params, batch):
+    """The mean cross-entropy."""
+    x, y = batch
+    *hidden, last = params.values()
+    for layer in hidden:
+        x = jnp.tanh(x @ layer["kernel"] + layer["bias"])
+    logits = x @ last["kernel"] + last["bias"]
+    return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
+
+
+WATCHED = gdlab.watch(TX)
+
+
+def plain(params, state, batch):
+    """A step that nobody looks at."""
+    loss, grads = jax.value_and_grad(loss_fn)(params, batch)
+    updates, state = TX.update(grads, state, params)
+    return optax.apply_updates(params, updates), state, loss
+
+
+def observed(params, state, batch):
+    """The same with an Observation."""
+    loss, grads = jax.value_and_grad(loss_fn)(params, batch)
+    updates, state = TX.update(grads, state, params)
+    seen = gdlab.observe(loss=loss, params=params, grads=grads, updates=updates, opt_state=state)
+    return optax.apply_updates(params, updates), state, seen
+
+
+def watched(params, state, batch):
+    """The same with an optimizer that looks at itself."""
+    loss, grads = jax.value_and_grad(loss_fn)(params, batch)
+    updates, state = WATCHED.update(grads, state, params, value=loss)
+    return optax.apply_updates(params, updates), state, state
+
+
+def loop(step, params, batch, steps, folder=None):
+    """`steps` iterations; recorded where there is a folder."""
+    state, seen = (WATCHED if step.__name__ == "watched" else TX).init(params), None
+    recorder = None if folder is None else gdlab.Recorder(folder, config={})
+    for number in range(steps):
+        params, state, seen = step(params, state, batch)
+        if recorder is not None:
+            recorder.write(number, seen)
+    jax.block_until_ready(params)
+    if recorder is not None:
+        recorder.close()
+
+
+def tenth(steps, params, batch, count, folder):
+    """`count` iterations, of which every tenth is observed."""
+    state = TX.init(params)
+    with gdlab.Recorder(folder, config={}) as recorder:
+        for number in range(count):
+            step = steps["observe" if number % 10 == 0 else "bare"]
+            params, state, seen = step(params, state, batch)
+            if number % 10 == 0:
+                recorder.write(number, seen)
+        jax.block_until_ready(params)
+
+
+def reading(params, repeats=50):
+    """Seconds of one sum over five pytrees like the parameters, each an array of its own."""
+    trees = [jax.tree.map(lambda leaf, n=n: leaf + n, params) for n in range(5)]
+    read = jax.jit(lambda trees: sum(jnp.sum(leaf) for leaf in jax.tree.leaves(trees)))
+    jax.block_until_ready(read(trees))
+    least = least_seconds([lambda: jax.block_until_ready(read(trees))], repeats)
+    return least[0]
+
+
+def tensorboard(folder):
+    """tensorboardX's writer."""
+    from tensorboardX import SummaryWriter
+
+    writer = SummaryWriter(str(folder))
+    return lambda step: [
+        writer.add_scalar(name, value, step) for name, value in NUMBERS.items()
+    ], writer.close
+
+
+def wandb_offline(folder):
+    """wandb, which sends nothing."""
+    import wandb
+
+    folder.mkdir()
+    run = wandb.init(
+        project="benchmark", mode="offline", dir=str(folder), settings=wandb.Settings(silent=True)
+    )
+    return lambda step: run.log(NUMBERS, step=step), run.finish
+
+
+PEERS = {"tensorboardX": tensorboard, "wandb offline": wandb_offline}
+
+
+if __name__ == "__main__":
+    main()

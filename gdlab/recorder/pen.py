@@ -1,0 +1,132 @@
+"""The thread that writes: a training neither waits for a disk, nor ends because one is full."""
+
+import os
+import queue
+import threading
+import time
+
+from gdlab import store
+from gdlab.recorder.rows import SCALARS, Handed, Rows, before
+from gdlab.store.config import load_as_written
+
+_STILL = 60.0  # s after which a commit is made though there is nothing new: others see that it lives
+
+
+class Pen:
+    """Writes one run folder from a thread of its own, from construction to `close`.
+
+    failure: the error that ended the writing, None while all is well.
+    """
+
+    def __init__(self, path, config, identity, *, resume: bool, every: float):
+        """every: seconds between commits. Raises what `RunWriter.create` and `resume` raise."""
+        self.path, self.every = os.fspath(path), every
+        self.failure: Exception | None = None
+        self._config, self._identity = config, identity
+        self._queue: queue.SimpleQueue = queue.SimpleQueue()
+        self._notes: list[str] = []
+        self._seen_notes = 0
+        if resume and _is_begun(self.path):
+            self._config = load_as_written(self.path) if config is None else config
+            self._resume(None)
+        else:
+            self._writer = store.RunWriter.create(
+                self.path, config=config, identity=identity, arrays={"scalars": SCALARS}
+            )
+            self._rows = Rows(self._writer, None)
+        self.before = store.open_run(self.path).summary()["seconds"] or 0.0
+        self.last = self._rows.last
+        self._thread = threading.Thread(target=self._work, name=f"gdlab {self.path}", daemon=True)
+        self._thread.start()
+
+    def put(self, handed: Handed) -> None:
+        """To be written soon."""
+        self._queue.put(handed)
+
+    def new_notes(self) -> list[str]:
+        """What there is to say that was not yet asked for."""
+        found = self._notes[self._seen_notes :]
+        self._seen_notes += len(found)
+        return found
+
+    def close(self, state: str, reason: str | None) -> None:
+        """Writes what waits, with the state of the run, and ends the thread."""
+        self._queue.put((state, reason))
+        self._thread.join()
+
+    def _work(self):
+        committed, waiting = time.monotonic(), False
+        try:
+            while True:
+                handed = self._next()
+                if isinstance(handed, Handed):
+                    self._take(handed)
+                    waiting = True
+                elif handed is not None:
+                    self._end(*handed)
+                    return
+                if time.monotonic() - committed > (self.every if waiting else _STILL):
+                    self._commit()
+                    committed, waiting = time.monotonic(), False
+        except Exception as error:
+            self._give_up(error)
+
+    def _next(self):
+        try:
+            return self._queue.get(timeout=self.every)
+        except queue.Empty:
+            return None
+
+    def _take(self, handed):
+        if not self._rows.can_take(handed):
+            self._cut(handed.step)
+        self._rows.add(handed)
+
+    def _commit(self):
+        self._rows.flush()
+        for note in self._rows.notes:
+            self._say(note)
+        self._writer.commit(**({"notes": " · ".join(self._notes)} if self._notes else {}))
+
+    def _cut(self, step):
+        """The loop began again at an earlier iteration: what was recorded from there on is given up."""
+        last = self._rows.last
+        self._rows.complete()
+        self._commit()
+        self._writer.close()
+        self._resume(step)
+        self._say(f"iteration {step} came after {last}: what was recorded from {step} on is cut")
+
+    def _resume(self, step):
+        run = store.open_run(self.path)
+        cursors = None if step is None else before(run, step)
+        self._writer = store.RunWriter.resume(
+            self.path, config=self._config, cursors=cursors, identity=self._identity
+        )
+        self._rows = Rows(self._writer, store.open_run(self.path))
+
+    def _end(self, state, reason):
+        self._rows.complete()
+        self._commit()
+        self._writer.set_status(state, reason)
+        self._writer.close()
+
+    def _give_up(self, error):
+        self.failure = error
+        try:
+            self._writer.set_status("failed", f"the recorder stopped: {type(error).__name__}: {error}")
+            self._writer.close()
+        except Exception:  # the first error is the one to tell
+            pass
+
+    def _say(self, note):
+        if note not in self._notes:
+            self._notes.append(note)
+
+
+def _is_begun(path):
+    try:
+        store.open_run(path)
+    except (store.NotARun, store.HalfWritten):
+        return False
+    return True

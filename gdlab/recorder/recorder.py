@@ -1,0 +1,232 @@
+"""Records a training that somebody else's loop makes."""
+
+import atexit
+import math
+import os
+import sys
+import threading
+import time
+import warnings
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from gdlab import store
+from gdlab.execution.identity import identity
+from gdlab.recorder.handing import Written, arrays_of, found_in, handed, holds_observation
+from gdlab.recorder.pen import Pen
+from gdlab.store import config as configs
+from gdlab.store.effects import CONFIG, RECORDER
+from gdlab.store.folder import check_config, check_lease, check_new
+
+WAITING = 256  # calls whose numbers may still be on the device; with more, the oldest is waited for
+
+
+class RecordingWarning(UserWarning):
+    """Something was not recorded as it was given; the training is not touched by it."""
+
+
+class Recorder:
+    """Writes a run folder, which every page and function of gdlab opens, from a loop of one's own.
+
+        recorder = gdlab.Recorder("runs/mine", config={"learning_rate": 1e-3})
+        for step, batch in enumerate(batches):
+            params, opt_state, seen = train_step(params, opt_state, batch)
+            recorder.write(step, seen, accuracy=accuracy)
+        recorder.close()
+
+    Also a context manager: left by an exception the run is "failed", by Ctrl-C "interrupted". What is never
+    closed is closed when the process ends. No error of the recorder ends a training: it warns once
+    (RecordingWarning) and records nothing more, unless `strict`.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        *,
+        config: Mapping[str, Any] | None = None,
+        resume: bool = False,
+        strict: bool = False,
+        commit_seconds: float = 2.0,
+    ):
+        """Args:
+          path: of the run folder, "runs/NAME": new, empty, or, with `resume`, of the run to go on with.
+          config: hyper-parameters, nested as one likes; they are what runs are told apart by. Of a run that
+            goes on, None takes those it has.
+          resume: go on with the run in the folder, if there is one. The first iteration written decides: what
+            was recorded from it on is cut, as a loop that begins again at its checkpoint makes it anew.
+          strict: raise errors instead of warning.
+          commit_seconds: how often readers see new rows; so many seconds are lost if the process is killed.
+
+        Raises:
+          gdlab.store.RunExists: the folder holds this run already. ConfigMismatch: one with another config.
+          RunLocked: another process writes it. NotARun: it holds other files. ValueError: a config that is
+          not made of numbers, texts, lists and dicts; a number of seconds that is none.
+        """
+        if not (isinstance(commit_seconds, (int, float)) and 0 < commit_seconds < math.inf):
+            raise ValueError(f"commit_seconds={commit_seconds!r}: a number above 0 is expected")
+        self.path, self.strict = Path(path), strict
+        self._own_config = None if config is None else configs.plain(dict(config))
+        self._resume, self._every = bool(resume), commit_seconds
+        self._pen: Pen | None = None
+        self._waiting: deque[Written] = deque()
+        self._lock = threading.RLock()
+        self._open, self._pid = True, os.getpid()
+        self._start = time.monotonic()
+        self.active = jax.process_index() == 0  # one process writes; in the others every call does nothing
+        if self.active:
+            self._check_place()
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The hyper-parameters; items may be set until the first `write`, later changes are not recorded."""
+        if self._own_config is None:
+            self._own_config = {}
+        return self._own_config
+
+    def write(self, step: int, seen: Any = None, /, **metrics: Any) -> None:
+        """Records iteration `step`; takes some microseconds and does not wait for the device.
+
+        Args:
+          step: >= 0. Repeated: added to that iteration. Smaller than before: what was recorded from it on
+            is cut, with a warning.
+          seen: an Observation of `observe`; or anything that holds one, such as the state of an optimizer
+            made by `watch`; or a mapping of metrics. An Observation that came out of `lax.scan`, with values
+            [T, S], is of the iterations step ... step + T - 1.
+          metrics: numbers by name, on the device or not; [T] with the Observation of a scan. "loss",
+            "grad_norm", "update_norm", "slope" and "epoch" are columns of the steps; others are metrics, each
+            with iterations of its own.
+
+        Raises, where `strict`: ValueError for what cannot be recorded, and errors of the store.
+        """
+        if not self.active or os.getpid() != self._pid:
+            return
+        with self._lock:
+            try:
+                self._write(step, seen, metrics)
+            except Exception as error:
+                self._failed(error)
+
+    def close(self, state: str = "finished", reason: str | None = None) -> None:
+        """Writes what waits and ends the run; may be called twice.
+
+        state: finished, interrupted, diverged or failed; reason: of it, in words.
+        """
+        if state not in ("finished", "interrupted", "diverged", "failed"):
+            raise ValueError(f"state={state!r}: finished, interrupted, diverged or failed is expected")
+        if not (self.active and self._open) or os.getpid() != self._pid:
+            return
+        with self._lock:
+            self._open = False
+            atexit.unregister(self._at_exit)
+            try:
+                pen = self._begun()
+                try:
+                    self._hand_on(pen, everything=True)
+                finally:
+                    pen.close(state, reason)
+                self._tell(pen)
+            except Exception as error:
+                self._failed(error)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        if kind is None:
+            self.close()
+        elif issubclass(kind, KeyboardInterrupt):
+            self.close("interrupted", "stopped by the user")
+        else:
+            self.close("failed", f"{kind.__name__}: {error}")
+
+    def _check_place(self):
+        """What is wrong with the folder is said before a training, not at its first iteration."""
+        path = os.fspath(self.path)
+        if not (self._resume and _holds_run(path)):
+            check_new(path, _recorded(self._own_config or {}))
+            return
+        check_lease(path)
+        if self._own_config is not None:
+            check_config(path, _recorded(self._own_config))
+
+    def _begun(self):
+        if self._pen is None:
+            config = self._own_config
+            if config is not None or not (self._resume and _holds_run(self.path)):
+                config = _recorded(configs.plain(config or {}))
+            facts = {**identity(), "recorder": True}
+            self._pen = Pen(self.path, config, facts, resume=self._resume, every=self._every)
+            self._start -= self._pen.before
+            atexit.register(self._at_exit)  # after the writer's own: what comes last is called first
+        return self._pen
+
+    def _write(self, step, seen, metrics):
+        if not self._open:
+            raise ValueError(f"the recorder of {self.path} is closed: nothing more is recorded")
+        pen = self._begun()
+        if pen.failure is not None:
+            raise pen.failure
+        self._tell(pen)
+        if isinstance(seen, Mapping) and not holds_observation(seen):
+            metrics, seen = {**seen, **metrics}, None
+        layout, values = found_in(seen)
+        written = Written(step, time.monotonic() - self._start, layout, values, metrics)
+        for array in arrays_of(written):
+            array.copy_to_host_async()
+        self._waiting.append(written)
+        self._hand_on(pen)
+
+    def _hand_on(self, pen, everything=False):
+        """Gives the thread what has been computed by now, in order."""
+        waiting = self._waiting
+        while waiting and (
+            everything or len(waiting) > WAITING or all(array.is_ready() for array in arrays_of(waiting[0]))
+        ):
+            written = waiting.popleft()
+            try:
+                pen.put(handed(written))
+            except (ValueError, TypeError) as error:  # of this call alone
+                self._failed(error)
+
+    def _tell(self, pen):
+        for note in pen.new_notes():
+            warnings.warn(f"{self.path}: {note}", RecordingWarning, stacklevel=4)
+        if pen.failure is not None:
+            raise pen.failure
+
+    def _failed(self, error):
+        if self.strict:
+            raise error
+        if isinstance(error, RecordingWarning):  # warnings are errors in this process
+            raise error
+        if self._pen is None or self._pen.failure is not None:
+            self.active = False
+            atexit.unregister(self._at_exit)
+        said = f"{self.path}: {error}"
+        warnings.warn(
+            said if self.active else f"{said}; nothing more is recorded", RecordingWarning, stacklevel=3
+        )
+
+    def _at_exit(self):
+        error = getattr(sys, "last_value", None)  # set where an exception has ended the process
+        if error is None:
+            self.close("finished", "the process ended without closing the recorder")
+        else:
+            self.__exit__(type(error), error, None)
+
+
+def _recorded(config):
+    """The configuration in a run folder: what stands in it are the user's own names, not gdlab's options."""
+    return {RECORDER: 1, CONFIG: config}
+
+
+def _holds_run(path):
+    try:
+        store.open_run(path)
+    except (store.NotARun, store.HalfWritten):
+        return False
+    return True
