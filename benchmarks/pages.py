@@ -90,7 +90,7 @@ def with_surface(folder):
 
 def imported():
     """Seconds that a fresh process needs to import what the server imports."""
-    code = "import time; t = time.perf_counter(); import server.app; print(time.perf_counter() - t)"
+    code = "import time; t = time.perf_counter(); import server.shell.app; print(time.perf_counter() - t)"
     return float(
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     )

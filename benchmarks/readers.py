@@ -38,7 +38,7 @@ class Reader:
         return await self._within(self._open(until, query), f"opening {query}")
 
     async def act(self, kind: str, value=None, until: str | None = None) -> float:
-        """Sends an event of the page's script (see server.bridge) and waits for the server's answer, or for
+        """Sends an event of the page's script (see `server.shell.bridge`) and waits for the answer, or for
         a message with `until` in it; seconds. Raises Failed."""
         return await self._within(self._act(kind, value, until), f"{kind} {value!r}")
 

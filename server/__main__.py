@@ -16,7 +16,7 @@ import sys
 import webbrowser
 from pathlib import Path
 
-from server import arguments
+from server.core import arguments
 
 APP = Path(__file__).resolve().parent
 PORT = 5006
@@ -78,7 +78,8 @@ def _server(options: argparse.Namespace, told: arguments.Told):
         return Parent(options.processes, options.port, told, options.allow_websocket_origin)
     from bokeh.server.server import Server
 
-    from server import app, runs_cache
+    from server.core import runs_cache
+    from server.shell import app
 
     origins = [f"{host}:{options.port}" for host in ("localhost", "127.0.0.1")]
     server = Server(

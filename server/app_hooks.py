@@ -5,8 +5,9 @@ from importlib import import_module
 
 from tornado.process import task_id
 
-from server import app, guard, pace, pages
-from server.later import in_thread, wait
+from server.core import guard, pace
+from server.core.threads import in_thread, wait
+from server.shell import app, pages
 
 SLOW = ("colorcet", "sklearn.cluster")  # to import; the first page that needs them would wait for a second
 

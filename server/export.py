@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
-from server import pages
+from server.shell import pages
 
 FORMATS = ("svg", "png", "csv")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")

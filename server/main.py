@@ -7,6 +7,6 @@ import sys
 
 from bokeh.io import curdoc
 
-from server import app
+from server.shell import app
 
 app.open_session(curdoc(), sys.argv[1:])

@@ -16,8 +16,8 @@ from gdlab.data import files
 from gdlab.execution.replay import Replay
 from gdlab.plan.builder import ConfigError
 from gdlab.plan.sources import Places, around, as_recorded, located
-from server import arguments
-from server.worker import Worker
+from server.core import arguments
+from server.core.worker import Worker
 from tests.composing import composed
 from tests.forging import forge
 

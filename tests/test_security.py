@@ -21,7 +21,7 @@ def test_every_promise_names_a_test_that_is_there():
 
 def test_the_options_that_it_names_are_options_of_the_server():
     from server import __main__ as server
-    from server import arguments
+    from server.core import arguments
 
     said = arguments.parse(["runs", "--data-dir", "x", "--memory", "2", "--job-minutes", "5"])
     assert said.limits.seconds == 300 and said.data

@@ -14,9 +14,9 @@ from gdlab.plan.targets import installed, parameters, resolve
 from gdlab.plan.unread import refuse_unread
 from gdlab.store import effects, writer
 from gdlab.store.config import config_hash
-from server import hyper
-from server.runs_cache import RunsCache
-from server.views import runs_columns
+from server.core import hyper
+from server.core.runs_cache import RunsCache
+from server.pages.runs import columns as runs_columns
 from tests.composing import composed
 from tests.recording import record
 
@@ -147,7 +147,7 @@ def test_the_list_has_columns_of_config_groups_and_finds_them(root):
     names, summaries = zip(*listed, strict=True)
     parameters = hyper.telling([cache.configuration(name) for name in names], 8)
     assert {"optimizer", "problem"} <= set(parameters)
-    cells = runs_columns.data(names, summaries, parameters, now=0.0)
+    cells = runs_columns.data(names, summaries, parameters)
     chosen = dict(zip(names, cells["p.optimizer"], strict=True))
     assert chosen["beale_adam"] == "adam" and chosen["digits_momentum"] == "momentum"
     assert chosen["digits_sgd"] == "sgd" and chosen["beale"] == "conjugate_gradient"

@@ -9,7 +9,7 @@ import socket
 import struct
 from multiprocessing.connection import Connection
 
-from server.arguments import Told
+from server.core.arguments import Told
 from server.processes import heads
 
 REPORT = struct.Struct("!II")  # pages that were received, sessions that live
@@ -31,8 +31,9 @@ def serve(
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     from tornado.ioloop import IOLoop
 
-    from server import app, runs_cache
+    from server.core import runs_cache
     from server.processes.jobs import RemoteWorker
+    from server.shell import app
 
     app.use(RemoteWorker(jobs))
     loop = IOLoop.current()
@@ -53,7 +54,7 @@ class _Server:
         from tornado.httpserver import HTTPServer
         from tornado.ioloop import PeriodicCallback
 
-        from server import app
+        from server.shell import app
 
         self._loop, self._hand = loop, hand
         self._received = self._before = 0  # pages, now and at the last report

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
+from server.core.address import MOST_ADDRESS
+
 MOST = 1 << 16  # bytes of a head, as many as Tornado takes
-MOST_ADDRESS = 8000  # characters; it comes back in the header that opens the websocket
 WEBSOCKET, PAGE, OTHER = b"w", b"p", b"o"  # the kinds of requests
 
 _END = re.compile(rb"\r?\n\r?\n")

@@ -13,7 +13,7 @@ from collections.abc import Hashable
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 
-from server.worker import Job, Worker
+from server.core.worker import Job, Worker
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from asyncio import Event
 
 from tornado.ioloop import IOLoop
 
-from server.arguments import Told
+from server.core.arguments import Told
+from server.core.worker import Worker
 from server.processes import child, heads
 from server.processes.jobs import Relay
-from server.worker import Worker
 
 log = logging.getLogger(__name__)
 

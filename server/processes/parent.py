@@ -6,10 +6,10 @@ import time
 
 from tornado.ioloop import IOLoop
 
-from server.arguments import Told
+from server.core.arguments import Told
+from server.core.worker import Worker
 from server.processes.listener import Listener
 from server.processes.member import Member
-from server.worker import Worker
 
 BACKLOG = 512  # connections that the system keeps until they are accepted
 GRACE = 3.0  # s that the server processes have to end by themselves

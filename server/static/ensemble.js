@@ -1,6 +1,6 @@
 // One selection of an ensemble's runs, drawn by every view at once. Brushes and clicks are answered here; the
-// session is told when the pointer is let go (server/ensemble/shared.py), and computes the same from the same
-// text (server/ensemble/selection.py).
+// session is told when the pointer is let go (server/pages/ensemble/shared.py), and computes the same from the same
+// text (server/pages/ensemble/selection.py).
 "use strict"
 
 gdlab.ensemble = (() => {

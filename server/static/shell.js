@@ -1,6 +1,6 @@
 // The page's own script: header, keys, theme, address, saving files. Everything that needs the
 // record happens in the session, which is told by `bridge.event` and answers by the bridge's
-// other properties (server/bridge.py).
+// other properties (server/shell/bridge.py).
 "use strict"
 
 const gdlab = (() => {

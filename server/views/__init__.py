@@ -1,1 +1,1 @@
-"""One view per file: `build(context) -> View` draws once, `update()` follows the record."""
+"""Views that several pages show, one per file: `build(context) -> View`; `curve/`: the enhanced curve."""

@@ -6,12 +6,12 @@ Tap a dot of the error curve, use the arrow keys or the buttons. Becker 2019, Fi
 from bokeh.models import Button, Column, CustomJS, Div, Range1d, Toggle
 
 from gdlab.records import Table
-from server import card, figures
-from server.context import Context, View
-from server.curve.facet import Facet
-from server.curve.feed import Feed
-from server.curve.page import page
-from server.curve.story import Story, tell
+from server.core.context import Context, View
+from server.ui import card, figures
+from server.views.curve.facet import Facet
+from server.views.curve.feed import Feed
+from server.views.curve.page import page
+from server.views.curve.story import Story, tell
 
 TICKS = 3  # on the error axis of a plot so low
 MOST = 12  # plots shown at once: figures are dear, so a longer search is told in pages

@@ -7,10 +7,10 @@ import numpy as np
 from bokeh.models import ColumnDataSource, Legend, LegendItem, Range1d
 
 from gdlab.records import Table
-from server import card, figures
-from server.context import Context, View
-from server.curve.page import page
-from server.insides.asked import Asked
+from server.core.context import Context, View
+from server.ui import card, figures
+from server.ui.probe_query import Asked
+from server.views.curve.page import page
 
 BINS = 60
 MOST_RUNS = 6  # as many as the page Compare shows

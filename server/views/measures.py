@@ -21,10 +21,10 @@ from gdlab.analysis import descents, shape, steps
 from gdlab.messages import counted
 from gdlab.records import Table
 from gdlab.store import StoreError
-from server import card, figures
-from server.context import Context, View
-from server.curve.page import page
-from server.tables import data_table
+from server.core.context import Context, View
+from server.ui import card, figures
+from server.ui.tables import data_table
+from server.views.curve.page import page
 
 MOST = 20_000  # iterations of a run that are counted
 SETTINGS = {

@@ -3,10 +3,10 @@
 Becker 2019, Figure 1.
 """
 
-from server import card
-from server.context import Context, View
-from server.curve.overlay import Overlay
-from server.curve.page import page
+from server.core.context import Context, View
+from server.ui import card
+from server.views.curve.overlay import Overlay
+from server.views.curve.page import page
 
 
 def build(context: Context) -> View:

@@ -9,11 +9,11 @@ from bokeh.events import DoubleTap
 
 from gdlab.analysis import steps, validation
 from gdlab.records import Table
-from server import card, figures
-from server.context import Context, View
-from server.curve import data
-from server.curve.page import page
-from server.runlines import RunLines
+from server.core.context import Context, View
+from server.ui import card, figures
+from server.ui.clock import Clock
+from server.ui.run_lines import RunLines
+from server.views.curve.page import page
 
 KINDS = {"loss": "validation loss", "accuracy": "validation accuracy"}
 HEIGHT = 240
@@ -97,9 +97,9 @@ class _Validation:
 
     # -- private ----------------------------------------------------------------------------------
 
-    def _clock(self, name: str) -> tuple[data.Clock, int]:
+    def _clock(self, name: str) -> tuple[Clock, int]:
         run = self.context.run(name)
-        return data.Clock(run, self.viewport.axis, log=self.viewport.log_x), max(run.rows("scalars"), 1)
+        return self.viewport.clock(run), max(run.rows("scalars"), 1)
 
     def _csv(self) -> Table:
         return validation.side_by_side((name, self.context.run(name)) for name in self.names)

@@ -7,7 +7,7 @@ import make_runs
 import pytest
 from playwright.sync_api import expect
 
-from server import pages
+from server.shell import pages
 from tests.browser.gestures import (
     TIMEOUT,
     address,

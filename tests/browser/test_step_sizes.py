@@ -11,7 +11,7 @@ import pytest
 
 from gdlab import store
 from gdlab.analysis import step_sizes
-from server.steps import data
+from server.pages.steps import data
 from tests.browser.gestures import address, becomes, column, drawn, eventually, middle, says, wait, x_range
 from tests.recording import record
 

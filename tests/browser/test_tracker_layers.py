@@ -8,7 +8,7 @@ import pytest
 
 from gdlab import store
 from gdlab.analysis.dumps import open_dumps
-from server.tracker.layers import pixels
+from server.pages.tracker.layers import pixels
 from tests.browser.gestures import address, becomes, column, drawn, eventually, position, says, value, wait
 
 pytestmark = pytest.mark.browser

@@ -8,7 +8,7 @@ import sys
 
 sys.path.insert(0, "")
 from server.__main__ import main
-from server.session import Session
+from server.shell.session import Session
 
 start = Session.start
 

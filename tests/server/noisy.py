@@ -9,8 +9,8 @@ import threading
 import time
 
 sys.path.insert(0, "")
-from server.session import Session
-from server.worker import Job
+from server.core.worker import Job
+from server.shell.session import Session
 
 TIMES, EVERY = 600, 0.002  # messages for each session, and the seconds between two
 start = Session.start

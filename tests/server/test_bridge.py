@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from server.bridge import MAX_EVENT, read_event
+from server.shell.bridge import MAX_EVENT, read_event
 
 
 def event(kind, value=None):

@@ -9,7 +9,7 @@ from bokeh.models import Div, Dropdown, InlineStyleSheet
 from bokeh.plotting import figure
 
 from gdlab.records import Table
-from server import card
+from server.ui import card
 
 
 @pytest.fixture

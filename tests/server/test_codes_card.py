@@ -8,9 +8,9 @@ import pytest
 from bokeh.document import Document
 
 from gdlab.records import Table
-from server.context import Context
-from server.mailbox import Mailbox
-from server.urlstate import UrlState
+from server.core.address import UrlState
+from server.core.context import Context
+from server.core.mailbox import Mailbox
 from server.views import galaxy
 from tests.server.test_query import Worker
 

@@ -6,7 +6,7 @@ import io
 import numpy as np
 
 from gdlab.records import Table
-from server import csvtext
+from server.ui import csvtext
 
 
 def read(table_columns):

@@ -9,14 +9,15 @@ from bokeh.document import Document
 
 from gdlab import store
 from gdlab.records import STEP_COLUMNS, TRACE_COLUMNS, Table
-from server.context import Context
-from server.curve import data
-from server.curve.feed import Feed
-from server.curve.story import tell
-from server.curve.viewport import Viewport
-from server.mailbox import Mailbox
-from server.runs_cache import RunsCache
-from server.urlstate import UrlState
+from server.core.address import UrlState
+from server.core.context import Context
+from server.core.mailbox import Mailbox
+from server.core.runs_cache import RunsCache
+from server.ui.clock import Clock
+from server.ui.viewport import Viewport
+from server.views.curve import data
+from server.views.curve.feed import Feed
+from server.views.curve.story import tell
 from tests.analysis import numpy_descent as reference
 
 STEPS, LENGTH = 12, 4
@@ -95,7 +96,7 @@ def context(run):
 
 
 def test_few_iterations_are_dots_with_both_values_at_a_change(run, record):
-    sent = data.load(run, data.Clock(run), -1, 100)
+    sent = data.load(run, Clock(run), -1, 100)
     losses = run.table("steps").columns["loss"]
     assert sent.dots["y"].tolist() == losses.tolist() and (sent.start, sent.stop) == (0, STEPS + 1)
     assert sent.before["x"].tolist() == [4, 8]
@@ -105,16 +106,16 @@ def test_few_iterations_are_dots_with_both_values_at_a_change(run, record):
 
 
 def test_a_window_that_begins_at_a_change_still_knows_where_it_came_from(run):
-    sent = data.load(run, data.Clock(run), 8, 12)
+    sent = data.load(run, Clock(run), 8, 12)
     assert sent.dots["iteration"][0] == 8 and sent.before["x"].tolist() == [8]
 
 
 def test_many_iterations_are_buckets_with_every_spike(long_run):
-    sent = data.load(long_run, data.Clock(long_run), 0, 5000)
+    sent = data.load(long_run, Clock(long_run), 0, 5000)
     assert len(sent.dots["x"]) == 0 and len(sent.line["x"]) <= 2 * data.BUCKETS + 2
     losses = long_run.table("steps").columns["loss"]
     assert sent.line["y"].max() == 99.0 and sent.line["y"].min() == losses.min()
-    whole = data.overview(long_run, data.Clock(long_run), points=50)
+    whole = data.overview(long_run, Clock(long_run), points=50)
     assert whole["y"].max() == 99.0 and len(whole["x"]) <= 102
 
 
@@ -124,25 +125,25 @@ def test_smoothing_is_that_of_all_iterations_wherever_the_window_is(long_run):
     for loss in losses:
         total, mass = 0.95 * total + loss, 0.95 * mass + 1
         everything.append(total / mass)
-    sent = data.load(long_run, data.Clock(long_run), 4000, 4400, smoothing=0.95)
+    sent = data.load(long_run, Clock(long_run), 4000, 4400, smoothing=0.95)
     shown = np.array(everything)[sent.start : sent.stop]
     np.testing.assert_allclose(sent.smooth["y"], shown, rtol=1e-3)
-    wide = data.load(long_run, data.Clock(long_run), 0, 5000, smoothing=0.95)
+    wide = data.load(long_run, Clock(long_run), 0, 5000, smoothing=0.95)
     assert max(wide.smooth["y"]) == pytest.approx(max(everything))
 
 
 def test_times_place_dots_where_they_were_reached(long_run):
-    clock = data.Clock(long_run, "relative")
+    clock = Clock(long_run, "relative")
     assert clock.x([0, 1, 10]).tolist() == [0.0, 0.5, 5.0]
     start, stop = clock.rows(100.2, 100.9, 5001)
     assert clock.x(start) <= 100.2 and clock.x(stop - 1) >= 100.9 and stop - start <= 5
-    wall = data.Clock(long_run, "wall")
+    wall = Clock(long_run, "wall")
     assert wall.x(2) - wall.x(0) == pytest.approx(1000.0)
-    assert data.Clock(long_run, log=True).x([0, 9]).tolist() == [1, 10]
+    assert Clock(long_run, log=True).x([0, 9]).tolist() == [1, 10]
 
 
 def test_evaluations_place_dots_where_they_had_been_made(run):
-    clock = data.Clock(run, "evaluations")
+    clock = Clock(run, "evaluations")
     made = run.table("steps").columns["evaluations"][:-1]
     assert clock.label == "evaluations" and clock.x(0) == 0
     for k in (1, 5, len(made)):
@@ -179,7 +180,7 @@ class Member:
 
 @pytest.fixture
 def viewport(context):
-    from server import figures
+    from server.ui import figures
 
     view = Viewport(context)
     plot = figures.figure("plot", height=200, x_range=view.x_range, y_range=view.y_range)

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.ensemble import axes, heat, source
-from server.ensemble.axes import Setting
-from server.runs_cache import Listing
-from server.urlstate import UrlState
+from server.core import run_groups
+from server.core.address import UrlState
+from server.core.run_groups import FOLDER, MATCH, RUNS
+from server.core.runs_cache import Listing
+from server.pages.ensemble import axes, heat
+from server.pages.ensemble.axes import Setting
 
 TIMES = {"t": 100, "t0": 10, "t1": 90}
 RATES = np.array([1e-4, 1e-3, 1e-2, 1e-1, np.nan])
@@ -101,30 +103,30 @@ def test_cells_are_means_of_the_runs_in_them():
 
 def test_which_runs():
     some = listing("a", "sweep/x", "sweep/y", "other/z", "sweep/deep/u")
-    assert source.folders(some) == {"sweep": 3, ".": 5}
-    assert source.read(UrlState({}), some) == source.Source(source.FOLDER, "sweep")
-    assert source.read(UrlState({"run": [b"a", b"sweep/x"]}), some).kind == source.RUNS
-    assert source.read(UrlState({"ens_match": [b"x"], "ens_folder": [b"sweep"]}), some).kind == source.MATCH
+    assert run_groups.folders(some) == {"sweep": 3, ".": 5}
+    assert run_groups.read(UrlState({}), some) == run_groups.Source(FOLDER, "sweep")
+    assert run_groups.read(UrlState({"run": [b"a", b"sweep/x"]}), some).kind == RUNS
+    assert run_groups.read(UrlState({"ens_match": [b"x"], "ens_folder": [b"sweep"]}), some).kind == MATCH
 
     def names(kind, value):
-        return list(source.members(source.Source(kind, value), some)[0])
+        return list(run_groups.members(run_groups.Source(kind, value), some)[0])
 
-    assert names(source.FOLDER, "sweep") == ["sweep/x", "sweep/y", "sweep/deep/u"]
-    assert len(names(source.FOLDER, ".")) == 5
-    assert names(source.MATCH, "LR=[13]") == ["sweep/x", "other/z"]
-    found, missing = source.members(source.Source(source.RUNS, ("a", "gone")), some)
+    assert names(FOLDER, "sweep") == ["sweep/x", "sweep/y", "sweep/deep/u"]
+    assert len(names(FOLDER, ".")) == 5
+    assert names(MATCH, "LR=[13]") == ["sweep/x", "other/z"]
+    found, missing = run_groups.members(run_groups.Source(RUNS, ("a", "gone")), some)
     assert list(found) == ["a"] and "no such run" in missing["gone"]
 
 
 @pytest.mark.parametrize("pattern", ["(", "(?=a)", "(((a{99}){99}){99}", "x" * 300])
 def test_patterns_that_are_none_or_cannot_be_searched_in_linear_time_are_refused(pattern):
     with pytest.raises(ValueError, match=r"pattern|expression"):
-        source.members(source.Source(source.MATCH, pattern), listing("a", "b"))
+        run_groups.members(run_groups.Source(MATCH, pattern), listing("a", "b"))
 
 
 def test_the_source_survives_the_address():
-    for kind, value in ((source.FOLDER, "sweep"), (source.MATCH, "lr=1"), (source.RUNS, ("a", "b"))):
-        one = source.Source(kind, value)
-        state = UrlState({source.FOLDER: [b"old"]})
+    for kind, value in ((FOLDER, "sweep"), (MATCH, "lr=1"), (RUNS, ("a", "b"))):
+        one = run_groups.Source(kind, value)
+        state = UrlState({FOLDER: [b"old"]})
         state.update(one.keys())
-        assert source.read(state, listing("c")) == one
+        assert run_groups.read(state, listing("c")) == one

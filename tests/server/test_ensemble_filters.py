@@ -6,7 +6,7 @@ import pytest
 
 from gdlab import store
 from gdlab.analysis import ensemble, filter_order
-from server.ensemble.matrices import Matrices, said
+from server.pages.ensemble.matrices import Matrices, said
 
 
 def quiet(share, words):

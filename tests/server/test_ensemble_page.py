@@ -12,17 +12,18 @@ from bokeh.document import Document
 from gdlab.analysis import ensemble as ensembles
 from gdlab.analysis import performance
 from gdlab.messages import counted
-from server import csvtext, figures, pages
-from server.context import Context
-from server.ensemble import background, selection
-from server.ensemble.head import Head
-from server.ensemble.heat import Heat, heat, levels
-from server.ensemble.selection import Choice, Selections
-from server.ensemble.shared import shared
-from server.mailbox import Mailbox
-from server.palette import DARK, LIGHT
-from server.runs_cache import RunsCache
-from server.urlstate import UrlState
+from server.core.address import UrlState
+from server.core.context import Context
+from server.core.mailbox import Mailbox
+from server.core.palette import DARK, LIGHT
+from server.core.runs_cache import RunsCache
+from server.pages.ensemble import background, selection
+from server.pages.ensemble.head import Head
+from server.pages.ensemble.heat import Heat, heat, levels
+from server.pages.ensemble.selection import Choice, Selections
+from server.pages.ensemble.shared import shared
+from server.shell import pages
+from server.ui import csvtext, figures
 
 PANELS = {
     "parallel": "Parallel", "heat_map": "HeatMap", "pairs": "Pairs", "loss_accuracy": "LossAccuracy",
@@ -79,7 +80,9 @@ class Page:
             pass
 
     def panel(self, module):
-        panel = getattr(importlib.import_module(f"server.ensemble.{module}"), PANELS[module])(self.shared)
+        panel = getattr(importlib.import_module(f"server.pages.ensemble.{module}"), PANELS[module])(
+            self.shared
+        )
         panel.update()
         self.run()
         return panel
@@ -274,4 +277,4 @@ def test_no_runs_and_one(root, tmp_path):
 
 def test_the_page_has_its_cards_in_order():
     targets = pages.pages()["ensemble"].targets
-    assert targets[0] == "server.views.ensemble.build" and len(targets) == 12
+    assert targets[0] == "server.pages.ensemble.head_view.build" and len(targets) == 12

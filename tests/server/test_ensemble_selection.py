@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.ensemble import selection
-from server.ensemble.selection import Choice, Selections
-from server.urlstate import UrlState
+from server.core.address import UrlState
+from server.pages.ensemble import selection
+from server.pages.ensemble.selection import Choice, Selections
 
 NAMES = [f"sweep/{i}" for i in range(30)]
 KEYS = [selection.key(name) for name in NAMES]

@@ -3,7 +3,7 @@
 import logging
 
 from gdlab import store
-from server.faults import logged
+from server.core.faults import logged
 
 log = logging.getLogger("test")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from server import figures
+from server.ui import figures
 
 
 @pytest.mark.parametrize(

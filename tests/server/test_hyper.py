@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from gdlab.analysis.hyper import flatten
-from server import hyper
-from server.context import MAX_SELECTED
-from server.palette import DARK, LIGHT
-from server.views import runs_columns
+from server.core import hyper
+from server.core.context import MAX_SELECTED
+from server.core.palette import DARK, LIGHT
+from server.pages.runs import columns as runs_columns
 
 CATEGORIES = ("a", "b", "c", "d", "e", "f")
 
@@ -156,6 +156,6 @@ def test_what_is_recorded_tells_no_runs_apart():
 )
 def test_cells_are_numbers_of_the_browser_or_text(leaf, cell):
     summary = {"hyperparameters": {"n": leaf}, "iterations": leaf if leaf is not None else 1}
-    found = runs_columns.data(["a"], [summary], ["n"], now=0.0)
+    found = runs_columns.data(["a"], [summary], ["n"])
     assert found["p.n"] == [cell]
     json.dumps(found)

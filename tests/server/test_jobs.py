@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from test_worker import TARGET, TIMEOUT, ask, lines
 
+from server.core.worker import Worker
 from server.processes.jobs import Relay, RemoteWorker
-from server.worker import Worker
 
 
 class Offices:

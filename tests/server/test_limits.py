@@ -9,9 +9,9 @@ import pytest
 
 from gdlab import experiment
 from gdlab.plan.sources import Places
-from server import arguments
-from server.limits import UNLIMITED, Limits, default_memory, machine_memory
-from server.worker import Worker
+from server.core import arguments
+from server.core.limits import UNLIMITED, Limits, default_memory, machine_memory
+from server.core.worker import Worker
 from tests.composing import composed
 from tests.forging import forge
 

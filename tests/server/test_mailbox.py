@@ -24,21 +24,21 @@ from tornado.ioloop import IOLoop
 import server
 from benchmarks import made_up_dumps
 from benchmarks.readers import Failed, Reader
-from server import app, pages
-from server.mailbox import Mailbox
-from server.worker import Worker
+from server.core.mailbox import Mailbox
+from server.core.worker import Worker
+from server.shell import app, pages
 from tests.apart import run_apart
 
 APP = Path(server.__file__).parent
 NOISY = str(Path(__file__).with_name("noisy.py"))
 # Where threads are made; what they run may hold no document.
 THREADS = {
-    "later.py",
-    "worker.py",
-    "runs_cache.py",
+    "core/threads.py",
+    "core/worker.py",
+    "core/runs_cache.py",
     "app_hooks.py",
-    "ensemble/background.py",
-    "tracker/ahead.py",
+    "pages/ensemble/background.py",
+    "pages/tracker/prefetching.py",
     "processes/jobs.py",
 }
 STARTS = {
@@ -100,7 +100,7 @@ def _uses(words):
 
 def test_only_the_mailbox_speaks_to_the_loop_and_only_the_entry_asks_for_the_current_document():
     assert _uses({"add_next_tick_callback", "add_callback", "call_soon_threadsafe"}) == {
-        ("mailbox.py", "add_callback"),
+        ("core/mailbox.py", "add_callback"),
         ("__main__.py", "add_callback"),  # before the loop runs
     }
     assert {path for path, _ in _uses({"curdoc", "patch_curdoc", "set_curdoc"})} == {"main.py"}

@@ -19,30 +19,31 @@ from tornado.ioloop import IOLoop
 import server
 from benchmarks import made_up_dumps
 from benchmarks.readers import Reader
-from server import app, pace
-from server.session import Session
-from server.worker import Worker
+from server.core import pace
+from server.core.worker import Worker
+from server.shell import app
+from server.shell.session import Session
 from tests.apart import run_apart
 
 APP = Path(server.__file__).parent
 # A page as JSON, by a process whose models are counted from 1; with or without what is tested here.
 SCRIPT = """
 import json, sys
-from server import pace
+from server.core import pace
 if sys.argv[3] == "plain":
     pace.install = lambda: None
 from pathlib import Path
 from bokeh.document import Document
 from bokeh.themes import Theme
-from server import app
-from server.runs_cache import RunsCache
-from server.session import Session
-from server.worker import Worker
+from server.shell import app
+from server.core.runs_cache import RunsCache
+from server.shell.session import Session
+from server.core.worker import Worker
 folder, page = Path(sys.argv[1]), sys.argv[2]
 doc, worker = Document(theme=Theme(filename="server/theme.yaml")), Worker()
 worker.warm = lambda: None
 session = Session(doc, folder, {"page": [page.encode()], "run": [b"a", b"b"]}, RunsCache(folder), worker)
-session._read_ahead = lambda *_: None
+session._prefetch = lambda *_: None
 session.start()
 for theme in ("light", "dark", "light"):
     session._on_greet(theme)

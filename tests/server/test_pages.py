@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from gdlab.app_path import conf_dir
-from server import pages, theme
-from server.palette import DARK, LIGHT
+from server.core.palette import DARK, LIGHT
+from server.shell import pages, theme
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECK = """
 import sys, time
 began = time.process_time()
-import server.app, server.pages
-for page in server.pages.pages().values():
+import server.shell.app, server.shell.pages
+for page in server.shell.pages.pages().values():
     for target in page.targets:
-        server.pages.load(target)
+        server.shell.pages.load(target)
 taken = time.process_time() - began
 heavy = {"jax", "flax", "optax", "orbax", "hydra", "scipy", "sklearn", "pandas"} & set(sys.modules)
 print(taken, *sorted(heavy))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server import patterns
-from server.patterns import matching
+from server.core import patterns
+from server.core.patterns import matching
 
 TEXTS = ["sweep/sigma=0.05,seed=3 finished", "Wood diverged", "straße É"]
 HOSTILE = ["(.|.)*!", "(a+)+$!", "(a|aa)+!", "(a?){100}a{100}!", "(.*a){30}!", "(x+x+)+y", "([a-z]+)*[0-9]!"]

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 from bokeh.document import Document
 
-from server.context import Context
-from server.query import Query
-from server.urlstate import UrlState
+from server.core.address import UrlState
+from server.core.context import Context
+from server.ui.query import Query
 
 
 class Worker:

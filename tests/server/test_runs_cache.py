@@ -7,7 +7,7 @@ import make_runs
 import pytest
 
 from gdlab import store
-from server.runs_cache import HINTS_A_SECOND, RunsCache, shared
+from server.core.runs_cache import HINTS_A_SECOND, RunsCache, shared
 
 
 class Clock:

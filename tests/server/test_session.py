@@ -11,10 +11,11 @@ from bokeh.events import ButtonClick
 from bokeh.models import Div
 from bokeh.plotting import figure
 
-from server import card, pages
-from server.context import View
-from server.runs_cache import RunsCache
-from server.session import Session
+from server.core.context import View
+from server.core.runs_cache import RunsCache
+from server.shell import pages
+from server.shell.session import Session
+from server.ui import card
 from tests.store.test_identity import before_schema_2
 
 PAGES = {
@@ -52,7 +53,7 @@ def curve(monkeypatch):
     targets = {"fake.curve": curve, "fake.list": curve, "fake.broken": broken}
     monkeypatch.setattr(pages, "pages", lambda: PAGES)
     monkeypatch.setattr(pages, "load", targets.__getitem__)
-    monkeypatch.setattr(pages, "read_ahead", lambda target: None)
+    monkeypatch.setattr(pages, "prefetch", lambda target: None)
     return curve
 
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from gdlab.analysis.surfaces import fidelity
 from gdlab.records import Table
-from server.surface import picture, shades, slot
-from server.surface.page import axis_labels, caption
+from server.pages.surface import picture, slot
+from server.pages.surface.page import axis_labels, caption
+from server.ui import shades
 
 X, Y = np.array([0.0, 0.1, 1.0, 4.0]), np.array([-1.0, 0.0, 2.5])
 PICTURE = np.add.outer(Y**2, 1.0 + X)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bokeh.models import ColumnDataSource, TableColumn
 
-from server.tables import data_table
+from server.ui.tables import data_table
 
 SERVER = Path(__file__).resolve().parents[2] / "server"
 

@@ -8,12 +8,12 @@ from gdlab import store
 from gdlab.analysis.anomalies import anomalies, scores
 from gdlab.analysis.dumps import open_dumps
 from gdlab.records import DUMP_COLUMNS
-from server.context import Context
-from server.mailbox import Mailbox
-from server.runs_cache import RunsCache
-from server.tracker.tracker import Tracker
-from server.tracker.tracker import tracker as tracker_of
-from server.urlstate import UrlState
+from server.core.address import UrlState
+from server.core.context import Context
+from server.core.mailbox import Mailbox
+from server.core.runs_cache import RunsCache
+from server.pages.tracker.tracker import Tracker
+from server.pages.tracker.tracker import tracker as tracker_of
 
 CLASSES, IMAGES, FILTERS = 3, 12, 5
 NODES = [

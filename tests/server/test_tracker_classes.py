@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gdlab.analysis import anomalies, class_curves
-from server import palette
-from server.tracker.classes import cells, chart, history, picture, rows, scene
-from server.tracker.classes.errors import stages
+from server.core import palette
+from server.pages.tracker.classes import cells, chart, history, picture, rows, scene
+from server.pages.tracker.classes.errors import stages
 
 RANDOM = np.random.default_rng(0)
 NAMES = tuple(f"class {i}" for i in range(8))

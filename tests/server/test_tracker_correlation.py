@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from gdlab.analysis.correlation import full_grid
 from gdlab.records import Table
-from server.tracker.correlation.layout import blocks, filters_of, layout, parts_with, strips
-from server.tracker.correlation.raster import columns_of, covered, nearest_lines, raster, shaded
+from server.pages.tracker.correlation.layout import blocks, filters_of, layout, parts_with, strips
+from server.pages.tracker.correlation.raster import columns_of, covered, nearest_lines, raster, shaded
 
 
 def table(**columns):

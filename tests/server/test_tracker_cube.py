@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.tracker.correlation.layout import blocks
-from server.tracker.correlation.solid import Solid, front, right, roomy, top
+from server.pages.tracker.correlation.layout import blocks
+from server.pages.tracker.correlation.solid import Solid, front, right, roomy, top
 
 SOLID = Solid(width=60, height=40, depth=30, skew=40)
 ROWS, COLUMNS = blocks([0, 0, 1], [1, 2, 3]), blocks([0, 1, 1, 1], np.ones(4))

@@ -9,16 +9,16 @@ from benchmarks import made_up_dumps
 from gdlab import store
 from gdlab.analysis import filters, health
 from gdlab.records import DISTRIBUTION, DUMP_COLUMNS
-from server.context import Context
-from server.mailbox import Mailbox
-from server.runs_cache import RunsCache
-from server.tracker.health.panel import Health
-from server.tracker.health.rows import PAGE
-from server.tracker.layers import lists, statistics
-from server.tracker.layers.drawing import Place, extent
-from server.tracker.layers.panel import Layers
-from server.tracker.tracker import tracker
-from server.urlstate import UrlState
+from server.core.address import UrlState
+from server.core.context import Context
+from server.core.mailbox import Mailbox
+from server.core.runs_cache import RunsCache
+from server.pages.tracker.health.panel import Health
+from server.pages.tracker.health.rows import PAGE
+from server.pages.tracker.layers import lists, statistics
+from server.pages.tracker.layers.drawing import Place, extent
+from server.pages.tracker.layers.panel import Layers
+from server.pages.tracker.tracker import tracker
 
 DUMPS = 40
 NODES = [

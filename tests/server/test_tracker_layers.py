@@ -8,16 +8,16 @@ from bokeh.events import Tap
 from benchmarks import made_up_dumps
 from gdlab import store
 from gdlab.analysis.dumps import Node, open_dumps
-from server.context import Context
-from server.mailbox import Mailbox
-from server.runs_cache import RunsCache
-from server.tracker.layers import charts, layout, pixels, statistics
-from server.tracker.layers.drawing import Drawing, Place, Scale, envelope, extent
-from server.tracker.layers.painter import hues
-from server.tracker.layers.panel import Layers
-from server.tracker.layers.tree import Tree
-from server.tracker.tracker import tracker
-from server.urlstate import UrlState
+from server.core.address import UrlState
+from server.core.context import Context
+from server.core.mailbox import Mailbox
+from server.core.runs_cache import RunsCache
+from server.pages.tracker.layers import charts, layout, pixels, statistics
+from server.pages.tracker.layers.drawing import Drawing, Place, Scale, envelope, extent
+from server.pages.tracker.layers.painter import hues
+from server.pages.tracker.layers.panel import Layers
+from server.pages.tracker.layers.tree import Tree
+from server.pages.tracker.tracker import tracker
 
 NODES = (
     Node("stem", -1, 0, 2, 9, "conv"),

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.turns import Turns
+from server.core.turns import Turns
 
 
 def taken(turns):

@@ -8,9 +8,9 @@ import make_runs
 import pytest
 from bokeh.document import Document
 
-from server.mailbox import Mailbox
-from server.runs_cache import which
-from server.worker import SessionWorker, Worker
+from server.core.mailbox import Mailbox
+from server.core.runs_cache import which
+from server.core.worker import SessionWorker, Worker
 
 TARGET = "fake_probes:run_probe"
 TIMEOUT = 30

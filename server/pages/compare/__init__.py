@@ -1,0 +1,1 @@
+"""The page of several descents side by side."""
