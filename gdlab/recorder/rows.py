@@ -12,6 +12,7 @@ import numpy as np
 from gdlab.records import DIVERGED, OK, STEP_COLUMNS
 from gdlab.store import ArraySpec
 from gdlab.store.spec import valid_name
+from gdlab.store.tables import iterations
 
 LAYERS = "layer/"  # before the names of the arrays of layers
 METRICS = "metric/"  # before those of metrics, which have the columns "iteration" and "value"
@@ -174,13 +175,6 @@ class Rows:
     def _note(self, text):
         if text not in self.notes:
             self.notes.append(text)
-
-
-def iterations(run, stop: int | None = None) -> np.ndarray:
-    """The iterations that the rows of a Run are, int [rows], ascending."""
-    if "iteration" in run.arrays:
-        return np.array(run.array("iteration", 0, stop))
-    return np.arange(run.rows("scalars") if stop is None else stop)
 
 
 def before(run, step: int) -> dict[str, int]:

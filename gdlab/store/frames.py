@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from gdlab.store.effects import named_once
+from gdlab.store.tables import iterations
 
 TABLES = ("steps", "evaluations")
 _INDEX = {"steps": ["iteration"], "evaluations": ["iteration", "j"]}
@@ -47,7 +48,10 @@ def to_xarray(run) -> Any:
 
 def _columns(run, table):
     # A table of views of one matrix would be copied by whoever changes a column; each is its own.
-    return {name: np.array(column) for name, column in run.table(table).columns.items()}
+    columns = {name: np.array(column) for name, column in run.table(table).columns.items()}
+    if table == "steps" and "iteration" in run.arrays:
+        columns["iteration"] = iterations(run)
+    return columns
 
 
 def _said(options):

@@ -33,6 +33,16 @@ def _metric(run, name, start, stop):
     return Table(columns, dict.fromkeys(columns, ("measurement",)), {"generation": run.generation})
 
 
+def iterations(run, stop=None):
+    """Which iterations the rows [0, stop) of a Run are, int64 [rows], ascending.
+
+    Rows are the iterations 0, 1, 2, ..., but those of a recorded loop that left some out or began later.
+    """
+    if "iteration" in run.arrays:
+        return np.array(run.array("iteration", 0, stop))
+    return np.arange(run.rows("scalars") if stop is None else stop)
+
+
 def envelope(run, column, start, stop, points):
     """See `Run.envelope`."""
     if points < 3:
@@ -89,7 +99,7 @@ def _steps(run, start, stop, wanted):
     lacking = [name for name in STEP_COLUMNS if name not in names]
     wanted = [*names, *lacking] if wanted is None else [name for name in wanted if name != "iteration"]
     layout = run._layout("scalars")
-    columns = {"iteration": _numbers(run, start, stop, steps)}
+    columns = {"iteration": np.arange(start, stop)}
     for name in wanted:
         if name in lacking:
             columns[name] = np.full(stop - start, np.nan)
@@ -103,15 +113,6 @@ def _steps(run, start, stop, wanted):
     return Table(
         columns, dict.fromkeys(columns, ("iteration",)), {"steps": steps, "generation": run.generation}
     )
-
-
-def _numbers(run, start, stop, steps):
-    """Which iterations the dots [start, stop) are: the last one follows the iteration before it."""
-    if "iteration" not in run.arrays:
-        return np.arange(start, stop)
-    known = run._array("iteration", start, min(stop, steps))
-    last = run._array("iteration", steps - 1, steps) + 1 if start <= steps < stop else known[:0]
-    return np.concatenate([known, last])
 
 
 def _evaluations(run, start, stop, wanted):

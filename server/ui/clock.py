@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from gdlab.analysis import steps
+from gdlab.store.tables import iterations
 
 AXES = ("iteration", "evaluations", "relative", "wall")
 
@@ -18,7 +19,7 @@ class Clock:
 
     def __init__(self, run, axis: str = "iteration", *, log: bool = False):
         self.run, self.axis, self.log = run, axis, log
-        self._spent = np.empty(0)
+        self._spent = self._numbers = np.empty(0)
 
     @property
     def label(self) -> str:
@@ -32,13 +33,26 @@ class Clock:
         """Positions of iterations k [n]; fractions lie between their neighbours."""
         k = np.asarray(k, float)
         if self.axis == "iteration":
-            return k + 1 if self.log else k
+            number = self.number(k)
+            return number + 1 if self.log else number
         return self._place(np.interp(k, np.arange(len(self.spent)), self.spent))
+
+    def number(self, k) -> np.ndarray:
+        """Which iterations the dots k [n] are: a recorded loop may leave some out, or begin later."""
+        if "iteration" not in self.run.arrays:
+            return k
+        if len(self._numbers) != self.run.rows("scalars"):
+            self._numbers = iterations(self.run)
+        last = len(self._numbers) - 1
+        return np.interp(k, np.arange(last + 1), self._numbers) + np.maximum(np.asarray(k) - last, 0)
 
     def rows(self, low: float, high: float, count: int) -> tuple[int, int]:
         """Dots [start, stop) of `count` that lie in [low, high], one more on each side."""
-        if self.axis == "iteration":
-            shift = 1 if self.log else 0
+        shift = 1 if self.log else 0
+        if self.axis == "iteration" and "iteration" in self.run.arrays:
+            places = self.number(np.arange(count)) if count else np.empty(0)
+            start, stop = steps.positions(places, low - shift, high - shift)
+        elif self.axis == "iteration":
             start, stop = math.floor(low - shift), math.ceil(high - shift) + 1
         else:
             start, stop = steps.positions(self._place(self.spent), low, high)
@@ -47,9 +61,10 @@ class Clock:
     @property
     def spent(self) -> np.ndarray:
         """Evaluations, or seconds since the start, at which dots 0 ... K were reached, never falling."""
-        if len(self._spent) != self.run.rows("scalars") + 1:
+        rows = self.run.rows("scalars")
+        if len(self._spent) != rows + 1:
             name = "evaluations" if self.axis == "evaluations" else "seconds"
-            column = self.run.table("steps", columns=[name]).columns[name][:-1]
+            column = self.run.table("steps", columns=[name]).columns[name][:rows]
             reached = np.cumsum(column) if name == "evaluations" else np.maximum.accumulate(column)
             self._spent = np.concatenate([[0.0], reached])
         return self._spent

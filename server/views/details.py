@@ -3,11 +3,14 @@
 Tap a dot of the error curve, use the arrow keys or the buttons. Becker 2019, Figures 3 and 4.
 """
 
+import numpy as np
 from bokeh.models import Button, Column, CustomJS, Div, Range1d, Toggle
 
+from gdlab.analysis import search
 from gdlab.records import Table
 from server.core.context import Context, View
 from server.ui import card, figures
+from server.ui.clock import Clock
 from server.views.curve.facet import Facet
 from server.views.curve.feed import Feed
 from server.views.curve.page import page
@@ -23,6 +26,8 @@ const fallback = () => {
 }
 if (navigator.clipboard) navigator.clipboard.writeText(text).catch(fallback); else fallback()
 """
+# What is said of an iteration of a recorded loop, as far as it is known.
+SIGNS = {"loss": "J", "grad_norm": "|g|", "update_norm": "|Δθ|", "slope": "g·Δθ"}
 
 
 def build(context: Context) -> View:
@@ -112,6 +117,9 @@ class _Details:
         k, run = self.context.iteration, self.context.run(self.run_name)
         if k is None or k >= run.rows("scalars"):
             return
+        if self.feed.silent:
+            self._in_words(run, k)
+            return
         story = self._story = tell(run, k, self.feed.segments(k, k + 1, "batch"), *self.log)
         caption = story.caption
         if self.feed.error:
@@ -164,6 +172,17 @@ class _Details:
             self._scale(facet, "y", self._story.log_y)
         page(self.context).style(facet.root)
         return facet
+
+    def _in_words(self, run, k: int) -> None:
+        """An iteration of a recorded loop, of which there is nothing to draw."""
+        self._story = None
+        number = int(Clock(run).number(np.array([k]))[0])
+        step = run.table("steps", k, k + 1).columns
+        known = {sign: step[key][0] for key, sign in SIGNS.items() if not np.isnan(step[key][0])}
+        words = [f"{sign} {search.number(value)}" for sign, value in known.items()]
+        card.retitle(self.root, title=f"Iteration {number:,}", caption=" · ".join(words))
+        self._facets(0)
+        self.more.visible, self.words.text = False, ""
 
     def _invite(self, count: int) -> None:
         self._story = None

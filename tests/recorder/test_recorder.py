@@ -19,7 +19,7 @@ import gdlab
 from gdlab import store
 from gdlab.recorder.recorder import RecordingWarning
 from gdlab.records import DIVERGED, OK, STEP_COLUMNS
-from gdlab.store import files
+from gdlab.store import files, tables
 
 PARAMS = {"a": {"w": jnp.arange(4.0)}, "b": jnp.ones(3)}
 SEEN = jax.jit(lambda scale: gdlab.observe(
@@ -32,7 +32,7 @@ def _column(run, name):
 
 
 def _steps(run):
-    return run.table("steps").columns["iteration"]
+    return tables.iterations(run)
 
 
 def test_numbers_alone_make_a_run(tmp_path):
@@ -95,6 +95,7 @@ def test_rows_know_which_iterations_they_are(tmp_path, steps):
     np.testing.assert_array_equal(_steps(run), steps)
     np.testing.assert_array_equal(_column(run, "loss"), steps)
     np.testing.assert_array_equal(run.to_pandas().index, steps)
+    np.testing.assert_array_equal(run.to_xarray().iteration, steps)
 
 
 def test_one_iteration_may_be_written_in_parts(tmp_path):

@@ -13,7 +13,7 @@ from server.pages.insides.maps import FeatureMaps
 from server.pages.insides.matrix import Matrix
 from server.pages.insides.picture import Picture
 from server.pages.insides.weights import Filters
-from server.ui import card, sheets
+from server.ui import card, recorded, sheets
 
 NONE = (
     "This page shows filters, feature maps, activations and a confusion matrix, and {} has no network.\n"
@@ -24,6 +24,10 @@ NONE = (
 def build(context: Context) -> View:
     """The cards of the (first) selected run that has a network."""
     names = [name for name in context.selected if context.run(name).config.get("model")]
+    needs = "This page shows filters, feature maps, activations and answers of a network"
+    none = recorded.refusal(context, "No network", needs, name="insides_none")
+    if none is not None:
+        return none
     if not names:
         who = "this run" if len(context.selected) == 1 else "none of these runs"
         words = NONE.format(who).replace("none of these runs has no", "none of these runs has a")

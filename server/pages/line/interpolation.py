@@ -15,7 +15,7 @@ from server.pages.line.layers import Layers
 from server.pages.line.options import PARTS, SPANS, LineOptions
 from server.pages.line.plot import LinePlot
 from server.pages.line.requests import WHOLE, Lines
-from server.ui import card, left_out, sheets
+from server.ui import card, left_out, recorded, sheets
 
 MOST_RUNS = 6  # each is computed anew, and its layers have a figure each
 WHERE = "A cross beside a name above takes a run away and makes room for another."
@@ -23,7 +23,8 @@ WHERE = "A cross beside a name above takes a run away and makes room for another
 
 def build(context: Context) -> View:
     """The cards of the line between two points of the selected runs, at most six."""
-    return _Line(context).view
+    needs = "A line is computed from parameters and their error"
+    return recorded.refusal(context, "No line", needs, name="line_none") or _Line(context).view
 
 
 class _Line:

@@ -7,7 +7,7 @@ from server.core.context import Context, View
 from server.pages.steps.layers import Layers
 from server.pages.steps.page import page
 from server.pages.steps.panel import Panel, having
-from server.ui import card, figures
+from server.ui import card, figures, recorded
 
 
 def build(context: Context) -> View:
@@ -61,8 +61,11 @@ def _more(context: Context, shared) -> list[Panel]:
 def _no_layers(context: Context):
     count = len(context.selected)
     who = "This run has not" if count == 1 else f"{'Neither' if count == 2 else 'None'} of these runs has"
-    message = (
-        f"{who} recorded the steps of its layers. Runs record them where there are several layers; "
-        "record.layers=true or false decides otherwise."
+    how = (
+        "A recorded loop does by gdlab.observe(params=params, updates=updates) in its step, or by an "
+        "optimizer made by gdlab.watch."
+        if recorded.alone(context)
+        else "Runs record them where there are several layers; record.layers=true or false decides otherwise."
     )
+    message = f"{who} recorded the steps of its layers. {how}"
     return card.empty_card(context, "Layers", message, name="step_layers_empty")

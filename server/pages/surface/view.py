@@ -5,8 +5,11 @@ Kuchta 2023, section 6.4.
 
 from server.core.context import Context, View
 from server.pages.surface.page import SurfacePage
+from server.ui import recorded
 
 
 def build(context: Context) -> View:
     """Map, checks and numbers of the (first) run; of two runs side by side."""
-    return SurfacePage(context).view
+    needs = "A loss surface is computed from parameters and their error"
+    none = recorded.refusal(context, "No loss surface", needs, name="surface_none")
+    return none or SurfacePage(context).view

@@ -4,7 +4,7 @@ from server.core.context import Context, View
 from server.pages.tracker.bar import Bar
 from server.pages.tracker.prefetching import prefetch
 from server.pages.tracker.tracker import tracker
-from server.ui import card
+from server.ui import card, recorded
 
 __all__ = ["build", "prefetch"]
 
@@ -17,6 +17,10 @@ NONE = (
 def build(context: Context) -> View:
     """The settings and the selection of the (first) selected run that has dumps."""
     shared = tracker(context)
+    needs = "This page follows classes, layers and filters by dumps of a network"
+    none = recorded.refusal(context, "No dumps", needs, name="tracker_none")
+    if none is not None:
+        return none
     if shared is None:
         who = "this run" if len(context.selected) == 1 else "none of these runs"
         words = NONE.format(who).replace("none of these runs has none", "none of these runs has any")

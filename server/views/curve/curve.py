@@ -195,7 +195,8 @@ class Curve:
             self._draw_descents(start, stop)
         elif len(self.plot.sources["descents"].data["x"]):
             self.plot.sources["descents"].data = {"x": []}
-        words = [f"Iterations {start:,} to {max(stop - 1, start):,}."]
+        first, last = self.clock.number(np.array([start, max(stop - 1, start)])).astype(int)
+        words = [f"Iterations {first:,} to {last:,}."]
         sent = self._sent
         if sent.nonfinite:
             words.append(f"{sent.nonfinite:,} not finite.")
@@ -215,7 +216,9 @@ class Curve:
         off = known.columns["iteration"][np.asarray(known.columns["off"], bool)]
         if len(off):
             words.append(f"Segments {steps.ranges(off)} do not pass through what was recorded: not drawn.")
-        if self.feed.error:
+        if self.feed.silent:
+            words.append("Recorded from a loop of its own: without its error function there are no segments.")
+        elif self.feed.error:
             words.append("There are no segments.")
         elif self.feed.cancelled:
             words.append("Segments were cancelled; move the view to ask again.")

@@ -37,9 +37,9 @@ class Sent(NamedTuple):
 
 
 def dot_count(run) -> int:
-    """K + 1 dots of K iterations; 0 before the first."""
+    """K + 1 dots of K iterations, K of a recorded loop, whose last error nobody knows; 0 before the first."""
     rows = run.rows("scalars")
-    return rows + 1 if rows else 0
+    return rows + ("loss_end" in run.columns("scalars")) if rows else 0
 
 
 def load(run, clock: Clock, low: float, high: float, smoothing: float = 0.0) -> Sent:
@@ -53,8 +53,9 @@ def load(run, clock: Clock, low: float, high: float, smoothing: float = 0.0) -> 
     dots = {name: values[skip:] for name, values in steps.dots(table).columns.items()}
     x, two = clock.x(dots["iteration"]), dots["two"]
     shown = {name: table.columns[name][skip:] for name in COLUMNS if name not in ("loss", "loss_end")}
-    shown |= {"x": x, "y": dots["loss"], "iteration": dots["iteration"], "loss": dots["loss"]}
-    before = {"x": x[two], "y": dots["arrived"][two], "iteration": dots["iteration"][two]}
+    number = np.asarray(clock.number(dots["iteration"]))
+    shown |= {"x": x, "y": dots["loss"], "iteration": number, "loss": dots["loss"]}
+    before = {"x": x[two], "y": dots["arrived"][two], "iteration": number[two]}
     # Through both values of a change: the curve arrives at the one and leaves from the other.
     at = np.flatnonzero(two)
     line = {"x": np.insert(x, at, x[at]), "y": np.insert(dots["loss"], at, dots["arrived"][at])}

@@ -10,6 +10,7 @@ import numpy as np
 
 from gdlab.analysis import segments
 from gdlab.records import Table
+from gdlab.store.effects import is_of_recorder
 from server.ui.query import Query
 
 REST_MS = 120  # a view that has not moved for so long is looked at
@@ -29,6 +30,7 @@ class Feed:
         )
         self.progress = self._query.progress
         self.cancelled = False
+        self.silent = is_of_recorder(self.run.config)  # nothing can be computed of it
         self.attrs: dict = {}
         self._known: dict[str, dict[int, tuple]] = {"batch": {}, "train": {}}
         self._key = None
@@ -42,6 +44,8 @@ class Feed:
 
     def want(self, start: int, stop: int, on: str, *, at_once: bool = False) -> None:
         """Asks for what is missing of iterations [start, stop); calls `changed` when it has come."""
+        if self.silent:
+            return
         self._forget_old()
         missing = [k for k in range(start, stop) if k not in self._known[on]]
         self._stop_timer()
