@@ -6,6 +6,7 @@ The best value counts, not only the last: a run that climbs again has been bette
 import numpy as np
 
 from gdlab.records import Table
+from gdlab.store.tables import iterations
 
 COLUMNS = ("iteration", "loss", "accuracy", "train_loss", "train_accuracy")
 REACHED = (
@@ -48,12 +49,14 @@ def reached(run) -> dict[str, float]:
     out["iterations"] = float(count)
     if count:
         steps = run.table("steps", columns=["loss", "evaluations", "seconds"]).columns
-        out["evaluations"] = float(np.nansum(steps["evaluations"]))
+        if np.isfinite(steps["evaluations"]).any():
+            out["evaluations"] = float(np.nansum(steps["evaluations"]))
         out["seconds"] = float(steps["seconds"][count - 1])
-        out["last_loss"] = float(steps["loss"][count])
+        out["last_loss"] = float(steps["loss"][-1])
         finite = np.where(np.isfinite(steps["loss"]), steps["loss"], np.inf)
         if np.isfinite(finite).any():
-            out["best_at"] = float(np.argmin(finite))
+            at = int(np.argmin(finite))
+            out["best_at"] = float(at if at >= count else iterations(run)[at])
             out["best_loss"] = float(finite.min())
     found = rows(run).columns
     if len(found["loss"]) and np.isfinite(found["accuracy"]).any():

@@ -34,7 +34,7 @@ class Pen:
                 self.path, config=config, identity=identity, arrays={"scalars": SCALARS}
             )
             self._rows = Rows(self._writer, None)
-        self.before = store.open_run(self.path).summary()["seconds"] or 0.0
+        self.before = _seconds(store.open_run(self.path))
         self.last = self._rows.last
         self._thread = threading.Thread(target=self._work, name=f"gdlab {self.path}", daemon=True)
         self._thread.start()
@@ -122,6 +122,12 @@ class Pen:
     def _say(self, note):
         if note not in self._notes:
             self._notes.append(note)
+
+
+def _seconds(run):
+    """When the latest iteration of a Run was recorded, since its beginning."""
+    last = run.rows("scalars") - 1
+    return float(run.array("scalars", last)[0, run.columns("scalars").index("seconds")]) if last >= 0 else 0.0
 
 
 def _is_begun(path):

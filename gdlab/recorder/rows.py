@@ -25,7 +25,7 @@ METRIC = ArraySpec("f8", (2,), ("iteration", "value"))
 COLUMNS = tuple(name for name in STEP_COLUMNS if name != "loss_end")
 SCALARS = ArraySpec("f8", (len(COLUMNS),), COLUMNS)
 _AT = {name: index for index, name in enumerate(COLUMNS)}
-_ZERO = ("restarted", "new_descent", "descent", "evaluations")
+_ZERO = ("restarted", "new_descent", "descent")
 
 
 class Handed(NamedTuple):

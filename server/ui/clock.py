@@ -65,7 +65,7 @@ class Clock:
         if len(self._spent) != rows + 1:
             name = "evaluations" if self.axis == "evaluations" else "seconds"
             column = self.run.table("steps", columns=[name]).columns[name][:rows]
-            reached = np.cumsum(column) if name == "evaluations" else np.maximum.accumulate(column)
+            reached = np.nancumsum(column) if name == "evaluations" else np.maximum.accumulate(column)
             self._spent = np.concatenate([[0.0], reached])
         return self._spent
 

@@ -6,9 +6,12 @@ Every pair of values of two of these is met at least once; `python -m tests.brow
 import itertools
 import shutil
 
+import jax
+import jax.numpy as jnp
 import make_runs
 import pytest
 
+import gdlab
 from tests.browser.crawl import PAGES, Crawler
 
 pytestmark = pytest.mark.browser
@@ -25,7 +28,13 @@ def kinds(trained, dumped, tmp_path_factory):
     for kind, path in found.items():
         shutil.copytree(path, root / kind)
     make_runs.make(root / "foreign", searches=False)
-    return root, [*found, "foreign"]
+    with gdlab.Recorder(root / "loop", config={"learning_rate": 0.1}) as recorder:
+        for step in range(10, 400, 5):
+            params = {name: jnp.full(3, 1 / (1 + step)) for name in ("a", "b")}
+            updates = jax.tree.map(lambda leaf: -0.1 * leaf, params)
+            seen = gdlab.observe(loss=1 / step, params=params, grads=params, updates=updates)
+            recorder.write(step, seen, reward=step**0.5)
+    return root, [*found, "foreign", "loop"]
 
 
 def cases(*factors):
@@ -55,7 +64,7 @@ def test_every_pair_occurs():
     assert len(rows) < 24
 
 
-@pytest.mark.parametrize("kind", ["descent", "batches", "network", "foreign"])
+@pytest.mark.parametrize("kind", ["descent", "batches", "network", "foreign", "loop"])
 def test_pairs_of_page_run_theme_and_act_show_what_they_should(browser, serve, kinds, kind):
     root, names = kinds
     server = serve(root)

@@ -193,7 +193,7 @@ def test_hyper_parameters_keep_the_names_they_were_given(tmp_path):
     recorder.config["seed"] = 3
     recorder.write(0, loss=1.0)
     recorder.close()
-    from server.hyper import described
+    from server.core.hyper import described
 
     expected = {"train.batch_size": 64, "beta": 0.9, "version": "v2", "seed": 3}
     run = gdlab.open_run(tmp_path / "r")
