@@ -69,12 +69,11 @@ def handed(written: Written) -> Handed:
         count = len(values)
     metrics = {name: _numbers(name, value) for name, value in written.metrics.items()}
     for name, value in metrics.items():
-        if value.shape != () and not (scanned and value.shape == (count,)):
+        if type(value) is not float and value.shape != () and not (scanned and value.shape == (count,)):
             raise ValueError(
                 f"{name} has shape {value.shape}: one number is expected"
                 + (f", or {count}, one of each iteration" if scanned else "")
             )
-    metrics = {name: np.broadcast_to(value, (count,)) for name, value in metrics.items()}
     return Handed(step, written.seconds, written.layout, values, metrics, count)
 
 
@@ -85,6 +84,9 @@ def _on_host(array):
 
 
 def _numbers(name, value):
+    """A number, or an array of numbers, as float64; the commonest kinds first."""
+    if type(value) is float or type(value) is int:
+        return float(value)
     found = _on_host(value)
     if found.dtype.kind not in "bfiu" and found.dtype.name != "bfloat16":
         raise ValueError(f"{name}={value!r:.80}: a number is expected")

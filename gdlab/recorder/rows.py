@@ -2,10 +2,12 @@
 
 Loops write as they like: one iteration twice (its error first, its accuracy later), every tenth iteration,
 from iteration 1 on. A row is complete when a later iteration is written. Where rows are not the iterations
-0, 1, 2, ..., the array "iteration" says which they are.
+0, 1, 2, ..., the array "iteration" says which they are. Taking something in costs next to nothing, since the
+training waits for the interpreter meanwhile; arrays are made of many rows at once, in `flush`.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,27 +21,41 @@ METRICS = "metric/"  # before those of metrics, which have the columns "iteratio
 MAX_METRICS = 1000
 REACH = 2.0  # step_size_max of a step that is known, in steps: how far it is looked at
 GIVEN = ("loss", "grad_norm", "update_norm", "slope", "epoch")  # columns that a loop may give by name
+BESIDE = ("learning_rate", "clipped")  # numbers of an Observation that are metrics
 ITERATION = ArraySpec("i8", (), None, ("iteration",))
 METRIC = ArraySpec("f8", (2,), ("iteration", "value"))
 # Without the error at the end of a step, which nobody has evaluated.
 COLUMNS = tuple(name for name in STEP_COLUMNS if name != "loss_end")
 SCALARS = ArraySpec("f8", (len(COLUMNS),), COLUMNS)
 _AT = {name: index for index, name in enumerate(COLUMNS)}
-_ZERO = ("restarted", "new_descent", "descent")
+_ZERO = [_AT[name] for name in ("restarted", "new_descent", "descent")]
 
 
 class Handed(NamedTuple):
     """What one call of `Recorder.write` handed over: of T iterations, from `step` on.
 
-    values [T, S] and layout: of an Observation, or None; metrics: {name: [T]}; seconds: since the beginning.
+    values [T, S] and layout: of an Observation, or None; metrics: {name: a number, or numbers [T]}; seconds:
+    since the beginning.
     """
 
     step: int
     seconds: float
-    layout: tuple | None
+    layout: Any
     values: np.ndarray | None
-    metrics: dict[str, np.ndarray]
+    metrics: dict[str, Any]
     iterations: int
+
+
+@dataclass
+class _Row:
+    """What is known of `count` iterations from `step` on."""
+
+    step: int
+    count: int
+    seconds: float
+    given: dict[str, Any] = field(default_factory=dict)
+    layout: Any = None
+    values: np.ndarray | None = None
 
 
 class Rows:
@@ -56,66 +72,96 @@ class Rows:
         recorded = iterations(run, self._count) if run else np.arange(0)
         self.last = int(recorded[-1]) if len(recorded) else -1
         self._layers = _layers_of(run)
-        self._open: dict | None = None  # of iteration self.last: what is known of it
-        self._done: list[tuple] = []  # (steps [T], scalars [T, 14], {quantity: [T, L]})
+        self._open: _Row | None = None  # of iteration self.last
+        self._done: list[_Row] = []
         self._metrics: dict[str, list] = {}
 
     def can_take(self, handed: Handed) -> bool:
         """Whether it fits behind what is there: it is not of an iteration that is complete already."""
         if handed.step > self.last:
             return True
+        if handed.step < self.last or handed.iterations > 1:
+            return False
         brings_row = handed.values is not None or any(name in GIVEN for name in handed.metrics)
-        return (
-            handed.step == self.last and handed.iterations == 1 and (self._open is not None or not brings_row)
-        )
+        return self._open is not None or not brings_row
 
     def add(self, handed: Handed) -> None:
         """Takes in what `can_take` has said yes to."""
-        given = {name: handed.metrics[name] for name in GIVEN if name in handed.metrics}
-        steps = np.arange(handed.step, handed.step + handed.iterations)
-        layers = {}
-        if handed.values is not None:
-            numbers, layers = _unpacked(handed.layout, handed.values)
-            layers = layers if self._same_layers(handed.layout, handed.step) else {}
-            rates = {name: numbers[name] for name in ("learning_rate", "clipped") if name in numbers}
-            given = {
-                **{name: v for name, v in numbers.items() if name in GIVEN and name not in given},
-                **given,
-            }
-            self._measured(steps, rates)
-        self._measured(steps, {name: v for name, v in handed.metrics.items() if name not in GIVEN})
-        if handed.step > self.last or handed.iterations > 1:
+        step, count = handed.step, handed.iterations
+        if step > self.last or count > 1:
             self.complete()
-            self._open = {"steps": steps, "given": {}, "layers": {}, "seconds": handed.seconds}
-        if self._open is not None:
-            self._open["given"] |= given
-            self._open["layers"] |= layers
-        self.last = int(steps[-1])
-        if handed.iterations > 1:
+            self._open = _Row(step, count, handed.seconds)
+        row = self._open
+        for name, value in handed.metrics.items():
+            if name in GIVEN and row is not None:
+                row.given[name] = value
+            elif name not in GIVEN:
+                self._measured(name, step, count, value)
+        if handed.values is not None and row is not None:
+            row.layout, row.values = handed.layout, handed.values
+        self.last = step + count - 1
+        if count > 1:
             self.complete()
 
     def complete(self) -> None:
         """The latest iteration can no longer be added to."""
         if self._open is not None:
-            row, self._open = self._open, None
-            scalars = _scalars(len(row["steps"]), row["given"], row["seconds"])
-            self._done.append((row["steps"], scalars, row["layers"]))
+            self._done.append(self._open)
+            self._open = None
 
     def flush(self) -> None:
         """Hands all complete rows and all metrics to the writer, in one piece."""
-        rows: dict[str, np.ndarray] = {}
-        if self._done:
-            steps = np.concatenate([done[0] for done in self._done])
-            rows["scalars"] = np.concatenate([done[1] for done in self._done])
-            self._number(steps, rows)
-            self._of_layers(rows)
-            self._count += len(steps)
-        for name, pairs in self._metrics.items():
+        done, self._done = self._done, []
+        rows = self._rows(done) if done else {}
+        metrics, self._metrics = self._metrics, {}
+        for name, pairs in metrics.items():
             self._begun(METRICS + name, METRIC)
-            rows[METRICS + name] = np.concatenate(pairs)
-        self._done, self._metrics = [], {}
+            rows[METRICS + name] = np.array(pairs, float)
         if rows:
             self._writer.append(rows)
+
+    def _rows(self, done):
+        """{array: rows} of complete iterations."""
+        counts = [row.count for row in done]
+        stops = np.cumsum(counts)
+        places = [slice(stop - count, stop) for count, stop in zip(counts, stops, strict=True)]
+        steps = np.concatenate([np.arange(row.step, row.step + row.count) for row in done])
+        scalars = np.full((len(steps), len(COLUMNS)), np.nan)
+        scalars[:, _ZERO] = 0
+        scalars[:, _AT["seconds"]] = np.repeat([row.seconds for row in done], counts)
+        known = {name: np.zeros(len(steps), bool) for name in GIVEN}
+        seen = self._observed(done, places, steps, scalars, known)
+        for row, place in zip(done, places, strict=True):
+            for name, value in row.given.items():
+                scalars[place, _AT[name]] = value
+                known[name][place] = True
+        _judge(scalars, known)
+        rows = {"scalars": scalars}
+        self._number(steps, rows)
+        self._of_layers(len(steps), seen, rows)
+        self._count += len(steps)
+        return rows
+
+    def _observed(self, done, places, steps, scalars, known):
+        """Puts what Observations say into the scalars; {quantity: (mask [n], values [m, L])} of layers."""
+        found: dict[str, list] = {}
+        for layout in {row.layout: None for row in done if row.values is not None}:
+            with_it = [(row, at) for row, at in zip(done, places, strict=True) if row.layout == layout]
+            values = np.concatenate([row.values for row, _ in with_it])
+            mask = np.zeros(len(steps), bool)
+            for _, at in with_it:
+                mask[at] = True
+            for name, column in zip(layout.numbers, values.T, strict=False):
+                if name in BESIDE:
+                    self._metrics.setdefault(name, []).extend(zip(steps[mask], column, strict=True))
+                else:
+                    scalars[mask, _AT[name]], known[name][mask] = column, True
+            if self._same_layers(layout, with_it[0][0].step):
+                width, first = len(layout.layers), len(layout.numbers)
+                for index, name in enumerate(layout.quantities):
+                    part = values[:, first + index * width : first + (index + 1) * width]
+                    found.setdefault(name, []).append((mask, part))
+        return found
 
     def _number(self, steps, rows):
         """Which iterations the rows are, where that is not their number."""
@@ -126,18 +172,17 @@ class Rows:
             self._begun("iteration", ITERATION, np.arange(self._count))
         rows["iteration"] = steps
 
-    def _of_layers(self, rows):
+    def _of_layers(self, count, seen, rows):
         """Every array of layers has a row of every iteration: NaN where nothing was seen."""
         known = {name.removeprefix(LAYERS) for name in self._writer.cursors() if name.startswith(LAYERS)}
-        for quantity in sorted(known.union(*(done[2] for done in self._done))):
+        for quantity in sorted(known | seen.keys()):
             width = len(self._layers)
-            nothing = np.full((self._count, width), np.nan, np.float32)
             spec = ArraySpec("f4", (width,), self._layers, ("iteration", "layer"))
-            self._begun(LAYERS + quantity, spec, nothing)
-            parts = [
-                layers.get(quantity, np.full((len(steps), width), np.nan)) for steps, _, layers in self._done
-            ]
-            rows[LAYERS + quantity] = np.concatenate(parts).astype(np.float32)
+            self._begun(LAYERS + quantity, spec, np.full((self._count, width), np.nan, np.float32))
+            values = np.full((count, width), np.nan, np.float32)
+            for mask, part in seen.get(quantity, ()):
+                values[mask] = part
+            rows[LAYERS + quantity] = values
 
     def _begun(self, name, spec, before=None):
         """The array is there, with the rows of what came before it."""
@@ -146,18 +191,30 @@ class Rows:
             if before is not None and len(before):
                 self._writer.append({name: before})
 
-    def _measured(self, steps, metrics):
-        for name, values in metrics.items():
-            if not valid_name(METRICS + name):
-                self._note(
-                    f"the metric {name!r:.80} is not recorded: names consist of letters, digits, '_', '.', "
-                    "'-', and '/' between parts"
-                )
-            elif name not in self._metrics and len(self._metrics) >= MAX_METRICS:
-                self._note(f"{MAX_METRICS:,} metrics are recorded; {name!r:.80} and more are left out")
-            else:
-                pair = np.stack([steps.astype(float), values.astype(float)], axis=1)
-                self._metrics.setdefault(name, []).append(pair)
+    def _measured(self, name, step, count, value):
+        pairs = self._metrics.get(name)
+        if pairs is None:
+            if not self._is_metric(name):
+                return
+            pairs = self._metrics[name] = []
+        if count == 1:
+            pairs.append((step, float(value)))
+        else:
+            pairs += zip(range(step, step + count), np.broadcast_to(value, (count,)).tolist(), strict=True)
+
+    def _is_metric(self, name):
+        if not valid_name(METRICS + name):
+            self._note(
+                f"the metric {name!r:.80} is not recorded: names consist of letters, digits, '_', '.', "
+                "'-', and '/' between parts"
+            )
+            return False
+        recorded = {array for array in self._writer.cursors() if array.startswith(METRICS)}
+        recorded |= {METRICS + other for other in self._metrics}
+        if METRICS + name not in recorded and len(recorded) >= MAX_METRICS:
+            self._note(f"{MAX_METRICS:,} metrics are recorded; {name!r:.80} and more are left out")
+            return False
+        return True
 
     def _same_layers(self, layout, step):
         if not layout.layers:
@@ -195,22 +252,11 @@ def _layers_of(run):
     return run.columns(names[0]) if names else None
 
 
-def _unpacked(layout, values):
-    """({number: [T]}, {quantity: [T, L]}) of the vectors [T, S] of Observations."""
-    numbers = {name: values[:, index] for index, name in enumerate(layout.numbers)}
-    rest = values[:, len(numbers) :].reshape(len(values), len(layout.quantities), len(layout.layers))
-    return numbers, {name: rest[:, index] for index, name in enumerate(layout.quantities)}
-
-
-def _scalars(count, given, seconds):
-    """Rows [count, columns] of the table of steps."""
-    rows = np.full((count, len(COLUMNS)), np.nan)
-    rows[:, [_AT[name] for name in _ZERO]] = 0
-    rows[:, _AT["seconds"]] = seconds
-    for name, values in given.items():
-        rows[:, _AT[name]] = values
-    if "update_norm" in given:  # the step that was taken is the direction
-        rows[:, _AT["step_size"]], rows[:, _AT["step_size_max"]] = 1.0, REACH
-    judged = [np.isfinite(rows[:, _AT[name]]) for name in ("loss", "update_norm") if name in given]
-    rows[:, _AT["status"]] = np.where(np.all(judged, axis=0), OK, DIVERGED) if judged else OK
-    return rows
+def _judge(scalars, known):
+    """Steps and status of rows, from what is known of them."""
+    moved = known["update_norm"]  # the step that was taken is the direction
+    scalars[moved, _AT["step_size"]], scalars[moved, _AT["step_size_max"]] = 1.0, REACH
+    bad = np.zeros(len(scalars), bool)
+    for name in ("loss", "update_norm"):
+        bad |= known[name] & ~np.isfinite(scalars[:, _AT[name]])
+    scalars[:, _AT["status"]] = np.where(bad, DIVERGED, OK)
