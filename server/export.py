@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
+from gdlab.messages import missing
 from server.shell import pages
 
 FORMATS = ("svg", "png", "csv")
@@ -155,8 +156,10 @@ def _page(options: argparse.Namespace):
         raise ExportError(
             "no Chromium was found; on Debian: apt-get install --no-install-recommends chromium"
         )
-    from playwright.sync_api import sync_playwright
-
+    try:
+        from playwright.sync_api import sync_playwright
+    except ModuleNotFoundError as error:
+        raise ExportError(missing(error)) from None
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=list(FLAGS))
         page = browser.new_page(
