@@ -184,25 +184,38 @@ _ENTRY = re.compile(r"( *)([\w.*]+(?:(?:, | / )[\w.*]+)*)  +(\S.*)$")
 
 
 def _as_rst(app, kind, name, thing, options, lines):
-    """gdlab's docstrings are plain text: what reStructuredText would take for marks is escaped, and a list of
-    names with their meaning in a second column becomes a list of definitions."""
-    made, inside = [], None
+    """gdlab's docstrings are plain text: what reStructuredText would take for marks is escaped, an indented
+    block after an empty line is code, and names with their meaning in a second column become a list of
+    definitions."""
+    made, inside, code, before = [], None, None, [""]
     if kind in ("attribute", "data", "property"):
         made.append("")  # else a colon in the first line would end the name of a type
     for line in _whole_quotes(lines):
         entry = _ENTRY.match(line)
         indent = len(line) - len(line.lstrip())
-        if entry:
+        if code is not None and (not line.strip() or indent >= code):
+            made.append(line)
+            continue
+        code = None
+        if not before[-1].strip() and indent >= 4 and indent - _indent(before) >= 4:
+            made, code, inside = [*made, "::", "", line], indent, None
+        elif entry:
             inside = len(entry[1])
             made += ["", f"{entry[1]}``{entry[2]}``", f"{entry[1]}    {_plain(entry[3])}"]
         elif inside is not None and line.strip() and indent > inside:
             made.append(" " * (inside + 4) + _plain(line.strip()))
         else:
-            if inside is not None and line.strip():
-                made.append("")
+            made += [""] if inside is not None and line.strip() else []
             inside = None
             made.append(_plain(line))
+        before.append(line)
     lines[:] = made
+
+
+def _indent(lines):
+    """The indentation of the last of the lines that is not empty."""
+    last = next((line for line in reversed(lines) if line.strip()), "")
+    return len(last) - len(last.lstrip())
 
 
 def _whole_quotes(lines):
