@@ -60,8 +60,11 @@ def _explained(words):
             print(completion.answer(" ".join(asked), _started()))
         else:
             print(helptext.of(asked, found.config_dir))
+        sys.stdout.flush()
     except ConfigError as error:
         sys.exit(f"gdlab: {error}")
+    except BrokenPipeError:  # gdlab --help | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return True
 
 

@@ -122,6 +122,14 @@ def test_the_command_prints_it_and_starts_neither_hydra_nor_jax(monkeypatch, cap
         door.main()
 
 
+def test_who_reads_a_part_alone_is_told_no_error():
+    command = [sys.executable, "-m", "gdlab", "--help", "all"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()  # as `head` does when it has what it wants
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
 def test_the_server_explains_itself(capsys):
     for flag in ("--help", "--version"):
         with pytest.raises(SystemExit) as ended:
