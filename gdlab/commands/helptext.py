@@ -4,7 +4,7 @@ The words are those of `gdlab.commands.reference`.
 """
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from gdlab import __version__
 from gdlab.commands import reference
@@ -103,8 +103,9 @@ def _tasks(name: str | None) -> Iterator[str]:
 
 def _group(group: Group) -> Iterator[str]:
     yield f"{group.name}=CHOICE: {group.says} [{group.usual}]"
+    left = max(len(f"{group.name}={choice.name}") for choice in group.choices)
     for choice in group.choices:
-        yield from _table([(f"{group.name}={choice.name}", choice.says)])
+        yield from _table([(f"{group.name}={choice.name}", choice.says)], left=left)
         yield from _table(_rows(choice.options), 4)
 
 
@@ -126,8 +127,9 @@ def _of(group: Group, name: str) -> Choice:
     )
 
 
-def _rows(options: Iterable[Option]) -> list[tuple[str, str]]:
-    return [(option.key, f"{option.says} [{option.default}]") for option in options]
+def _rows(options: Sequence[Option]) -> list[tuple[str, str]]:
+    shown = {one.key: "" if one.default.startswith("${") else f" [{one.default}]" for one in options}
+    return [(option.key, f"{option.says}{shown[option.key]}") for option in options]
 
 
 def _titled(title: str, rows: list[tuple[str, str]]) -> Iterator[str]:
@@ -136,9 +138,9 @@ def _titled(title: str, rows: list[tuple[str, str]]) -> Iterator[str]:
     yield from _table(rows)
 
 
-def _table(rows: list[tuple[str, str]], indent: int = 2) -> Iterator[str]:
-    """Two columns, the second wrapped within WIDTH."""
-    left = max((len(name) for name, _ in rows if len(name) <= 36), default=0)
+def _table(rows: list[tuple[str, str]], indent: int = 2, left: int = 0) -> Iterator[str]:
+    """Two columns, the first `left` wide or as wide as its names, the second wrapped within WIDTH."""
+    left = left or max((len(name) for name, _ in rows if len(name) <= 36), default=0)
     for name, says in rows:
         start = " " * indent + name.ljust(left)
         lines = textwrap.wrap(says, max(WIDTH - indent - left - 2, 40), break_on_hyphens=False)
