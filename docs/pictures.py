@@ -35,6 +35,10 @@ GRID = (
     "record.validate=10 record.correlations=20 "
     "optimizer.learning_rate=0.01,0.02,0.04,0.08,0.16,0.32 optimizer.momentum=0.0,0.3,0.6,0.8,0.9"
 )
+THREE = (
+    "task=ensemble experiment=digits_momentum train.steps=100 record.validate=10 "
+    "optimizer.learning_rate=0.03,0.1,0.3 optimizer.momentum=0.0,0.5,0.9 problem.weight_decay=0.0,0.001,0.01"
+)
 
 
 class Page(NamedTuple):
@@ -73,6 +77,9 @@ PAGES = (
     Page("tracker", ("cnn",), ("mode=correlation",), {"correlation": "correlation"}),
     Page("tracker", ("cnn",), ("mode=health",), {"health_distributions": "health"}),
     Page(
+        "ensemble", (), ("ens_folder=three",), {"ensemble_pairs": "pairs"},
+    ),
+    Page(
         "ensemble", (), ("ens_folder=grid",),
         {f"ensemble_{name}": name for name in (
             "parallel", "curves", "heat", "similarity", "graph", "ranks", "importance"
@@ -98,6 +105,7 @@ def _train(runs):
     for name, command in RUNS.items():
         _gdlab(*command.split(), f"hydra.run.dir={runs / name}")
     _gdlab(*GRID.split(), f"hydra.sweep.dir={runs / 'grid'}")
+    _gdlab(*THREE.split(), f"hydra.sweep.dir={runs / 'three'}")
     surface = (f"run={runs / 'digits_adam'}", "probe=surface", f"output={runs / 'surface.npz'}")
     _gdlab("task=probe", *surface)
 
