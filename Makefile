@@ -1,11 +1,13 @@
 # make demo   train four descents and look at them        make test   the whole suite
 # make bench  the measurements in benchmarks/             make clean  remove what these have made
+# make docs   the documentation, into build/docs          make wheel  a wheel, into dist
+# make pictures   the pictures of the documentation, which are kept with it (minutes)
 #
 # Everything goes into .venv/ of this folder. PYTHON=/path/to/python3.12 chooses another Python.
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: demo test bench clean env browser style suite
+.PHONY: demo test bench docs wheel pictures clean env browser style suite
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,7 +17,7 @@ WORKERS := 2
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
 # The first Python that starts and is new enough; a name on the PATH need not mean that it starts.
-PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
+PYTHONS := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
 FIND_PYTHON = for p in $(PYTHONS); do \
 	"$$p" -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && { echo "$$p"; break; }; done
 
@@ -67,6 +69,18 @@ browser:
 
 suite: $(VENV)/.ok browser
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+# Warnings are errors; no network is needed.
+docs: $(VENV)/.ok
+	$(BIN)/python -m sphinx -W --keep-going -q -E -b html docs build/docs
+	@echo "The documentation: build/docs/index.html"
+
+wheel: $(VENV)/.ok
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+
+# The runs that the pictures show are trained into build/runs, and not again.
+pictures: $(VENV)/.ok browser
+	$(BIN)/python docs/pictures.py build/runs
 
 bench: $(VENV)/.bench
 	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python -m benchmarks.$$(basename $$file .py) || exit 1; done

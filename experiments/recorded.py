@@ -50,7 +50,7 @@ def trained(runs, name, *overrides, unnamed=(), data_dir=None, called=None, form
 
 def chosen(place, name, overrides):
     """The name of the folder below `place` in which the command line finds or makes this run."""
-    old = ",".join([*filter(None, [name]), *sorted(text.replace("/", "_") for text in overrides)])
+    old = naming.old_name(name, ",".join(sorted(overrides)))
     return naming.chosen_name(Path(place), name, _changes(overrides), old)
 
 

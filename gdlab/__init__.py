@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from gdlab.store import list_runs as list_runs
     from gdlab.store import open_run as open_run
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # {name: where it is}; type checkers and completion read the same above.
 _PUBLIC = {

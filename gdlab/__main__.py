@@ -17,7 +17,6 @@ from gdlab.starting import NOTHING, answer_interrupts, leave, tidy
 
 # What takes long to import is imported in functions, where a Ctrl-C is answered.
 
-TASKS = ("train", "ensemble", "probe", "extend")
 _SCHEDULERS = (getattr(signal, "SIGUSR1", None),)  # ends a training; before one there is nothing to save
 # What is wrong with a place, and not with what is read or written.
 _PLACE = (errno.EEXIST, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
@@ -30,6 +29,8 @@ def main():
         from gdlab import __version__
 
         print(f"gdlab {__version__}")
+        return
+    if _explained(sys.argv[1:]):
         return
     with _answered():
         _compose_and_run()
@@ -45,24 +46,48 @@ def serve():
     sys.exit(start(sys.argv[1:]))
 
 
-def _compose_and_run():
-    import hydra
+def _explained(words):
+    """Whether `words` ask for help or for completion, which is printed, and needs neither Hydra nor JAX."""
+    if not {"-h", "--help", "-sc", "--shell-completion"} & set(words):
+        return False
+    from gdlab.commands import completion, helptext, hydras
+    from gdlab.plan.targets import ConfigError
 
-    from gdlab.app_path import conf_dir
+    found, others = hydras.parser().parse_known_args(words)
+    asked = [*found.overrides, *others]
+    try:
+        if found.shell_completion:
+            print(completion.answer(" ".join(asked), _started()))
+        else:
+            print(helptext.of(asked, found.config_dir))
+        sys.stdout.flush()
+    except ConfigError as error:
+        sys.exit(f"gdlab: {error}")
+    except BrokenPipeError:  # gdlab --help | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
+
+
+def _started():
+    """The words that this process was started by, without its arguments: the script, or python -m gdlab."""
+    if Path(sys.argv[0]).name == "__main__.py":
+        return [sys.executable, "-m", "gdlab"]
+    return [sys.argv[0]]
+
+
+def _compose_and_run():
+    from gdlab.commands import hydras, resolvers
     from gdlab.commands import overrides as command_line
-    from gdlab.commands import resolvers
 
     resolvers.register()
     command = command_line.parsed(sys.argv[1:])
     command_line.check(command)
     command, grid = command_line.take_grid(command)
-    sys.argv[1:] = [*command.flags, *command.overrides]
 
-    @hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")
     def run(config):
         _run(config, grid)
 
-    run()
+    hydras.run([*command.flags, *command.overrides], run)
 
 
 def _run(config, grid):
@@ -107,14 +132,16 @@ def quiet():
 def _answered():
     """Turns every end that is not a success into one line on stderr and an exit status, and tidies up."""
     answer_interrupts()
+    from gdlab.commands import hydras
     from gdlab.execution.interruption import handled
+    from gdlab.messages import missing
 
     whole = os.environ.get(WHOLE) == "1"
     ending = [number for number in handled() if number not in (signal.SIGINT, *_SCHEDULERS)]
     before = {number: signal.signal(number, _end) for number in ending}
     quiet()
     try:
-        with _raising():
+        with hydras.raising(_returned):
             yield
     except KeyboardInterrupt:
         print(NOTHING, file=sys.stderr)
@@ -122,7 +149,8 @@ def _answered():
     except Exception as error:
         if whole:
             raise
-        sys.exit(_told(error))
+        lacking = missing(error)  # of Hydra itself, perhaps, whose errors are told otherwise
+        sys.exit(f"gdlab: {lacking}" if lacking else _told(error))
     finally:
         tidy()
         for number, handler in before.items():
@@ -131,25 +159,8 @@ def _answered():
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@contextmanager
-def _raising():
-    """Hydra raises what goes wrong around a run instead of printing where it did, or with which overrides:
-    a job that failed has been named by then."""
-    from hydra._internal import utils as hydras
-    from hydra.core.utils import JobReturn
-
-    utils: Any = hydras
-    job: Any = JobReturn
-    before, returned = utils.run_and_report, job.return_value
-    utils.run_and_report = lambda function: function()
-    job.return_value = property(lambda job: _returned(job, returned), returned.fset)
-    try:
-        yield
-    finally:
-        utils.run_and_report, job.return_value = before, returned
-
-
 def _returned(job, usual):
+    """The value of a job; the error of one that has been named, instead of with which overrides it failed."""
     error = job._return_value
     if getattr(error, "told", None) == os.getpid():  # elsewhere it was told to another's stderr
         raise error
@@ -185,7 +196,11 @@ def _told(error):
         )
     expected = (ConfigError, StoreError, FileNotFoundError, HydraException, OmegaConfBaseException)
     said = described(error, expected)
-    more = "" if isinstance(error, (*expected, OSError, ValueError)) else f" ({WHOLE}=1 shows all of it)"
+    more = (
+        ""
+        if isinstance(error, (*expected, OSError, ValueError, ModuleNotFoundError))
+        else f" ({WHOLE}=1 shows all of it)"
+    )
     return f"gdlab: {said}{more}"
 
 
@@ -216,6 +231,7 @@ def _perform(config, output):
 
     from gdlab import experiment
     from gdlab.commands import extend_task, probe_task
+    from gdlab.commands.tasks import TASKS
     from gdlab.plan.builder import ConfigError, nearest
 
     if config["task"] not in TASKS:

@@ -4,8 +4,10 @@ An error of gdlab's own is its message. Any other is named with its kind and the
 which for a problem of one's own is a line of one's own.
 """
 
+import difflib
 import re
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 
 MOST_LINE, MOST_LINES = 2000, 60
@@ -15,7 +17,19 @@ _STANDARD = Path(traceback.__file__).parent
 # Options are given as YAML, whose words these values have there.
 _WORDS = {"None": "null", "True": "true", "False": "false"}
 _VALUE = re.compile(r"(?<==)(?:None|True|False)\b")
+# What brings a module that the core does without; tests/test_packaging.py holds it against pyproject.toml.
+EXTRAS = {
+    "record": ("flax", "hydra", "omegaconf", "orbax", "PIL", "pooch", "rich", "scipy"),
+    "app": ("bokeh", "colorcet", "contourpy", "re2", "sklearn", "tornado"),
+    "export": ("playwright",),
+}
 _INSTALLED = ("site-packages", "dist-packages", "<frozen", "<string>", "<__array_function__")
+
+
+def closest(name: object, valid: Iterable[object], cutoff: float = 0.5) -> str | None:
+    """The valid name that is most like `name`, of which 200 characters are looked at; None where none is."""
+    found = difflib.get_close_matches(str(name)[:200], [str(one) for one in valid], n=1, cutoff=cutoff)
+    return found[0] if found else None
 
 
 def readable(text: object) -> str:
@@ -37,6 +51,8 @@ def described(error: BaseException, expected: tuple = ()) -> str:
 
     expected: kinds of errors whose own words say all; so do those of a ValueError that gdlab itself raised.
     """
+    if lacking := missing(error):
+        return lacking
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename is not None else ""
         return one_line(f"{place}{error.strerror}")
@@ -49,6 +65,18 @@ def described(error: BaseException, expected: tuple = ()) -> str:
         )
     said = one_line(str(error).partition("\n\n")[0])
     return f"{type(error).__name__}: {said} ({raised_at(error)})"
+
+
+def missing(error: BaseException) -> str | None:
+    """What to install where an error says that a part of gdlab's is not installed; None for other errors."""
+    if not isinstance(error, ModuleNotFoundError):
+        return None
+    name = str(error.name).partition(".")[0]
+    for extra, modules in EXTRAS.items():
+        if name in modules:
+            what = f"{name} is not installed" if str(error).startswith("No module named") else str(error)
+            return f"{what}: pip install 'gdlab[{extra}]'"
+    return None
 
 
 def raised_at(error: BaseException) -> str:

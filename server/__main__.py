@@ -16,15 +16,26 @@ import sys
 import webbrowser
 from pathlib import Path
 
+from gdlab import __version__
+from gdlab.messages import missing
 from server.core import arguments
 
 APP = Path(__file__).resolve().parent
 PORT = 5006
+EXAMPLES = f"""examples (python -m server, or, installed, gdlab-serve):
+  python -m server runs                          the runs below the folder runs, at http://localhost:{PORT}/server
+  python -m server runs --data-dir ~/data        of which some were trained on data that lie there
+  python -m server runs --port 0 --no-browser    at a free port, whose address is printed
+  python -m server runs --processes 4            for many readers at once
+  python -m server.export runs --run rosenbrock -o rosenbrock.svg    one figure, for a paper
+
+The server listens on this machine alone; docs/security.md says how others reach it, and what is promised of
+runs that others recorded. Trainings are started by python -m gdlab (gdlab --help)."""
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Serves until Ctrl-C; the exit code: 0, 1 where a server process cannot begin, 2 where the folder or the
-    port cannot be used, 130 where Ctrl-C came before there was a server."""
+    """Serves until Ctrl-C; the exit code: 0, 1 where a server process cannot begin, or a part is missing,
+    2 where the folder or the port cannot be used, 130 where Ctrl-C came before there was a server."""
     options = _parse(argv)
     told = arguments.told(options)
     root = told.root
@@ -45,6 +56,11 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except ModuleNotFoundError as error:
+        if not (lacking := missing(error)):
+            raise
+        print(lacking, file=sys.stderr)
+        return 1
     _end_on_signals(server.io_loop)  # before the address is out: whoever reads it may end the server at once
     address = f"http://localhost:{server.port}/{APP.name}"
     print(f"gdlab shows {root.resolve()} at {address}  (Ctrl-C ends)", flush=True)
@@ -95,7 +111,14 @@ def _server(options: argparse.Namespace, told: arguments.Told):
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m server", description="Look at recorded descents.")
+    installed = Path(sys.argv[0]).stem == "gdlab-serve"
+    parser = argparse.ArgumentParser(
+        prog="gdlab-serve" if installed else "python -m server",
+        description=f"gdlab {__version__}: looks at recorded descents, in a browser.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"gdlab {__version__}")
     arguments.add_to(parser)
     parser.add_argument("--port", type=_port, default=PORT, help=f"default {PORT}; 0 takes a free one")
     parser.add_argument(

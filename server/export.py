@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
+from gdlab.messages import missing
 from server.shell import pages
 
 FORMATS = ("svg", "png", "csv")
@@ -56,6 +57,9 @@ def export(options: argparse.Namespace) -> None:
         if options.list:
             print("\n".join(cards) or "this page has no card that can be saved")
             return
+        if options.all:
+            _save_all(page, cards, options)
+            return
         name = options.card or next(iter(cards), "")
         if name not in cards:
             raise ExportError(_no_card(page, name, cards))
@@ -74,7 +78,11 @@ def _check(options: argparse.Namespace) -> None:
     for name in options.run:
         if not (Path(options.runs) / name).is_dir():
             raise ExportError(f"--run {name}: there is no such folder in {options.runs}")
-    if options.output and (Path(options.output).is_dir() or not Path(options.output).parent.is_dir()):
+    out = Path(options.output or ".")
+    if options.all:
+        if options.card or not out.is_dir():
+            raise ExportError("--all saves every card: it takes no --card, and -o is a folder that is there")
+    elif options.output and (out.is_dir() or not out.parent.is_dir()):
         raise ExportError(f"-o {options.output}: name a file in a folder that is there")
 
 
@@ -105,6 +113,17 @@ def _save(page, name: str, options: argparse.Namespace) -> None:
         data = text.encode() if options.format == "svg" else base64.b64decode(text)
     out.write_bytes(data)
     print(out)
+
+
+def _save_all(page, cards: list[str], options: argparse.Namespace) -> None:
+    """Saves each card that holds what is asked for, under its own name."""
+    folder = Path(options.output or ".")
+    for name in cards:
+        options.output = str(folder / f"{name}.{options.format}")
+        try:
+            _save(page, name, options)
+        except ExportError as error:  # a table has no figure, what was not computed no numbers
+            print(f"{name}: {error}", file=sys.stderr)
 
 
 def _settle(page, seconds: float) -> None:
@@ -155,8 +174,10 @@ def _page(options: argparse.Namespace):
         raise ExportError(
             "no Chromium was found; on Debian: apt-get install --no-install-recommends chromium"
         )
-    from playwright.sync_api import sync_playwright
-
+    try:
+        from playwright.sync_api import sync_playwright
+    except ModuleNotFoundError as error:
+        raise ExportError(missing(error)) from None
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=list(FLAGS))
         page = browser.new_page(
@@ -173,6 +194,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--run", action="append", default=[], metavar="NAME", help="a run; may be repeated")
     parser.add_argument("--view", default="descent", help="the page: runs, descent, compare, ... (descent)")
     parser.add_argument("--card", help="the card on it (default: the first)")
+    parser.add_argument("--all", action="store_true", help="save every card of the page, into the folder -o")
     parser.add_argument("--list", action="store_true", help="print the names of the page's cards")
     parser.add_argument("--format", choices=FORMATS, help="default: as the file's name ends, else svg")
     parser.add_argument("-o", "--output", help="file (default: CARD.FORMAT)")

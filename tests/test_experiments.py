@@ -12,8 +12,9 @@ from experiments.becker2019.curves import stretches
 from experiments.becker2019.minibatch import Setting, trends
 from experiments.becker2019.patterns import patterns
 from experiments.becker2019.training import sweep
-from experiments.recorded import trained
+from experiments.recorded import chosen, trained
 from gdlab import store
+from gdlab.plan import naming
 from gdlab.records import CUBIC, QUADRATIC, TRACE_COLUMNS
 
 
@@ -125,3 +126,14 @@ def test_wrong_options_are_refused(capsys):
     with pytest.raises(SystemExit):
         main(["--seeds", "0"])
     assert "allowed: an integer >= 1" in capsys.readouterr().err
+
+
+def test_a_run_under_a_long_name_of_before_is_found(tmp_path):
+    """Longer than 120 characters, names were cut and had a hash: the run is not trained again."""
+    overrides = [f"optimizer.learning_rate={n}.123456789" for n in range(5)] + ["seed=1"]
+    (tmp_path / "runs").mkdir()
+    long = naming.old_name("digits_sgd", ",".join(sorted(overrides)))
+    assert len(long) <= 120 < sum(map(len, overrides))
+    (tmp_path / "runs" / long).mkdir()
+    (tmp_path / "runs" / long / "run.json").write_text("{}")
+    assert chosen(tmp_path / "runs", "digits_sgd", overrides) == long

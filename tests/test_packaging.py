@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from gdlab.messages import EXTRAS
+
 ROOT = Path(__file__).resolve().parents[1]
-CORE = ("jax", "optax", "numpy")
+CORE = ("jax", "numpy", "optax", "pyyaml")
+PINNED = ("record", "app", "export", "docs", "test", "bench")  # extras whose versions stand in constraints/
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 # Refuses every distribution but the core's own, as if nothing else were installed.
@@ -26,7 +29,10 @@ def needed(names):
         name = todo.pop().lower().replace("_", "-")
         if name not in found:
             found.add(name)
-            lines = [line for line in metadata.requires(name) or () if "extra ==" not in line]
+            try:
+                lines = [line for line in metadata.requires(name) or () if "extra ==" not in line]
+            except metadata.PackageNotFoundError:  # of another system or Python
+                continue
             todo += [re.match(r"[A-Za-z0-9._-]+", line)[0] for line in lines]
     return found
 
@@ -38,7 +44,7 @@ class Refuse:
     def find_spec(self, name, path=None, target=None):
         of = {one.lower().replace("_", "-") for one in self.owners.get(name.partition(".")[0], ())}
         if of and not of & {*allowed, "gdlab"}:
-            raise ModuleNotFoundError(f"{name} is not part of the core", name=name)
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Refuse())
 """
@@ -199,13 +205,120 @@ except ModuleNotFoundError:
     assert python(CORE_ONLY + code, ",".join(CORE), path=ROOT, cwd=tmp_path) == "core only"
 
 
+def names_of(*extras):
+    """The distributions that the core and some extras ask for, those within an extra too."""
+    found, todo = set(), [*PROJECT["dependencies"]]
+    todo += [line for extra in extras for line in PROJECT["optional-dependencies"][extra]]
+    while todo:
+        line = todo.pop()
+        within = re.match(r"gdlab\[([\w,-]+)\]", line)
+        if within:
+            todo += [one for extra in within[1].split(",") for one in PROJECT["optional-dependencies"][extra]]
+        else:
+            found.add(re.match(r"[\w-]+", line)[0].lower())
+    return ",".join(sorted(found))
+
+
+REFUSED = """
+import io, contextlib
+def refused(call):
+    try:
+        call()
+    except SystemExit as ended:
+        return str(ended.code)
+    raise AssertionError("nothing was refused")
+"""
+
+
+def test_an_extra_costs_what_it_gives():
+    record, app, export = (set(names_of(extra).split(",")) for extra in ("record", "app", "export"))
+    assert not record & {"bokeh", "playwright", "scikit-learn"}
+    assert record < app < export and export - app == {"playwright"}
+
+
+def test_every_module_is_brought_by_the_extra_that_is_named_for_it():
+    owners = metadata.packages_distributions()
+    for extra, modules in EXTRAS.items():
+        asked = {name.lower() for name in names_of(extra).split(",")}
+        for module in modules:
+            found = {name.lower() for name in owners[module]}
+            # Two come with another: OmegaConf with Hydra, Tornado with Bokeh.
+            assert found & asked or module in ("omegaconf", "tornado"), module
+
+
+def test_recording_needs_the_extra_record_alone(tmp_path):
+    code = (
+        REFUSED
+        + """
+from gdlab import __main__ as door
+def command(*words):
+    sys.argv = ["gdlab", *words]
+    door.main()
+network = ("problem=classification", "dataset=galaxy", "model=mlp", "model.features=[4,3]")
+command(*network, "optimizer=adam", "train.steps=2", "hydra.run.dir=run")
+import gdlab
+assert gdlab.open_run("run").state == "finished"
+print(refused(lambda: command("experiment=digits_sgd", "hydra.run.dir=digits")))
+"""
+    )
+    said = python(CORE_ONLY + code, names_of("record"), path=ROOT, cwd=tmp_path).splitlines()[-1]
+    assert "dataset=digits comes with scikit-learn" in said and "pip install 'gdlab[app]'" in said
+    assert not (tmp_path / "digits").exists()
+
+
+def test_the_core_reads_runs_and_says_what_it_lacks_for_the_rest(tmp_path):
+    from gdlab.store import ArraySpec, RunWriter
+
+    config = {"name": "a", "problem": {"_target_": "gdlab.problems.beale"}, "seed": 3}
+    layout = {"config": config, "identity": {}, "arrays": {"x": ArraySpec()}, "pyramids": ()}
+    with RunWriter.create(tmp_path / "run", **layout) as writer:
+        writer.append({"x": [1.0]})
+    code = (
+        REFUSED
+        + """
+import gdlab
+from gdlab import __main__ as door
+assert gdlab.open_run("run").config["seed"] == 3
+sys.argv = ["gdlab", "problem=beale"]
+print(refused(door.main))
+with contextlib.redirect_stderr(io.StringIO()) as said:
+    sys.argv = ["gdlab-serve", "."]
+    assert refused(door.serve) == "1"
+print(said.getvalue().strip())
+"""
+    )
+    lines = python(CORE_ONLY + code, names_of(), path=ROOT, cwd=tmp_path).splitlines()
+    assert lines == [
+        "gdlab: hydra is not installed: pip install 'gdlab[record]'",
+        "bokeh is not installed: pip install 'gdlab[app]'",
+    ]
+
+
+def test_figures_as_files_name_the_extra_that_they_need(tmp_path):
+    (tmp_path / "runs").mkdir()
+    code = (
+        REFUSED
+        + """
+import shutil
+shutil.which = lambda name: "/usr/bin/true"
+from server import export
+export._server = contextlib.contextmanager(lambda runs: (yield "http://localhost"))
+with contextlib.redirect_stderr(io.StringIO()) as said:
+    assert export.main(["runs", "--view", "runs"]) == 2
+print(said.getvalue().strip())
+"""
+    )
+    said = python(CORE_ONLY + code, names_of("app"), path=ROOT, cwd=tmp_path)
+    assert said == "playwright is not installed: pip install 'gdlab[export]'"
+
+
 @pytest.mark.parametrize("pins", sorted((ROOT / "constraints").glob("*.txt")), ids=lambda path: path.stem)
 def test_pins_are_plain_versions_of_everything_asked_for(pins):
     lines = [line for line in pins.read_text().splitlines() if line and not line.startswith("#")]
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9A-Za-z.+]*", line) for line in lines)
     pinned = {line.partition("==")[0].lower().replace("_", "-") for line in lines}
     extras = PROJECT["optional-dependencies"]
-    asked = [*PROJECT["dependencies"], *extras["app"], *extras["test"], *extras["bench"]]
+    asked = [*PROJECT["dependencies"], *(line for extra in PINNED for line in extras[extra])]
     names = {re.match(r"[\w-]+", line)[0].lower() for line in asked} - {"gdlab"}
     assert not names - pinned
 
@@ -215,4 +328,6 @@ def test_every_python_gets_the_bokeh_that_the_pages_are_tested_with():
         path.stem: re.search(r"^bokeh==(\S+)$", path.read_text(), re.MULTILINE)[1]
         for path in (ROOT / "constraints").glob("*.txt")
     }
-    assert len(pinned) == 3 and set(pinned.values()) == {metadata.version("bokeh")}
+    assert sorted(pinned) == ["py311", "py312", "py313", "py314"] and set(pinned.values()) == {
+        metadata.version("bokeh")
+    }

@@ -7,7 +7,7 @@ import pytest
 
 from gdlab import store
 from gdlab.analysis.ensemble import open_ensemble
-from gdlab.analysis.hyper import differing, flatten, shown
+from gdlab.analysis.hyper import as_shown, differing, shown
 from gdlab.commands.extend_task import extend
 from gdlab.plan.builder import ConfigError
 from gdlab.plan.targets import installed, parameters, resolve
@@ -100,7 +100,7 @@ def test_archived_runs_show_what_they_read_and_nothing_twice(root):
         ] == "conjugate_gradient"
         assert not [key for key in found if key.startswith(("optimizer.line_search", "optimizer.beta"))]
         assert [key for key in found if key.startswith("train.")] == ["train.steps"]
-        today = hyper.described(flatten(composed("experiment=rosenbrock")))
+        today = hyper.described(as_shown(composed("experiment=rosenbrock")))
         # The version of the search is what tells them apart, and it does: they train otherwise.
         assert hyper.differing([found, today]) == ["linesearch.version"]
     made = open_ensemble([store.open_run(root / "before" / name) for name in ("finished", "interrupted")])
@@ -159,8 +159,8 @@ def test_the_list_has_columns_of_config_groups_and_finds_them(root):
 
 def test_mini_batches_are_counted_in_one_way():
     base = ("experiment=digits_sgd",)
-    counted = flatten(composed(*base, "train.batches=8"))
-    sized = flatten(composed(*base, "train.batches=1", "train.batch_size=64"))
+    counted = as_shown(composed(*base, "train.batches=8"))
+    sized = as_shown(composed(*base, "train.batches=1", "train.batch_size=64"))
     assert hyper.differing([hyper.described(one) for one in (counted, sized)]) == [
         "train.batches", "train.batch_size"
     ]  # fmt: skip
@@ -170,7 +170,7 @@ def test_mini_batches_are_counted_in_one_way():
 def test_what_is_shown_is_shown_of_what_is_shown():
     """Of a commit record that holds only what was read, no more is left out, and nothing comes back."""
     for options in RUNS.values():
-        flat = flatten(composed(*options))
+        flat = as_shown(composed(*options))
         assert effects.with_effect(effects.with_effect(flat)) == effects.with_effect(flat)
         assert shown(effects.with_effect(flat)) == shown(flat)
 

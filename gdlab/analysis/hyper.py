@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from gdlab.store import effects, migrations
-from gdlab.store.config import IGNORED_KEYS
+from gdlab.store.config import IGNORED_KEYS, flatten
 
 _SILENT = ("_target_", "_partial_", "hydra.", "data_dir")  # parts of names that tell nothing
 _OWN = ("name", *IGNORED_KEYS)  # the run's name says it already, or it is nothing of the training
@@ -13,16 +13,13 @@ _IGNORED = frozenset(IGNORED_KEYS)
 _KEPT = ("record.", "probes.")  # what is kept of a training, and what is asked of it, change nothing in it
 
 
-def flatten(config, prefix: str = "") -> dict[str, object]:
+def as_shown(config: Mapping) -> dict[str, object]:
     """{"optimizer.sigma": 0.05, ...}: the leaves of a nested config, lists as text."""
-    if isinstance(config, Mapping):
-        leaves: dict[str, object] = {}
-        for key, value in config.items():
-            leaves.update(flatten(value, f"{prefix}.{key}" if prefix else str(key)))
-        return leaves
-    if isinstance(config, (list, tuple)):
-        return {prefix: ", ".join(map(str, config))}
-    return {prefix: config}
+    leaves = {key: value for key, value in flatten(config).items() if value != {}}
+    return {
+        key: ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
+        for key, value in leaves.items()
+    }
 
 
 def shown(recorded: Mapping) -> dict[str, object]:
@@ -32,7 +29,7 @@ def shown(recorded: Mapping) -> dict[str, object]:
     training does not read is left out (`gdlab.store.effects`), and each thing has one name. A recorded loop
     has the names and values that it was given.
     """
-    flat = flatten(recorded)
+    flat = as_shown(recorded)
     if effects.is_of_recorder(flat):
         return effects.named_once(flat)
     flat = effects.with_effect(migrations.migrated_flat(flat))

@@ -57,8 +57,12 @@ def settings(
 
     Raises ValueError: names the option, its value and what is allowed.
     """
-    chosen = dict(locals())
-    chosen.pop("run")
+    chosen = {
+        "method": method, "plane": plane, "checkpoints": checkpoints, "centre": centre,
+        "resolution": resolution, "samples": samples, "on": on, "seed": seed, "thin": thin, "last": last,
+        "offset": offset, "temperature": temperature, "distance": distance, "behind": behind,
+        "uncertainty": uncertainty, "draws": draws, "refine": refine,
+    }  # fmt: skip
     for name, allowed in (
         ("method", METHODS), ("plane", PLANES), ("on", ON), ("distance", DISTANCES),
         ("behind", BEHIND), ("uncertainty", UNCERTAINTIES),

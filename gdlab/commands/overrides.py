@@ -7,7 +7,7 @@ import itertools
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gdlab.app_path import conf_dir
+from gdlab.commands import hydras
 from gdlab.plan.builder import ConfigError, nearest
 
 # Options that hold one path or name: what cannot be parsed in them is taken as it stands.
@@ -32,9 +32,7 @@ class Command(NamedTuple):
 
 def parsed(arguments: list) -> Command:
     """The Command in `arguments`, overrides in any place; exits with 2 where a flag is unknown."""
-    from hydra._internal.utils import get_args_parser
-
-    parser = get_args_parser()
+    parser = hydras.parser()
     known, others = parser.parse_known_args(arguments)
     unknown = [text for text in others if text.startswith("-")]
     if unknown:
@@ -43,7 +41,7 @@ def parsed(arguments: list) -> Command:
     flags = list(arguments)
     for text in overrides:
         flags.remove(text)
-    shown = known.help or known.hydra_help or known.info or known.shell_completion
+    shown = known.help or known.hydra_help or known.info
     others_named = known.config_name is not None or known.config_path is not None
     plain = not (shown or others_named)
     overrides = _with_implied([_without_null(_quoted(text)) for text in overrides])
@@ -73,7 +71,7 @@ def check(command: Command):
     if not command.plain or "task=extend" in command.overrides:  # which says itself what it takes
         return
     overrides = _parsed(command.overrides)
-    loader = _loader(command.config_dir)
+    loader = hydras.loader(command.config_dir)
     try:
         groups = loader.list_groups("")
         chosen = []
@@ -161,21 +159,6 @@ def _with_implied(overrides):
     if number in keys and size not in keys:
         return [*overrides, f"{size}=null"]
     return overrides
-
-
-def _loader(config_dir):
-    """Hydra's loader over gdlab's configurations and those of `config_dir`."""
-    from hydra._internal.hydra import Hydra
-    from hydra._internal.utils import create_config_search_path
-    from hydra.core.global_hydra import GlobalHydra
-
-    places = create_config_search_path(str(conf_dir()))
-    if config_dir is not None:
-        if not Path(config_dir).is_dir():
-            raise ConfigError(f"--config-dir {config_dir}: there is no such folder")
-        places.prepend("command-line", f"file://{Path(config_dir).absolute()}")
-    GlobalHydra.instance().clear()
-    return Hydra.create_main_hydra2("gdlab", places).config_loader
 
 
 def _composed(loader, overrides):

@@ -9,12 +9,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import Container, OmegaConf, open_dict
 
-from gdlab.commands import probe_task
+from gdlab.commands import hydras, probe_task
 from gdlab.plan.builder import ConfigError
 from gdlab.store.config import training_keys
 from gdlab.store.migrations import LATER
@@ -37,7 +36,7 @@ def grid(parameters, overrides):
     """
     texts = [f"{key}={value}" for key, value in (parameters or {}).items()]
     parsed = OverridesParser.create().parse_overrides([*texts, *overrides])
-    return BasicSweeper.split_arguments(parsed, None)[0]
+    return hydras.jobs(parsed)
 
 
 def jobs_of(loader: ConfigLoader, master: Any, overrides: Any) -> list[Job]:

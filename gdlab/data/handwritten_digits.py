@@ -13,11 +13,16 @@ def digits(*, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
 
     Grey values are shifted and scaled to mean 0 and standard deviation 1 over the training set.
     `test_fraction` of each class, chosen by `seed`, is kept for testing; 0 keeps none (test is None).
-    Raises ValueError where `test_fraction` is not in [0, 1).
+    Raises ValueError where `test_fraction` is not in [0, 1), ModuleNotFoundError without scikit-learn.
     """
     if not 0 <= test_fraction < 1:
         raise ValueError(f"digits: test_fraction = {test_fraction!r} is not allowed; it must be in [0, 1)")
-    from sklearn.datasets import load_digits
+    try:
+        from sklearn.datasets import load_digits
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "dataset=digits comes with scikit-learn, which is not installed", name=error.name
+        ) from None
 
     bunch = load_digits()
     x, y = bunch.images[..., None], bunch.target.astype(np.int32)

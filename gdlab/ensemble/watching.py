@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gdlab.monitors.evaluation import BLOCK, PARTS, chosen_rows
-from gdlab.monitors.validation import Validation
+from gdlab.monitors.validation import Validation, summed_cross_entropy
 from gdlab.plan.monitoring import row_watchers
 
 # Intermediate values of the members that are evaluated at once: they should stay in the cache.
@@ -97,8 +97,7 @@ def _evaluation(problem, assembly, example):
             index, weight = rows
             logits = problem.predict(params, data["x"][index], *statistics)
             y = data["y"][index]
-            correct = jnp.take_along_axis(logits, y[:, None], axis=1)[:, 0]
-            loss = jnp.where(weight, jax.nn.logsumexp(logits, axis=1) - correct, 0).sum()
+            loss = summed_cross_entropy(logits, y, weight)
             right = (weight & (logits.argmax(axis=1) == y)).sum(dtype=jnp.int32)
             return (total[0] + loss / n, total[1] + right), None
 

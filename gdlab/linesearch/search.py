@@ -115,12 +115,11 @@ def two_phase(
         in [eta, beta eta] while the slope falls, so that alpha counts where phi'(eta) = 0 alone.
       gamma: phase two keeps gamma (b - a) away from both ends, 0 < gamma < 1/2.
       max_evaluations: at most this many calls of `phi`, at least 1.
-      initial: the first step width. A number > 0, or one of
-        "inverse_norm": 1 / (1 + |d|^2) (eq. 9 of the paper);
-        "previous": the step width that promises the same first-order decrease as the last one,
-          eta_before slope_before / slope (Nocedal and Wright 2006, p. 59); at first "inverse_norm";
-        "previous_length": a step as long as the last one, |eta d| = |eta_before d_before|; at first
-          a step of length 1, or eta = 1 where |d| < 1.
+      initial: the first step width: a number > 0; or "inverse_norm", 1 / (1 + |d|^2) (eq. 9 of the paper); or
+        "previous", the step width that promises the same first-order decrease as the last one,
+        eta_before slope_before / slope (Nocedal and Wright 2006, p. 59), at first "inverse_norm"; or
+        "previous_length", a step as long as the last one, |eta d| = |eta_before d_before|, at first a step
+        of length 1, or eta = 1 where |d| < 1.
       squared_norm: |d|^2, needed where `initial` is a name.
       previous: (step width, slope at 0, length of the step) of the search before; a step width of 0
         means none.

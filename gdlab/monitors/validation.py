@@ -88,14 +88,19 @@ def make_evaluate(problem):
     return evaluate
 
 
+def summed_cross_entropy(logits, y, counts):
+    """Cross-entropy of logits [B, C] with labels y [B], in nats, summed over the rows where `counts` [B]."""
+    correct = jnp.take_along_axis(logits, y[:, None], axis=1)[:, 0]
+    return jnp.where(counts, jax.nn.logsumexp(logits, axis=1) - correct, 0).sum()
+
+
 def make_predictions(problem):
     """(params, {"x": [n, ...], "y": [n]}, calibration x or None) -> Predictions, in blocks of examples."""
 
     @jax.jit
     def block(params, x, y, weight, statistics):
         logits = _logits(problem, params, x, statistics)
-        correct = jnp.take_along_axis(logits, y[:, None], axis=1)[:, 0]
-        loss = jnp.where(weight > 0, jax.nn.logsumexp(logits, axis=1) - correct, 0).sum()
+        loss = summed_cross_entropy(logits, y, weight > 0)
         return loss, logits.argmax(axis=1), logits.shape[1]
 
     measured = jax.jit(problem.statistics or (lambda params, x: None))

@@ -7,11 +7,12 @@ own optimizers, so that such a one needs a yaml alone. The environment variable 
 separated) adds, in every slot, the functions and classes that are defined in these very modules.
 """
 
-import difflib
 import inspect
 import os
 from functools import cache, partial
 from importlib import import_module
+
+from gdlab.messages import closest
 
 SLOTS = (
     *("problem", "dataset", "model", "optimizer", "beta", "linesearch", "schedule", "weight_decay"),
@@ -56,8 +57,8 @@ class ConfigError(ValueError):
 
 def nearest(name, candidates):
     """' Did you mean ...?' for the candidate most like `name`, '' where none is."""
-    found = difflib.get_close_matches(str(name)[:200], [str(c) for c in candidates], n=1, cutoff=0.5)
-    return f" Did you mean '{found[0]}'?" if found else ""
+    found = closest(name, candidates)
+    return f" Did you mean '{found}'?" if found else ""
 
 
 def short(value):

@@ -18,7 +18,7 @@ def compute(replay, *, image=0, iteration=None, on="test", target=None, progress
 
     Args:
       replay: a gdlab Replay of a run whose problem predicts classes and tells its activations.
-      image: position in the test (`on`="test") or training set ("train"), from 0.
+      image: position in the test set (on="test") or the training set ("train"), from 0.
       iteration: k, 0 to K; None: the last.
       target: the class whose logit the saliency is of, its position; None: the predicted one.
       progress: (fraction, text) -> None.

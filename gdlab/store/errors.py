@@ -4,7 +4,7 @@ All are `StoreError`, so a list of runs can show a damaged one as a card beside 
 keeps its constructor arguments in `args`: an exception raised in a worker process arrives intact.
 """
 
-import difflib
+from gdlab.messages import closest
 
 _LONGEST = 500  # characters of what is wrong: a stranger's file may hold a text of any length there
 
@@ -103,6 +103,6 @@ class NotWritable(StoreError, OSError):
 def nearest(name, valid):
     """'; did you mean ...' or the valid names, to end an error message with."""
     valid = sorted(map(str, valid))
-    close = difflib.get_close_matches(str(name), valid, n=1, cutoff=0.5)
-    hint = f"; did you mean '{close[0]}'?" if close else "."
+    found = closest(name, valid)
+    hint = f"; did you mean '{found}'?" if found else "."
     return f" Valid: {', '.join(valid) or 'none'}{hint}"

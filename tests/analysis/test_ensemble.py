@@ -6,7 +6,7 @@ import pytest
 from gdlab import store
 from gdlab.analysis.axes import hyperparameters
 from gdlab.analysis.ensemble import correlation_at, correlations, open_ensemble
-from gdlab.analysis.hyper import differing, flatten, levels, short_names
+from gdlab.analysis.hyper import as_shown, differing, levels, short_names
 from gdlab.store.migrations import LATER
 from tests.analysis.made_ensembles import config, make, symmetric
 
@@ -126,7 +126,7 @@ def test_one_run_and_none(tmp_path):
 
 def test_names_that_tell_runs_apart():
     nested = {"optimizer": {"sigma": 0.05, "betas": [0.9, 0.99]}, "name": "x"}
-    assert flatten(nested) == {"optimizer.sigma": 0.05, "optimizer.betas": "0.9, 0.99", "name": "x"}
+    assert as_shown(nested) == {"optimizer.sigma": 0.05, "optimizer.betas": "0.9, 0.99", "name": "x"}
     assert differing([{"a": 1, "name": "x"}, {"a": True, "name": "y"}]) == ["a"]
     assert short_names(["a.b.c", "d.c", "e"]) == {"a.b.c": "b.c", "d.c": "d.c", "e": "e"}
 

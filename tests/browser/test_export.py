@@ -146,6 +146,17 @@ def test_the_command_saves_svg_png_and_csv(runs, tmp_path):
     assert (tmp_path / "curve.csv").read_text().startswith("iteration,")
 
 
+def test_the_command_saves_every_card_of_a_page(trained, tmp_path):
+    k, plots = searched(trained)
+    common = [trained, "--run", "rosenbrock", "--set", f"k={k}", "--all"]
+    said = run_export(tmp_path, *common, "--format", "svg")
+    saved = {path.stem for path in tmp_path.glob("*.svg")}
+    assert said.returncode == 0 and {"curve", "details", "map", "statistics"} <= saved, said.stderr
+    check_stack((tmp_path / "details.svg").read_bytes(), plots)
+    refused = run_export(tmp_path, *common, "-o", "nowhere")
+    assert refused.returncode == 2 and "-o is a folder that is there" in refused.stderr
+
+
 def test_the_command_says_what_is_missing(runs, tmp_path):
     nothing = run_export(tmp_path, runs, "--run", "nothing")
     assert nothing.returncode == 2

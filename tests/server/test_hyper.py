@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 import pytest
 
-from gdlab.analysis.hyper import flatten
+from gdlab.analysis.hyper import as_shown
 from server.core import hyper
 from server.core.context import MAX_SELECTED
 from server.core.palette import DARK, LIGHT
@@ -17,7 +17,7 @@ CATEGORIES = ("a", "b", "c", "d", "e", "f")
 
 def test_flatten():
     config = {"optimizer": {"sigma": 0.05, "betas": [0.9, 0.99]}, "seed": 1}
-    assert flatten(config) == {"optimizer.sigma": 0.05, "optimizer.betas": "0.9, 0.99", "seed": 1}
+    assert as_shown(config) == {"optimizer.sigma": 0.05, "optimizer.betas": "0.9, 0.99", "seed": 1}
 
 
 def test_only_what_differs_counts_and_paths_and_names_do_not():

@@ -1,0 +1,35 @@
+"""What a command may be asked to do: `task=NAME`, with one line of what it does."""
+
+from typing import NamedTuple
+
+
+class Task(NamedTuple):
+    """says: one line; options: those that it reads besides, or instead of, those of a training; example."""
+
+    says: str
+    options: tuple[str, ...]
+    example: str
+
+
+TASKS = {
+    "train": Task(
+        "train what the configuration describes and record it; the default",
+        (),
+        "python -m gdlab experiment=rosenbrock",
+    ),
+    "ensemble": Task(
+        "train a whole grid of runs, those that differ in numbers and seeds alone as one program",
+        (),
+        "python -m gdlab task=ensemble experiment=digits_sgd optimizer.learning_rate=0.01,0.1 seed=range(3)",
+    ),
+    "probe": Task(
+        "ask a recorded run what needs its parameters, by replaying it",
+        ("run", "probe", "output", "accept_difference", "data_dir"),
+        "python -m gdlab task=probe run=runs/digits_adam probe=confusion output=confusion.csv",
+    ),
+    "extend": Task(
+        "train a finished run on, in its folder, to train.steps iterations in all",
+        ("run", "train.steps", "data_dir"),
+        "python -m gdlab task=extend run=runs/digits_adam train.steps=4000",
+    ),
+}
