@@ -48,7 +48,9 @@ def test_a_problem_of_ones_own_is_recorded_and_read_as_described(tmp_path):
     (tmp_path / "my_problem.py").write_text(block_with("python", "# my_problem.py"))
     (tmp_path / "my_conf" / "problem").mkdir(parents=True)
     (tmp_path / "my_conf" / "problem" / "valley.yaml").write_text(block_with("yaml", "my_problem.valley"))
-    command = next(line for line in block_with("console", "--config-dir").splitlines() if "-m gdlab" in line)
+    command = next(
+        line for line in block_with("console", "problem=valley").splitlines() if "-m gdlab" in line
+    )
     arguments = command.split("-m gdlab ")[1].split()
     environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{tmp_path}"}
     call = [sys.executable, "-m", "gdlab", *arguments]
