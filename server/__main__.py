@@ -1,4 +1,4 @@
-"""`python -m server RUNS [--data-dir FOLDER] [--port N] [--no-browser]`: serves the runs on this machine.
+"""`python -m server RUNS [--data-dir FOLDER] [--config-dir FOLDER] [--port N]`: serves runs on this machine.
 
 With `--processes N` several server processes share the port (`server.processes`), as many readers need them.
 Bound to 127.0.0.1. For anybody else on the network use `python -m bokeh serve server --args RUNS`, with
@@ -19,6 +19,7 @@ from pathlib import Path
 from gdlab import __version__
 from gdlab.messages import missing
 from server.core import arguments
+from server.shell import pages
 
 APP = Path(__file__).resolve().parent
 PORT = 5006
@@ -35,17 +36,12 @@ runs that others recorded. Trainings are started by python -m gdlab (gdlab --hel
 
 def main(argv: list[str] | None = None) -> int:
     """Serves until Ctrl-C; the exit code: 0, 1 where a server process cannot begin, or a part is missing,
-    2 where the folder or the port cannot be used, 130 where Ctrl-C came before there was a server."""
+    2 where a folder or the port cannot be used, 130 where Ctrl-C came before there was a server."""
     options = _parse(argv)
     told = arguments.told(options)
-    root = told.root
-    if not root.is_dir():
-        print(f"{root} is not a folder; give the one that your runs are recorded in", file=sys.stderr)
+    if complaint := _complaint(told):
+        print(complaint, file=sys.stderr)
         return 2
-    for folder in told.data:
-        if not Path(folder).exists():
-            print(f"--data-dir {folder}: there is no such folder or zip", file=sys.stderr)
-            return 2
     try:
         server = _server(options, told)
     except ChildProcessError as error:
@@ -63,12 +59,26 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     _end_on_signals(server.io_loop)  # before the address is out: whoever reads it may end the server at once
     address = f"http://localhost:{server.port}/{APP.name}"
-    print(f"gdlab shows {root.resolve()} at {address}  (Ctrl-C ends)", flush=True)
+    print(f"gdlab shows {told.root.resolve()} at {address}  (Ctrl-C ends)", flush=True)
     if not options.no_browser and _has_display():
         server.io_loop.add_callback(webbrowser.open, address)
     server.io_loop.start()
     server.stop()
     return 0
+
+
+def _complaint(told: arguments.Told) -> str:
+    """What is wrong with the folders that were named, in words; "" where nothing is."""
+    if not told.root.is_dir():
+        return f"{told.root} is not a folder; give the one that your runs are recorded in"
+    for folder in told.data:
+        if not Path(folder).exists():
+            return f"--data-dir {folder}: there is no such folder or zip"
+    try:
+        pages.pages(told.config_dir)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _end_on_signals(loop) -> None:

@@ -5,10 +5,11 @@ from importlib import import_module
 
 from tornado.process import task_id
 
-from server.core import guard, pace
+from server.core import arguments, guard, pace
 from server.core.threads import in_thread, wait
 from server.shell import app, pages
 
+ARGUMENTS = sys.argv[1:]  # Bokeh has put those of the app there, for as long as this is imported
 SLOW = ("colorcet", "sklearn.cluster")  # to import; the first page that needs them would wait for a second
 
 
@@ -21,8 +22,13 @@ def on_server_loaded(server_context) -> None:
     if task_id() is not None:
         print("--num-procs is not supported; use `python -m server RUNS --processes N`", file=sys.stderr)
         sys.exit(0)  # anything else would be taken for a crash, and it be started again
+    try:
+        found = pages.pages(arguments.parse(ARGUMENTS).config_dir)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
     guard.install()
-    in_thread(_load, "gdlab loads")
+    in_thread(lambda: _load(found), "gdlab loads")
 
 
 def on_server_unloaded(server_context) -> None:
@@ -31,10 +37,10 @@ def on_server_unloaded(server_context) -> None:
     wait()
 
 
-def _load():
-    for page in pages.pages().values():
-        for target in page.targets:
-            pages.load(target)
+def _load(found: dict[str, pages.Page]) -> None:
+    for page in found.values():
+        for part in page.views:
+            pages.load(part)
     for name in SLOW:
         import_module(name)
     pace.settle()

@@ -50,7 +50,7 @@ def export(options: argparse.Namespace) -> None:
     _check(options)
     query = [("page", options.view), ("theme", "dark" if options.dark else "light"), ("pause", "1")]
     query += [("run", name) for name in options.run] + [tuple(pair) for pair in options.set]
-    with _server(options.runs) as address, _page(options) as page:
+    with _server(options.runs, options.config_dir) as address, _page(options) as page:
         page.goto(f"{address}?{urlencode(query)}")
         _settle(page, options.timeout)
         cards = page.evaluate("gdlab.cards()")
@@ -70,7 +70,10 @@ def _check(options: argparse.Namespace) -> None:
     """Refuse, before a server is started, what could only lead to another figure or to none."""
     if not Path(options.runs).is_dir():
         raise ExportError(f"{options.runs} is not a folder of runs")
-    known = list(pages.pages())
+    try:
+        known = list(pages.pages(str(Path(options.config_dir).absolute()) if options.config_dir else ""))
+    except ValueError as error:
+        raise ExportError(str(error)) from error
     if options.view not in known:
         close = difflib.get_close_matches(options.view, known, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
@@ -148,11 +151,12 @@ def _no_card(page, name: str, cards: list[str]) -> str:
 
 
 @contextmanager
-def _server(runs: str):
+def _server(runs: str, config_dir: str = ""):
     """The address of a server of that folder, on a free port, for as long as the block lasts."""
     here = str(Path(__file__).resolve().parent.parent)
     path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "server", str(Path(runs).resolve()), "--port", "0", "--no-browser"]
+    command += ["--config-dir", config_dir] if config_dir else []
     process = subprocess.Popen(
         command, env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE, text=True
     )
@@ -193,6 +197,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("runs", help="the folder of runs")
     parser.add_argument("--run", action="append", default=[], metavar="NAME", help="a run; may be repeated")
     parser.add_argument("--view", default="descent", help="the page: runs, descent, compare, ... (descent)")
+    parser.add_argument("--config-dir", default="", metavar="FOLDER", help="as of `python -m server`")
     parser.add_argument("--card", help="the card on it (default: the first)")
     parser.add_argument("--all", action="store_true", help="save every card of the page, into the folder -o")
     parser.add_argument("--list", action="store_true", help="print the names of the page's cards")

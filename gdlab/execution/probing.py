@@ -10,7 +10,7 @@ from typing import Any
 
 from gdlab import probes, store
 from gdlab.execution.replay import Replay
-from gdlab.plan.builder import ConfigError, nearest
+from gdlab.plan.builder import ConfigError, nearest, resolve
 from gdlab.plan.sources import Places
 from gdlab.records import Table
 from gdlab.training.devices import precision
@@ -35,25 +35,32 @@ def run_probe(
 
     Args:
       path: run folder.
-      probe: name of a module in gdlab.probes.
+      probe: name of a module in gdlab.probes; or MODULE.FUNCTION of one's own, which GDLAB_TARGETS allows.
       options: keyword options of its `compute`.
       progress: (fraction in [0, 1], text) -> None; raising in it cancels the probe.
       places: the `gdlab.plan.sources.Places` that data and earlier runs are read from, as of `Replay`.
 
     Raises:
-      ConfigError: unknown probe; ValueError: its options; StoreError: the run cannot be read, or was
-        replaced or resumed meanwhile.
+      ConfigError: unknown probe, or not allowed; ValueError: its options; StoreError: the run cannot be
+        read, or was replaced or resumed meanwhile.
     """
-    names = [module.name for module in pkgutil.iter_modules(probes.__path__) if not module.ispkg]
-    if probe not in names:
-        raise ConfigError(f"probe={probe!r}: allowed: {', '.join(names)}.{nearest(probe, names)}")
-    compute = importlib.import_module(f"gdlab.probes.{probe}").compute
+    compute = _compute(probe)
     replay = _replay(path, places)
     with precision(replay.config["precision"]):
         table = compute(replay, progress=progress, **options)
     if replay.stale():
         raise store.Replaced(f"{path} holds another run, or was resumed, since this was begun: ask again")
     return table._replace(attrs={**(table.attrs or {}), "replay": replay.report()._asdict()})
+
+
+def _compute(probe):
+    """The function of a probe's name."""
+    if "." in probe:
+        return resolve(probe, ("probe",), "probe")
+    names = [module.name for module in pkgutil.iter_modules(probes.__path__) if not module.ispkg]
+    if probe not in names:
+        raise ConfigError(f"probe={probe!r}: allowed: {', '.join(names)}.{nearest(probe, names)}")
+    return importlib.import_module(f"gdlab.probes.{probe}").compute
 
 
 def _replay(path, places):

@@ -13,12 +13,13 @@ MOST = 64  # processes of a kind
 
 class Told(NamedTuple):
     """root: the folder of runs; data: folders that the data of runs may be read from; limits: of a job;
-    workers: how many jobs run at once."""
+    workers: how many jobs run at once; config_dir: a folder of descriptions of one's own, "" for none."""
 
     root: Path
     data: tuple[str, ...]
     limits: Limits
     workers: int = 1
+    config_dir: str = ""
 
     @property
     def places(self) -> Places:
@@ -34,6 +35,7 @@ class Told(NamedTuple):
             *([f"--memory={memory / GIB}"] if memory else []),
             *([f"--job-minutes={seconds / 60}"] if seconds else []),
             *([f"--workers={self.workers}"] if self.workers > 1 else []),
+            *([f"--config-dir={self.config_dir}"] if self.config_dir else []),
         ]
 
 
@@ -47,6 +49,13 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="a folder, or a zip, that the data of runs may be read from, whatever their configs say; "
         "besides it GDLAB_DATA and what was downloaded; may be repeated",
+    )
+    parser.add_argument(
+        "--config-dir",
+        default="",
+        metavar="FOLDER",
+        help="a folder of your own whose page/NAME.yaml add pages, and views to pages; code of your own that "
+        "they name is allowed by GDLAB_TARGETS",
     )
     parser.add_argument(
         "--memory",
@@ -73,7 +82,9 @@ def told(options: argparse.Namespace) -> Told:
     memory = int(options.memory * GIB) if options.memory else default_memory()
     if memory and not options.memory:
         memory //= options.workers
-    return Told(Path(options.runs), data, Limits(memory, options.job_minutes * 60), options.workers)
+    limits = Limits(memory, options.job_minutes * 60)
+    config_dir = str(Path(options.config_dir).absolute()) if options.config_dir else ""
+    return Told(Path(options.runs), data, limits, options.workers, config_dir)
 
 
 def parse(arguments: list[str]) -> Told:
@@ -106,5 +117,5 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise ValueError(
             f"{self.prog}: {message}; allowed: RUNS --data-dir FOLDER --memory GIB --job-minutes N "
-            "--workers N"
+            "--workers N --config-dir FOLDER"
         )

@@ -4,7 +4,12 @@ import logging
 
 from gdlab.store import StoreError
 
-CAUSED_ELSEWHERE = (StoreError, OSError)
+
+class Refused(ValueError):
+    """What a reader asked for cannot be done; says why in words for the reader."""
+
+
+CAUSED_ELSEWHERE = (StoreError, OSError, Refused)
 
 
 def logged(log: logging.Logger, what: str, error: Exception) -> str:

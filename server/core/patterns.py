@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import re2
 
 from gdlab.messages import counted
+from server.core.faults import Refused
 
 MOST_PATTERN = 200  # characters
 MOST_TEXT = 10_000  # characters of a text that are looked at
@@ -26,18 +27,16 @@ def matching(pattern: str, texts: Sequence[str]) -> list[bool]:
     Raises ValueError where it is too long, no regular expression, or takes longer than PATIENCE.
     """
     if len(pattern) > MOST_PATTERN:
-        raise ValueError(f"A pattern may have {MOST_PATTERN} characters; this one has {len(pattern):,}")
+        raise Refused(f"A pattern may have {MOST_PATTERN} characters; this one has {len(pattern):,}")
     try:
         expression = re2.compile(_encoded(pattern), _OPTIONS)
     except re2.error as error:
-        raise ValueError(_reason(error)) from None
+        raise Refused(_reason(error)) from None
     until, found = time.monotonic() + PATIENCE, []
     for text in texts:
         found.append(expression.search(_encoded(text[:MOST_TEXT])) is not None)
         if time.monotonic() > until:
-            raise ValueError(
-                f"Searching {counted(len(texts), 'run')} for it takes longer than {PATIENCE:g} s"
-            )
+            raise Refused(f"Searching {counted(len(texts), 'run')} for it takes longer than {PATIENCE:g} s")
     return found
 
 

@@ -32,11 +32,13 @@ def served(told: Told) -> dict[str, Application]:
 def open_session(doc, arguments: list[str]) -> Session:
     """Fills a new document. arguments: the command line's, as of `server.core.arguments`."""
     told = parse(arguments)
-    session = Session(doc, told.root, _request_arguments(doc), runs_cache.shared(told.root), worker(told))
+    tabs = pages.pages(told.config_dir)
+    cache = runs_cache.shared(told.root)
+    session = Session(doc, told.root, _request_arguments(doc), cache, worker(told), tabs)
     doc.title = "gdlab"
     doc.template_variables.update(
         static=_static(doc),
-        tabs=[(page.name, page.title) for page in pages.pages().values()],
+        tabs=[(page.name, page.title) for page in tabs.values()],
         current=session.page,
         theme="dark" if session.dark else "light",
         chosen_theme=session.state.get("theme", "", choices=("light", "dark")),

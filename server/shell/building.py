@@ -39,24 +39,24 @@ def build(context: Context, page: pages.Page, broken: list[tuple[str, Exception]
     for i, (name, error) in enumerate(broken):
         cards.append(card.error_card(context, name, str(error), name=f"error_{i}"))
     if len(context.selected) >= page.runs:
-        views += [_view(context, target) for target in page.targets]
+        views += [_view(context, part) for part in page.views]
     elif not broken or page.runs > 1:
         cards.append(_too_few(context, page, len(context.selected)))
     return card.grid(context, *(view.root for view in views), *cards, name=f"page_{page.name}"), views
 
 
-def _view(context: Context, target: str) -> View:
+def _view(context: Context, part: pages.Part) -> View:
     try:
-        return pages.load(target)(context)
+        return pages.load(part)(context)
     except Exception as error:
-        return View(_failure(context, target, error), lambda: None)
+        return View(_failure(context, part, error), lambda: None)
 
 
-def _failure(context: Context, target: str, error: Exception):
-    title = target.split(".")[-2].replace("_", " ").capitalize()
+def _failure(context: Context, part: pages.Part, error: Exception):
+    title = part.name.replace("_", " ").capitalize()
     if isinstance(error, (store.StoreError, ValueError, OSError)):
         return card.error_card(context, title, str(error), name=f"error_{title}")
-    log.exception("the view %s failed", target, exc_info=error)
+    log.exception("the view %s failed", part.target, exc_info=error)
     message = f"This view failed: {type(error).__name__}: {error}"
     return card.error_card(context, title, message, name=f"error_{title}")
 

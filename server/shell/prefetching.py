@@ -17,7 +17,7 @@ HEAD_START = 0.08  # s: the browser asks for its scripts first, and reads them w
 
 def needed(page: pages.Page) -> bool:
     """Whether any view of a page prefetches."""
-    return any(pages.prefetch(target) for target in page.targets)
+    return any(pages.prefetch(part) for part in page.views)
 
 
 def read(page: pages.Page, context, least: float = 0.0) -> None:
@@ -26,11 +26,11 @@ def read(page: pages.Page, context, least: float = 0.0) -> None:
     A view that cannot be read says so itself when it is built: what is raised here is left alone.
     """
     began = time.monotonic()
-    for target in page.targets:
+    for part in page.views:
         try:
-            found = pages.prefetch(target)
+            found = pages.prefetch(part)
             if found:
                 found(context)
         except Exception as error:
-            log.debug("%s could not prefetch: %s", target, error)
+            log.debug("%s could not prefetch: %s", part.name, error)
     time.sleep(max(0.0, began + least - time.monotonic()))

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from functools import partial
 
-from bokeh.models import Button, ColorPicker
+from bokeh.models import ColorPicker
 
 from gdlab import store
 from gdlab.messages import counted
 from server.core.context import Context, View
 from server.ui import card
+from server.ui.choices import button
 
 FEW = 7  # runs that have their chips at once
 
@@ -21,10 +22,7 @@ def build(context: Context) -> View:
     root = card.row(context, classes=["gd-runbar"], name="runbar")
     few = FEW if len(context.selected) > FEW + 1 else len(context.selected)
     rest = len(context.selected) - few
-    more = Button(
-        name="runbar_more", margin=0, css_classes=["gd-quiet"], stylesheets=[context.sheet],
-        html_attributes={"title": "Show or hide the other runs"},
-    )  # fmt: skip
+    more = button(context, "", "runbar_more", "Show or hide the other runs", margin=0)
     chips: list[card.Row] = []
     updates: list[Callable[[], None]] = []
 
@@ -84,14 +82,10 @@ def _chip(context: Context, name: str, i: int, *, short: bool) -> tuple[card.Row
     parts = [picker, card.text(name, "gd-run", name=f"runbar_name_{i}", **title)]
     parts += [] if short else [what, state]
     if len(context.selected) > 1:
-        remove = Button(
-            label="×",
-            name=f"runbar_remove_{i}",
-            css_classes=["gd-quiet", "gd-remove"],
-            stylesheets=[context.sheet],
-            html_attributes={"title": "Take this run off the page"},
-        )
-        remove.on_click(partial(_remove, context, name))
+        remove = button(
+            context, "×", f"runbar_remove_{i}", "Take this run off the page", partial(_remove, context, name),
+            classes=["gd-quiet", "gd-remove"],
+        )  # fmt: skip
         parts.append(remove)
 
     def update() -> None:

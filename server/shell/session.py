@@ -20,6 +20,7 @@ from server.core.worker import Asked, SessionWorker
 from server.shell import building, pages, prefetching, run_bar, theme
 from server.shell.bridge import Bridge, read_event
 from server.shell.building import Shown
+from server.shell.pages import Page
 from server.ui import card
 
 log = logging.getLogger(__name__)
@@ -29,10 +30,16 @@ KEPT = ("page", "run", "theme", "pause", "colour", "filter", "sort", "hide")  # 
 
 
 class Session:
-    """The state of one document. `start` adds its roots; everything after that is events."""
+    """The state of one document. `start` adds its roots; everything after that is events.
 
-    def __init__(self, doc, root: Path, arguments, cache: RunsCache, worker: Asked):
+    tabs: {name: Page} of the pages that it shows; the app's own unless they are given.
+    """
+
+    def __init__(
+        self, doc, root: Path, arguments, cache: RunsCache, worker: Asked, tabs: dict[str, Page] | None = None
+    ):
         self.doc, self.root, self.cache = doc, Path(root), cache
+        self.pages = pages.pages() if tabs is None else tabs
         self.bridge = Bridge(name="bridge")
         self.state = UrlState(arguments, self._write_address)
         self.mail = Mailbox(doc)
@@ -59,7 +66,7 @@ class Session:
         theme.apply(self.doc, self.dark)
         self.bridge.on_change("event", lambda attr, old, new: self._receive(new))
         self.doc.add_root(self.main)
-        self._prefetch(pages.pages()[self.page], prefetching.HEAD_START)
+        self._prefetch(self.pages[self.page], prefetching.HEAD_START)
         self.doc.add_periodic_callback(self.tick, REFRESH)
         for mine in (self.worker, self.mail):
             self.doc.on_session_destroyed(lambda _, mine=mine: mine.close())
@@ -67,14 +74,19 @@ class Session:
     @property
     def page(self) -> str:
         """The name of the tab that the address asks for; the run list where it asks for none."""
-        names = list(pages.pages())
-        return self.state.get("page", names[1] if self.selected else names[0], choices=names)
+        names = list(self.pages)
+        usual = self._first_for_a_run if self.selected else names[0]
+        return self.state.get("page", usual, choices=names)
+
+    @property
+    def _first_for_a_run(self) -> str:
+        return next((page.name for page in self.pages.values() if page.runs == 1), next(iter(self.pages)))
 
     # -- pages ------------------------------------------------------------------------------------
 
     def go(self, name: str) -> None:
         """Shows a page; where its views read much before they are built, when they have."""
-        page = pages.pages()[name]
+        page = self.pages[name]
         if self._stands(page) or not prefetching.needed(page):
             self.show(name)
             return
@@ -88,14 +100,14 @@ class Session:
 
     def show(self, name: str) -> None:
         """Brings a page to the front, building it where it does not exist for the chosen runs."""
-        page = pages.pages()[name]
+        page = self.pages[name]
         if not self._stands(page):
             if name in self._built:
                 self._built[name].context.close()
             self._built[name] = self._build(page)
         self._bring(page, self._built[name])
 
-    def _bring(self, page: pages.Page, shown: Shown) -> None:
+    def _bring(self, page: Page, shown: Shown) -> None:
         self._awaited = None
         self.main.children = [built.root for built in self._built.values()]
         for built in self._built.values():
@@ -107,7 +119,7 @@ class Session:
         shown.context.emit("show")
         self._tell_status()
 
-    def _stands(self, page: pages.Page) -> bool:
+    def _stands(self, page: Page) -> bool:
         """Whether a page has been built for the chosen runs."""
         shown = self._built.get(page.name)
         if shown is None or (page.runs and shown.wanted != self.selected):
@@ -119,11 +131,11 @@ class Session:
         names = tuple(dict.fromkeys(names))[:MAX_SELECTED]
         if names != self.selected:
             self.state.keep(KEPT)
-        wanted = page or next((p.name for p in pages.pages().values() if p.runs == 1), self.page)
+        wanted = page or self._first_for_a_run
         self.state.update({"run": names, "page": wanted})
         self.go(wanted)
 
-    def _prefetch(self, page: pages.Page, least: float = 0.0) -> None:
+    def _prefetch(self, page: Page, least: float = 0.0) -> None:
         """Opens a page's runs and reads what it draws in a thread, for `least` seconds; then builds it,
         unless the reader has gone elsewhere meanwhile."""
         question = self._awaited = object()
@@ -146,7 +158,7 @@ class Session:
         readable, broken = self.cache.readable(wanted)
         return self._context(readable), broken
 
-    def _build(self, page: pages.Page) -> Shown:
+    def _build(self, page: Page) -> Shown:
         wanted = self.selected if page.runs else ()
         found, self._prefetched = self._prefetched, None
         context, broken = found[1] if found and found[0] == wanted else self._opened(wanted)
@@ -192,7 +204,7 @@ class Session:
                 self.bridge.notice = "A part of the page could not be refreshed; the server's log says why."
         shown.context.emit("refresh")
 
-    def _revision(self, page: pages.Page, names) -> tuple:
+    def _revision(self, page: Page, names) -> tuple:
         return self.cache.standing(names) if page.runs else (self.cache.listing().revision,)
 
     def _replaced(self, shown: Shown) -> bool:
@@ -223,7 +235,7 @@ class Session:
         getattr(self, f"_on_{kind}")(value)
 
     def _on_page(self, name: str) -> None:
-        if name in pages.pages():
+        if name in self.pages:
             self.state.set("page", name)
             self.go(name)
 
@@ -266,7 +278,7 @@ class Session:
             context.iteration = None
             context.emit("back")
         else:
-            self._on_page(next(iter(pages.pages())))
+            self._on_page(next(iter(self.pages)))
 
     def _emit(self, event: str, *args) -> None:
         if self._current is not None:

@@ -427,7 +427,7 @@ gdlab.ensemble = (() => {
   const build_next = () => {
     const doc = globalThis.Bokeh?.documents?.[0]
     if (doc == null || !doc.is_idle) return
-    const views = [...doc._all_models.values()].filter((model) => model.tags?.[0] === "ensemble later")
+    const views = [...doc._all_models.values()].filter((model) => model.tags?.[0] === "ensemble unseen")
       .map((model) => Bokeh.index.find_one(model)).filter((one) => one?.el.offsetParent != null)
       .sort((a, b) => a.el.getBoundingClientRect().top - b.el.getBoundingClientRect().top)
     const seen = views.find((one) => one.el.getBoundingClientRect().top < innerHeight + AHEAD)

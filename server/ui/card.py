@@ -84,7 +84,10 @@ class Progress:
 
     def __init__(self, context: Context, on_cancel: Callable[[], None], *, name: str = "progress"):
         self._words = text("", "gd-progress-text", name=f"{name}_text")
-        self._cancel = Button(label="Cancel", css_classes=["gd-quiet"], stylesheets=[context.sheet])
+        self._cancel = Button(
+            label="Cancel", css_classes=["gd-quiet"], stylesheets=[context.sheet],
+            html_attributes={"title": "What was computed so far may stay"},
+        )  # fmt: skip
         self._cancel.on_click(on_cancel)
         self.root = row(context, self._words, self._cancel, classes=["gd-progress"], name=name, visible=False)
 

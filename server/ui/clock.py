@@ -7,13 +7,11 @@ import numpy as np
 from gdlab.analysis import steps
 from gdlab.store.tables import iterations
 
-AXES = ("iteration", "evaluations", "relative", "wall")
-
 
 class Clock:
     """Where iteration k lies on the x axis: at k, at k + 1 (logarithmic), or at what had been spent by then.
 
-    axis: one of AXES; "evaluations" of the error and its gradient, "relative" in seconds since the start,
+    axis: "iteration"; "evaluations" of the error and its gradient, "relative" in seconds since the start,
     "wall" in ms since 1970 (UTC).
     """
 

@@ -10,13 +10,19 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from bokeh.models import LayoutDOM
+
 from gdlab.records import Table
 from server.core.faults import logged
-from server.core.threads import run_in_thread
+from server.core.threads import Computation
 from server.ui import card
 
 log = logging.getLogger(__name__)
 
+CANCELLED = "Cancelled: what is shown is older. Choose again to go on."
+CANCELLED_FIRST = "Cancelled. Choose again to go on."
+NOTHING = "There is nothing to show."
+OLDER = "There is no answer to what was chosen last; what is shown, if anything, is older."
 UNREADABLE = "What was computed cannot be shown ({}); the server's log says more."
 
 
@@ -73,9 +79,10 @@ class Query:
         words = words or probe.replace("_", " ").capitalize()
         return self.ask(key, partial(self.context.worker.submit, run.path, probe, options), words)
 
-    def compute(self, key, compute: Callable[[], Any], words: str = "") -> bool:
-        """Lets a thread compute; see `ask`."""
-        return self.ask(key, lambda on_progress, **on: _in_thread(self.context, compute, **on), words)
+    def compute(self, key, compute: Callable[..., Any], words: str = "") -> bool:
+        """Lets a thread call compute(), or compute(progress) where it takes that; see `ask`, and
+        `server.core.threads.Computation`."""
+        return self.ask(key, partial(Computation, self.context.mail, compute), words)
 
     def ask(self, key, begin: Callable, words: str = "") -> bool:
         """Asks, unless this question stands already; drops the one before. Whether it was asked.
@@ -151,5 +158,34 @@ def _sentence(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _in_thread(context, compute: Callable, *, on_done: Callable, on_error: Callable) -> None:
-    run_in_thread(context, compute, on_done, on_error)
+class CardQuery(Query):
+    """A Query whose card says in its caption what became of a question that has no answer.
+
+    layouts: are hidden as long as there is nothing to show in them.
+    """
+
+    def __init__(self, context, show: Callable[[Any], None], caption: Callable[[str], None], *, name: str):
+        super().__init__(
+            context, self._revealed, name=name, failed=self._has_failed, cancelled=self._was_cancelled
+        )
+        self._draw, self._caption = show, caption
+        self.layouts: list[LayoutDOM] = []
+
+    def rows(self) -> Table:
+        """The Table that is shown, for CSV."""
+        return self.answer or Table({}, {}, {})
+
+    def _revealed(self, answer) -> None:
+        self._reveal(True)
+        self._draw(answer)
+
+    def _has_failed(self, why: str) -> None:
+        self._reveal(False)
+        self._caption(NOTHING if self.layouts else OLDER)
+
+    def _was_cancelled(self) -> None:
+        self._caption(CANCELLED if self.answer is not None else CANCELLED_FIRST)
+
+    def _reveal(self, visible: bool) -> None:
+        for layout in self.layouts:
+            layout.visible = visible

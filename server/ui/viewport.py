@@ -13,9 +13,15 @@ from bokeh.events import DoubleTap, RangesUpdate
 from bokeh.models import Range1d
 
 from gdlab.analysis import steps
+from server.core.rest import Rest
 from server.ui import figures
-from server.ui.clock import AXES, Clock
+from server.ui.choices import Choice
+from server.ui.clock import Clock
 
+AXES = {
+    "iteration": "iteration", "evaluations": "evaluations", "relative": "relative time", "wall": "wall time"
+}  # fmt: skip
+SCALES = {"auto": "automatic", "log": "log", "linear": "linear", "symlog": "symlog"}
 REST_MS = 40  # a range that has not moved for so long is drawn sharply
 HISTORY = 50
 GESTURE_S = 0.4  # changes that follow one another faster are one gesture, and one way back
@@ -52,15 +58,22 @@ class Viewport:
         self.x_range, self.y_range = Range1d(0, 1), Range1d(0, 1)
         self.x_range.name, self.y_range.name = "curve_x", "curve_y"
         self.members: list[Member] = []
-        state = context.state
-        self.axis = state.get("axis", AXES[0], choices=AXES)
-        self.log_x = state.get("logx", False)
-        self.requested = state.get("scale", "auto", choices=steps.SCALES)
+        self.x_axis = Choice(
+            context, "axis", "iteration", AXES, title="X axis", help="What the errors are drawn over",
+            changed=self._other_axis,
+        )  # fmt: skip
+        self.x_log = Choice(
+            context, "logx", False, title="Log x", help="Logarithmic x axis", changed=self._other_axis
+        )
+        self.error_scale = Choice(
+            context, "scale", "auto", SCALES, title="Error axis", help="automatic: what suits the errors",
+            changed=self._other_scale,
+        )  # fmt: skip
         self.scale, self.threshold = "linear", 1.0
         self.window = Window(self._pair("x0", "x1"), self._pair("y0", "y1"))
         self._past: list[Window] = []
         self.plots: list = []
-        self._timer = None
+        self._rest = Rest(context, REST_MS, self._rested)
         self._placing = False
         self._changed_at = 0.0
         self._fitted: list[tuple[float, float]] = []
@@ -93,7 +106,7 @@ class Viewport:
     def rescale(self) -> None:
         """Chooses the scales again and redraws everything."""
         values = np.concatenate([member.limits() for member in self.members] or [np.empty(0)])
-        self.scale = steps.axis_scale(values, self.requested)
+        self.scale = steps.axis_scale(values, self.error_scale.value)
         self.threshold = steps.symlog_threshold(values)
         self._place()
         for plot in self.plots:
@@ -103,19 +116,25 @@ class Viewport:
             member.rescale()
         self.redraw()
 
-    def set_scale(self, requested: str) -> None:
-        """Another error axis: one of `steps.SCALES`; the window's height follows the curve again."""
-        if requested != self.requested:
-            self.requested = requested
-            self.window = self.window._replace(y=None)
-            self.rescale()
+    @property
+    def axis(self) -> str:
+        """What the x axis counts, one of AXES."""
+        return self.x_axis.value
 
-    def set_axis(self, axis: str, log: bool) -> None:
-        """Another x axis; the window goes back to all of the curve, since its unit has changed."""
-        if (axis, log) != (self.axis, self.log_x):
-            self.axis, self.log_x = axis, log and axis != "wall"
-            self.window, self._past = Window(), []
-            self.rescale()
+    @property
+    def log_x(self) -> bool:
+        """Whether the x axis is logarithmic."""
+        return self.x_log.value
+
+    @property
+    def log(self) -> bool:
+        """Whether the error axis is logarithmic now; setting it chooses the scale."""
+        return self.scale in ("log", "symlog")
+
+    @log.setter
+    def log(self, wanted: bool) -> None:
+        if wanted != self.log:
+            self.error_scale.set("log" if wanted else "linear")
 
     # -- moving -----------------------------------------------------------------------------------
 
@@ -166,7 +185,7 @@ class Viewport:
 
     def redraw(self) -> None:
         """Draws what the window shows, and fits the height to it unless the reader chose one."""
-        self._stop_timer()
+        self._rest.stop()
         self._place()
         low, high = self.x_range.start, self.x_range.end
         parts = [member.draw(low, high) for member in self.members]
@@ -175,6 +194,19 @@ class Viewport:
         self.on_settled()
 
     # -- private ----------------------------------------------------------------------------------
+
+    def _other_scale(self, value) -> None:
+        """The window's height follows the curve again."""
+        self.window = self.window._replace(y=None)
+        self.rescale()
+
+    def _other_axis(self, value) -> None:
+        """The window goes back to all of the curve, since its unit has changed."""
+        if self.axis == "wall" and self.log_x:
+            self.x_log.set(False)  # which comes here again
+            return
+        self.window, self._past = Window(), []
+        self.rescale()
 
     def _place(self) -> None:
         low, high = self.extent()
@@ -220,22 +252,15 @@ class Viewport:
     def _scrolled(self, attribute, old, new) -> None:
         """The x range is moving, by a gesture that is not over yet or by the strip."""
         if not self._placing:
-            self._stop_timer()
-            self._timer = self.context.doc.add_timeout_callback(self._rested, REST_MS)
+            self._rest.begin()
 
     def _rested(self) -> None:
-        self._timer = None
         x = (self.x_range.start, self.x_range.end)
         if not self._is_shown(x, self.window.y):
             self.show(x, self.window.y)
 
     def _is_shown(self, x, y) -> bool:
         return y == self.window.y and np.allclose(x, self.window.x or self.extent(), rtol=1e-9, atol=0)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self.context.doc.remove_timeout_callback(self._timer)
-            self._timer = None
 
     def _pair(self, low: str, high: str) -> tuple[float, float] | None:
         x0, x1 = (self.context.state.get(key, float("nan")) for key in (low, high))
@@ -246,11 +271,4 @@ class Viewport:
             return (None, None) if pair is None else tuple(float(f"{value:.12g}") for value in pair)
 
         x, y = short(self.window.x), short(self.window.y)
-        self.context.state.update(
-            {
-                "x0": x[0], "x1": x[1], "y0": y[0], "y1": y[1],
-                "axis": None if self.axis == AXES[0] else self.axis,
-                "logx": self.log_x or None,
-                "scale": None if self.requested == "auto" else self.requested,
-            }
-        )  # fmt: skip
+        self.context.state.update({"x0": x[0], "x1": x[1], "y0": y[0], "y1": y[1]})

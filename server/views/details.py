@@ -4,12 +4,13 @@ Tap a dot of the error curve, use the arrow keys or the buttons. Becker 2019, Fi
 """
 
 import numpy as np
-from bokeh.models import Button, Column, CustomJS, Div, Range1d, Toggle
+from bokeh.models import Column, CustomJS, Div, Range1d, Toggle
 
 from gdlab.analysis import search
 from gdlab.records import Table
 from server.core.context import Context, View
 from server.ui import card, figures
+from server.ui.choices import button, look
 from server.ui.clock import Clock
 from server.views.curve.facet import Facet
 from server.views.curve.feed import Feed
@@ -47,7 +48,7 @@ class _Details:
         self._story: Story | None = None
         self.feeds: dict[str, Feed] = {}
         self.stack = card.box(context, classes=["gd-facets"], name="details_stack")
-        self.more = self._button("", "details_more", "The next plots of this search", self._turn)
+        self.more = button(self.context, "", "details_more", "The next plots of this search", self._turn)
         self.more.visible = False
         self.words = Div(text="", render_as_text=True, visible=False, name="details_values")
         self.waiting = card.box(context, classes=[], name="details_waiting")
@@ -194,16 +195,16 @@ class _Details:
     # -- controls ---------------------------------------------------------------------------------
 
     def _controls(self) -> list:
-        copy = self._button("Copy", "details_copy", "Copy the values as text")
+        copy = button(self.context, "Copy", "details_copy", "Copy the values as text")
         copy.js_on_event("button_click", CustomJS(args={"words": self.words}, code=COPY))
         self._log_x = self._toggle("Log η", "details_logx", 0)
         self._log_y = self._toggle("Log J", "details_logy", 1)
-        back = self._button("‹", "details_previous", "Previous iteration (←)", lambda: self.step(-1))
-        forth = self._button("›", "details_next", "Next iteration (→)", lambda: self.step(1))
+        back = button(self.context, "‹", "details_previous", "Previous iteration (←)", lambda: self.step(-1))
+        forth = button(self.context, "›", "details_next", "Next iteration (→)", lambda: self.step(1))
         return [back, forth, self._log_x, self._log_y, copy]
 
     def _toggle(self, label: str, name: str, index: int) -> Toggle:
-        toggle = Toggle(label=label, name=name, css_classes=["gd-quiet"], stylesheets=[self.context.sheet])
+        toggle = Toggle(label=label, **look(self.context, name, "Logarithmic axis", "gd-quiet"))
 
         def changed(attribute, old, active) -> None:
             if self._story and active != (self._story.log_x, self._story.log_y)[index]:
@@ -212,18 +213,6 @@ class _Details:
 
         toggle.on_change("active", changed)
         return toggle
-
-    def _button(self, label: str, name: str, title: str, action=None) -> Button:
-        button = Button(
-            label=label,
-            name=name,
-            css_classes=["gd-quiet"],
-            stylesheets=[self.context.sheet],
-            html_attributes={"title": title},
-        )
-        if action:
-            button.on_click(action)
-        return button
 
     def _turn(self) -> None:
         """The next page of plots; after the last the first."""

@@ -9,7 +9,7 @@ from bokeh.models import ColumnDataSource, Legend, LegendItem, Range1d
 from gdlab.records import Table
 from server.core.context import Context, View
 from server.ui import card, figures
-from server.ui.probe_query import Asked
+from server.ui.query import CardQuery
 from server.views.curve.page import page
 
 BINS = 60
@@ -43,14 +43,14 @@ def _has_codes(run) -> bool:
 class _Codes:
     def __init__(self, context: Context, run_name: str, index: int):
         self.context, self.run_name, self.name = context, run_name, f"galaxy_{index}"
-        self.asked = Asked(context, "codes", self._arrived, self._say, name=self.name)
+        self.query = CardQuery(context, self._arrived, self._say, name=self.name)
         self.classes: list[tuple[ColumnDataSource, ColumnDataSource]] = []
         self.scatter, self.histogram = self._figures()
         self.pair = card.row(
             context, self.scatter, self.histogram, classes=["gd-pair"], sizing_mode="stretch_width"
         )
-        self.asked.layouts = [self.pair]
-        body = card.box(context, self.pair, self.asked.progress.root, classes=["gd-body"])
+        self.query.layouts = [self.pair]
+        body = card.box(context, self.pair, self.query.progress.root, classes=["gd-body"])
         page(context).style(body, self.pair)
         title = "Data and codes"
         if len(context.selected) > 1:
@@ -62,7 +62,7 @@ class _Codes:
             body,
             name=self.name,
             figures=[self.scatter, self.histogram],
-            csv=self.asked.rows,
+            csv=self.query.rows,
             span=12 if len(context.selected) == 1 else 6,
         )
         context.on("iteration", lambda k: self.update())
@@ -73,7 +73,7 @@ class _Codes:
         run, k = self.context.run(self.run_name), self.context.iteration
         last = run.rows("scalars")
         at = last if k is None else min(k, last)
-        self.asked.ask(run, {"iteration": at}, f"Codes at iteration {at:,}")
+        self.query.probe(run, "codes", {"iteration": at}, f"Codes at iteration {at:,}")
 
     def _say(self, words: str) -> None:
         card.retitle(self.root, caption=words)

@@ -12,7 +12,6 @@ from bokeh.models import (
     NumberFormatter,
     Range1d,
     ScientificFormatter,
-    Select,
     StringFormatter,
     TableColumn,
 )
@@ -23,6 +22,7 @@ from gdlab.records import Table
 from gdlab.store import StoreError
 from server.core.context import Context, View
 from server.ui import card, figures
+from server.ui.choices import Choice
 from server.ui.tables import data_table
 from server.views.curve.page import page
 
@@ -67,11 +67,8 @@ class _Measures:
         self.rows = ColumnDataSource(
             {name: [] for name in ("run", *SETTINGS, *MEASURES)}, name="measures_rows"
         )
-        state = context.state
-        x = state.get("setting", "batches", choices=tuple(SETTINGS))
-        y = state.get("measure", "evaluations", choices=tuple(MEASURES))
-        self.x = self._select("Setting", "measures_x", SETTINGS, x, "setting")
-        self.y = self._select("Measure", "measures_y", MEASURES, y, "measure")
+        self.x = Choice(context, "setting", "batches", SETTINGS, help="Setting: the horizontal axis")
+        self.y = Choice(context, "measure", "evaluations", MEASURES, help="Measure: the vertical axis")
         self.figure = self._figure()
         body = card.box(context, self.figure, self._table(), classes=["gd-body"])
         page(context).style(body)
@@ -83,9 +80,11 @@ class _Measures:
             name="measures",
             figures=[self.figure],
             csv=lambda: self.result,
-            controls=[self.x, self.y],
+            controls=[self.x.select("measures_x", width=190), self.y.select("measures_y", width=190)],
             span=8,
         )
+        for choice in (self.x, self.y):
+            choice.on_change(lambda value: self._draw())
         context.on("theme", self._draw)
         context.on("colour", lambda run: self._draw())
         self.view = View(self.root, self.update)
@@ -162,23 +161,6 @@ class _Measures:
         )
         figures.set_scale(plot, "x", "count")
         return plot
-
-    def _select(self, title: str, name: str, choices: dict, value: str, key: str) -> Select:
-        select = Select(
-            name=name,
-            options=list(choices.items()),
-            value=value,
-            width=190,
-            stylesheets=[self.context.sheet],
-            html_attributes={"title": title},
-        )
-
-        def changed(attribute, old, new) -> None:
-            self.context.state.set(key, new)
-            self._draw()
-
-        select.on_change("value", changed)
-        return select
 
     def _table(self) -> DataTable:
         number = {"precision": 3, "power_limit_low": -2, "power_limit_high": 4, "nan_format": "–"}

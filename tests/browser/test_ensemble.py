@@ -226,7 +226,7 @@ def test_axes_are_moved_clamped_hidden_and_made_logarithmic(page):
     becomes(page, p1, 0.9)
     page.get_by_label("Axis").select_option("learning_rate")
     becomes(page, "model('ensemble_axis_log').disabled", False)
-    page.get_by_role("button", name="log", exact=True).click()
+    page.get_by_role("button", name="Log", exact=True).click()
     becomes(page, "model('ensemble_parallel_titles').data.caption[1]", " (log)")
     page.get_by_role("checkbox", name="P3").uncheck()
     becomes(page, "model('ensemble_parallel_titles').data.text.length", 4)

@@ -88,7 +88,7 @@ def test_every_chart_and_the_statistics(page, dumps):
     becomes(page, "data('layers_boxes', 'left').length", 2 * dumps.count)
     page.get_by_label("Scale", exact=True).select_option(label="a scale per row")
     says(page, "layers_caption", "each row on its own scale")
-    page.get_by_text("logarithmic", exact=True).click()
+    page.get_by_role("button", name="Log", exact=True).click()
     address(page, layers_log="1")
 
 

@@ -231,14 +231,14 @@ def test_revealing_moves_no_further_than_needed(viewport):
 
 def test_scales_change_and_the_address_says_so(viewport):
     assert viewport.scale == "log"
-    viewport.set_scale("symlog")
+    viewport.error_scale.set("symlog")
     assert viewport.scale == "symlog" and viewport.context.state.get("scale") == "symlog"
     assert (
         viewport.plots[0].yaxis[0].ticker.type == "FixedTicker"
         if hasattr(viewport.plots[0], "type")
         else True
     )
-    viewport.set_scale("auto")
+    viewport.error_scale.set("auto")
     assert "scale" not in viewport.context.state.query()
 
 

@@ -12,12 +12,13 @@ from bokeh.document import Document
 from gdlab.analysis import ensemble as ensembles
 from gdlab.analysis import performance
 from gdlab.messages import counted
+from server.core import threads
 from server.core.address import UrlState
 from server.core.context import Context
 from server.core.mailbox import Mailbox
 from server.core.palette import DARK, LIGHT
 from server.core.runs_cache import RunsCache
-from server.pages.ensemble import background, selection
+from server.pages.ensemble import selection
 from server.pages.ensemble.head import Head
 from server.pages.ensemble.heat import Heat, heat, levels
 from server.pages.ensemble.selection import Choice, Selections
@@ -33,16 +34,9 @@ PANELS = {
 }  # fmt: skip
 
 
-class AtOnce:
-    """Stands for the threads."""
-
-    def submit(self, work):
-        work()
-
-
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
-    monkeypatch.setattr(background, "_pool", AtOnce())
+    monkeypatch.setattr(threads, "in_thread", lambda work, name: work())
 
 
 @pytest.fixture(scope="module")
@@ -234,11 +228,14 @@ def test_the_address_brings_everything_back(page, root):
     page.shared.set_axis("P2", low=0.5, high=0.9)
     page.shared.set_order(["momentum", "P1"])
     page.shared.set_times(t=33)
-    page.shared.set_filters(layer="conv1", threshold=0.5, counted="filters", method="tsne")
+    page.shared.filters.set(layer="conv1", threshold=0.5, counted="filters", method="tsne")
     heat(page.shared).choose("momentum", "decay")
     again = Page(root, **{key: list(page.state.get_all(key)) for key in page.state._values})
     assert again.shared.selections == page.shared.selections
-    assert again.shared.filters == page.shared.filters and again.shared.times == page.shared.times
+    assert (
+        again.shared.filters.values() == page.shared.filters.values()
+        and again.shared.times == page.shared.times
+    )
     assert heat(again.shared).pair == ("momentum", "decay")
     np.testing.assert_array_equal(again.shared.chosen, page.shared.chosen)
     assert [axis[:1] + axis[4:] for axis in again.shared.axes] == [a[:1] + a[4:] for a in page.shared.axes]
@@ -276,5 +273,6 @@ def test_no_runs_and_one(root, tmp_path):
 
 
 def test_the_page_has_its_cards_in_order():
-    targets = pages.pages()["ensemble"].targets
-    assert targets[0] == "server.pages.ensemble.head_view.build" and len(targets) == 12
+    views = pages.pages()["ensemble"].views
+    assert views[0].target == "server.pages.ensemble.head.build" and len(views) == 12
+    assert {view.target.split(".")[-2] for view in views[1:]} == set(PANELS)

@@ -37,7 +37,6 @@ THREADS = {
     "core/worker.py",
     "core/runs_cache.py",
     "app_hooks.py",
-    "pages/ensemble/background.py",
     "pages/tracker/prefetching.py",
     "processes/jobs.py",
 }

@@ -1,4 +1,4 @@
-"""Every file of conf/view/ names a view that exists; what the server imports is quick and without JAX."""
+"""Every file of conf/page/ names views that exist; what the server imports is quick and without JAX."""
 
 import inspect
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gdlab.app_path import conf_dir
+from gdlab.plan import targets
 from server.core.palette import DARK, LIGHT
 from server.shell import pages, theme
 
@@ -16,44 +16,89 @@ CHECK = """
 import sys, time
 began = time.process_time()
 import server.shell.app, server.shell.pages
-for page in server.shell.pages.pages().values():
-    for target in page.targets:
-        server.shell.pages.load(target)
+for page in server.shell.pages.pages(sys.argv[1]).values():
+    for part in page.views:
+        server.shell.pages.load(part)
 taken = time.process_time() - began
-heavy = {"jax", "flax", "optax", "orbax", "hydra", "scipy", "sklearn", "pandas"} & set(sys.modules)
-print(taken, *sorted(heavy))
+heavy = {"jax", "flax", "optax", "orbax", "hydra", "omegaconf", "scipy", "sklearn", "pandas"}
+print(taken, *sorted(heavy & set(sys.modules)))
 """
+PARTS = [(page.name, part) for page in pages.pages().values() for part in page.views]
+PAGE = "title: Mine\norder: 95\nruns: 1\nviews: "
+TARGET = "_target_: server.views.measures.build"
+VIEW = f"{{order: 10, {TARGET}"
 
 
-@pytest.mark.parametrize("target", [target for page in pages.pages().values() for target in page.targets])
-def test_every_view_builds_from_a_context(target):
-    assert list(inspect.signature(pages.load(target)).parameters) == ["context"]
+@pytest.fixture
+def described(tmp_path):
+    """described(page="text of its file", ...): a folder of one's own with these pages."""
+
+    def write(**texts):
+        (tmp_path / "page").mkdir(exist_ok=True)
+        for name, text in texts.items():
+            (tmp_path / "page" / f"{name}.yaml").write_text(text)
+        return str(tmp_path)
+
+    return write
 
 
-def test_the_tabs_are_in_order():
-    assert list(pages.pages())[:3] == ["runs", "descent", "compare"]
-    assert [page.runs for page in pages.pages().values()][:3] == [0, 1, 2]
+@pytest.mark.parametrize(("page", "part"), PARTS, ids=[f"{page}-{part.name}" for page, part in PARTS])
+def test_every_view_builds_from_a_context_and_its_options(page, part):
+    build = targets.resolve(part.target, ("page",), part.where)
+    bound = inspect.signature(build).bind("a context", **part.options)
+    assert bound.arguments["context"] == "a context"
+
+
+def test_the_tabs_and_their_views_are_in_order():
+    found = pages.pages()
+    assert list(found)[:3] == ["runs", "descent", "compare"]
+    assert [page.runs for page in found.values()][:3] == [0, 1, 2]
+    assert [part.name for part in found["descent"].views][:3] == ["overlay", "curve", "details"]
+
+
+def test_a_page_of_ones_own_is_added_and_one_that_is_there_is_altered_view_by_view(described):
+    ensemble = f"views: {{pairs: null, heat: {{span: 6}}, mine: {{order: 25, {TARGET}}}}}"
+    found = pages.pages(described(mine=PAGE + f"{{a: {VIEW}}}}}", ensemble=ensemble))
+    assert list(found)[-1] == "mine" and found["mine"].views[0].target == "server.views.measures.build"
+    views = {part.name: part for part in found["ensemble"].views}
+    assert list(views)[:4] == ["head", "parallel", "mine", "heat"] and "pairs" not in views
+    assert views["heat"].options == {"span": 6, "at_once": True}
+    assert found["ensemble"].title == "Ensemble" and found["descent"] == pages.pages()["descent"]
 
 
 @pytest.mark.parametrize(
-    "text", ["[]", "page: x", "{_target_: os.system, page: x, title: X, order: 1, runs: 0}", "runs: many"]
+    ("name", "text", "said"),
+    [
+        ("odd", "[]", "a page is a mapping"),
+        ("odd", "a: [", "not YAML"),
+        ("odd", "title: Mine", "'order' must be given, as int"),
+        ("odd", PAGE + "{}\ntitles: x", "no option 'titles'.*Did you mean 'title'"),
+        ("odd", PAGE + "{a: 3}", "views.a: 'order' must be given, as int"),
+        ("odd", PAGE + "{a: {order: 1}}", "views.a: '_target_' must be given, as str"),
+        ("odd", PAGE + f"{{a: {VIEW}, wide: 3}}}}", "views.a: .*unexpected keyword argument 'wide'"),
+        ("odd", PAGE + "{a: {order: 1, _target_: server.views.measures.System}}", "conf/page holds"),
+        ("odd", PAGE + "{a: {order: 1, _target_: os.system}}", "GDLAB_TARGETS=os"),
+        ("descent", "views: {a: {order: 1, _target_: os.system}}", "GDLAB_TARGETS=os"),
+        ("descent", "views: [a]", "'views' must be given, as dict"),
+        ("Odd", PAGE + "{}", "a-z, 0-9 and _"),
+    ],
 )
-def test_a_file_that_is_not_as_it_should_be_is_refused_by_name(tmp_path, monkeypatch, text):
-    (tmp_path / "view").mkdir()
-    (tmp_path / "view" / "odd.yaml").write_text(text)
-    monkeypatch.setattr(pages, "conf_dir", lambda: tmp_path)
-    pages.pages.cache_clear()
-    with pytest.raises(ValueError, match=r"odd\.yaml"):
-        pages.pages()
-    pages.pages.cache_clear()
-    assert conf_dir() != tmp_path
+def test_a_file_that_is_not_as_it_should_be_is_refused_by_name(described, name, text, said, monkeypatch):
+    monkeypatch.delenv("GDLAB_TARGETS", raising=False)
+    with pytest.raises(targets.ConfigError, match=rf"(?s){name}\.yaml.*{said}") as refused:
+        pages.pages(described(**{name: text}))
+    assert "\n" not in str(refused.value)
 
 
-def test_importing_the_server_imports_nothing_heavy():
+def test_a_folder_without_pages_is_refused(tmp_path):
+    with pytest.raises(targets.ConfigError, match=r"--config-dir .*there is no page/NAME\.yaml"):
+        pages.pages(str(tmp_path))
+
+
+def test_importing_the_server_imports_nothing_heavy(described):
     """The time is shown where it fails, not judged: a loaded machine proves nothing."""
-    found = subprocess.run(
-        [sys.executable, "-c", CHECK], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-c", CHECK, described(mine=PAGE + f"{{a: {VIEW}}}}}")]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.split()[1:] == [], found.stdout
 
 

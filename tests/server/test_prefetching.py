@@ -48,13 +48,16 @@ def views(monkeypatch):
 
         return call
 
-    two = pages.Page("two", "Two", 0, ("fake.broken", "fake.good"))
-    other = pages.Page("other", "Other", 0, ("fake.other",))
-    quick = pages.Page("quick", "Quick", 0, ("fake.quick",))
+    def part(name):
+        return pages.Part(name, f"fake.{name}")
+
+    two = pages.Page("two", "Two", 0, (part("broken"), part("good")))
+    other = pages.Page("other", "Other", 0, (part("other"),))
+    quick = pages.Page("quick", "Quick", 0, (part("quick"),))
     monkeypatch.setattr(pages, "pages", lambda: {"two": two, "other": other, "quick": quick})
-    monkeypatch.setattr(pages, "load", lambda target: noted(f"build {target[5:]}"))
-    reads = {target: noted(f"read {target[5:]}") for target in (*two.targets, *other.targets)}
-    monkeypatch.setattr(pages, "prefetch", reads.get)
+    monkeypatch.setattr(pages, "load", lambda part: noted(f"build {part.name}"))
+    reads = {part.name: noted(f"read {part.name}") for part in (*two.views, *other.views)}
+    monkeypatch.setattr(pages, "prefetch", lambda part: reads.get(part.name))
     return calls
 
 
@@ -131,7 +134,7 @@ def test_the_tracker_has_computed_what_the_view_shows(mode, tmp_path, monkeypatc
     turn(session)
     view = session.main.select_one({"name": f"tracker_{mode}"})
     assert view.visible and view.children[0].children
-    assert not list(session.main.select({"name": "error_Tracker correlation"}))
+    assert not list(session.main.select({"name": "error_Correlation"}))
 
 
 def test_reading_ahead_finds_nothing_to_do_without_dumps(tmp_path):

@@ -18,10 +18,11 @@ from server.shell.session import Session
 from server.ui import card
 from tests.store.test_identity import before_schema_2
 
+CURVE, BROKEN = pages.Part("curve", "fake.curve"), pages.Part("broken", "fake.broken")
 PAGES = {
-    "runs": pages.Page("runs", "Runs", 0, ("fake.list",)),
-    "one": pages.Page("one", "One", 1, ("fake.curve", "fake.broken")),
-    "two": pages.Page("two", "Two", 2, ("fake.curve",)),
+    "runs": pages.Page("runs", "Runs", 0, (CURVE,)),
+    "one": pages.Page("one", "One", 1, (CURVE, BROKEN)),
+    "two": pages.Page("two", "Two", 2, (CURVE,)),
 }
 
 
@@ -50,10 +51,10 @@ def curve(monkeypatch):
     def broken(context):
         raise ValueError("n=0 must be positive <b>")
 
-    targets = {"fake.curve": curve, "fake.list": curve, "fake.broken": broken}
+    builds = {CURVE.name: curve, BROKEN.name: broken}
     monkeypatch.setattr(pages, "pages", lambda: PAGES)
-    monkeypatch.setattr(pages, "load", targets.__getitem__)
-    monkeypatch.setattr(pages, "prefetch", lambda target: None)
+    monkeypatch.setattr(pages, "load", lambda part: builds[part.name])
+    monkeypatch.setattr(pages, "prefetch", lambda part: None)
     return curve
 
 
@@ -118,9 +119,9 @@ def test_only_the_current_page_is_visible(visit):
 
 def test_a_view_that_fails_is_a_card_beside_the_others(visit):
     session = visit(run="a")
-    assert texts(session)["error_Fake_message"] == "n=0 must be positive <b>"
+    assert texts(session)["error_Broken_message"] == "n=0 must be positive <b>"
     assert session.doc.get_model_by_name("curve") is not None
-    assert session.doc.get_model_by_name("error_Fake_message").render_as_text
+    assert session.doc.get_model_by_name("error_Broken_message").render_as_text
 
 
 def test_damaged_and_unknown_runs_are_cards_and_the_rest_works(visit, curve):

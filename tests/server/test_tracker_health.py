@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from bokeh.document import Document
-from bokeh.events import Tap
+from bokeh.events import ButtonClick, Tap
 
 from benchmarks import made_up_dumps
 from gdlab import store
@@ -79,7 +79,7 @@ def shared(folder):
             state=UrlState({}), worker=None, download=None, open_runs=None, selected=(name,),
         )  # fmt: skip
         found = tracker(context)
-        found.mode = mode
+        found.show(mode)
         return found
 
     return of
@@ -122,7 +122,7 @@ def test_every_layer_has_its_distribution_and_its_steps(shared):
     panel, dumps = Health(found.context, found), found.dumps
     layers = dumps.layers()
     for kind in ("weight", "gradient"):
-        panel.left.choose(kind=kind)
+        panel.left.choice.set(kind)
         for what in statistics.BOX:
             expected = dumps.layer(f"{kind}_{what}")[:, layers[:PAGE]].T
             np.testing.assert_array_equal(told(panel.left.bands, what), expected)
@@ -130,7 +130,7 @@ def test_every_layer_has_its_distribution_and_its_steps(shared):
     np.testing.assert_array_equal(told(panel.right.bands, "value0"), ratios)
     dashed = panel.right.bands.facets.sources["strokes"].data["dash"].count("dashed")
     assert dashed == PAGE and "Dashed: 0.001" in caption(panel.right.root)
-    panel.right.shown.turn(1, len(layers))
+    panel.right.pager.buttons[1]._trigger_event(ButtonClick(panel.right.pager.buttons[1]))
     for rows in (panel.left, panel.right):
         assert "Layers 13 to 24 of 54" in caption(rows.root)
         assert [row.node for row in rows.bands.rows] == layers[PAGE : 2 * PAGE]
@@ -202,14 +202,14 @@ def test_one_dump_with_weights_and_activations_alone(shared):
     found = shared("one")
     panel = Health(found.context, found)
     assert set(panel.left.kinds) == {"weight", "activation"} and set(panel.right.kinds) == {"zeros"}
-    panel.left.choose(kind="activation")
+    panel.left.choice.set("activation")
     assert [(row.name, row.node) for row in panel.left.bands.rows] == [("relu", None), ("conv1", 0)]
     zeros = found.dumps.activation("zeros")
     np.testing.assert_array_equal(
         told(panel.right.bands, "value0"), np.array([zeros["relu"], zeros["conv1"]])
     )
     panel.warnings._show()
-    found.mode = "layers"
+    found.show("layers")
     view = Layers(found.context, found)
     assert set(view.options.layer) >= {"weight_mean", "weight_variance"} and not view.options.filter
     view._open({0})

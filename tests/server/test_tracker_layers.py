@@ -49,7 +49,7 @@ def context(folder):
 @pytest.fixture
 def view(context):
     shared = tracker(context)
-    shared.mode = "layers"
+    shared.show("layers")
     return Layers(context, shared)
 
 

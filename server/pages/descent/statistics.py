@@ -6,7 +6,6 @@ Becker 2019, section 3.2 (its outlook).
 
 import numpy as np
 from bokeh.models import (
-    Button,
     ColumnDataSource,
     DataTable,
     HoverTool,
@@ -22,7 +21,9 @@ from gdlab.analysis import descents, shape, steps
 from gdlab.messages import counted
 from gdlab.records import Table
 from server.core.context import Context, View
+from server.core.rest import Rest
 from server.ui import card, figures
+from server.ui.choices import button
 from server.ui.query import Query
 from server.ui.tables import data_table
 from server.views.curve.data import dot_count
@@ -31,6 +32,7 @@ from server.views.curve.page import page
 MOST = 20_000  # iterations that are counted at once
 SMOOTHED = 200  # iterations whose smoothness is computed, evenly spread over the view
 REST_MS = 250  # the curve comes first
+SMOOTHNESS = "Compute curvature, and how much the slope varies, along each direction in view"
 COUNTS = {
     "descent": "descent",
     "start": "from",
@@ -61,7 +63,7 @@ class _Statistics:
     def __init__(self, context: Context):
         self.context, self.run_name = context, context.selected[0]
         self.viewport = page(context).viewport
-        self._timer = None
+        self._rest = Rest(context, REST_MS, self._count, steady=True)
         self._window: tuple = ()
         self.iterations = self.descents = Table({}, {}, {})
         self.bars = ColumnDataSource({"evaluations": [], "iterations": []}, name="statistics_bars")
@@ -86,7 +88,7 @@ class _Statistics:
             name="statistics",
             figures=[self.histogram, self.shape],
             csv=self._csv,
-            controls=[self._button()],
+            controls=[button(context, "Smoothness", "statistics_smooth", SMOOTHNESS, self._ask)],
             span=6 if flat else 12,
         )
         context.on("range", self.update)
@@ -99,11 +101,9 @@ class _Statistics:
 
     def update(self) -> None:
         """Counts again once the view rests."""
-        if self._timer is None:
-            self._timer = self.context.doc.add_timeout_callback(self._count, REST_MS)
+        self._rest.begin()
 
     def _count(self) -> None:
-        self._timer = None
         start, stop = self._in_view()
         if stop - start > MOST:
             card.retitle(self.root, caption=f"Zoom in to {MOST:,} iterations to count their searches.")
@@ -146,19 +146,6 @@ class _Statistics:
         self.query.forget()
         if len(self.rough.data["x"]):
             self.rough.data = {"x": [], "smoothness": []}
-
-    def _button(self) -> Button:
-        button = Button(
-            label="Smoothness",
-            name="statistics_smooth",
-            css_classes=["gd-quiet"],
-            stylesheets=[self.context.sheet],
-            html_attributes={
-                "title": "Compute curvature, and how much the slope varies, along each direction in view"
-            },
-        )
-        button.on_click(self._ask)
-        return button
 
     def _in_view(self) -> tuple[int, int]:
         count = dot_count(self.run)

@@ -1,8 +1,9 @@
 """What can be chosen for the axes: range, scale, place, and which are drawn."""
 
-from bokeh.models import Button, CheckboxGroup, NumericInput, Select, Toggle
+from bokeh.models import CheckboxGroup, NumericInput, Select, Toggle
 
 from server.ui import card
+from server.ui.choices import button, look
 
 WORDS = "Values outside an axis's range are clamped to its ends, for brushes and in the heat map's means too."
 
@@ -12,21 +13,24 @@ class AxisOptions:
 
     def __init__(self, shared):
         self.shared, self.context = shared, shared.context
-        context, sheet = self.context, [self.context.sheet]
+        context = self.context
         self._quiet = False
-        self.which = Select(title="Axis", options=[], width=170, name="ensemble_axis", stylesheets=sheet)
+        self.which = Select(
+            title="Axis", options=[], width=170, **look(context, "ensemble_axis", "That is changed")
+        )
         self.low, self.high = (
-            NumericInput(title=title, mode="float", width=100, name=name, stylesheets=sheet)
+            NumericInput(title=title, mode="float", width=100, **look(context, name, "An end of the axis"))
             for name, title in (("ensemble_axis_low", "From"), ("ensemble_axis_high", "To"))
         )
-        self.log = Toggle(
-            label="log", name="ensemble_axis_log", align="end", css_classes=["gd-quiet"], stylesheets=sheet
+        look_ = look(context, "ensemble_axis_log", "Logarithmic axis", "gd-quiet")
+        self.log = Toggle(label="Log", align="end", **look_)
+        self.left = button(context, "←", "ensemble_axis_left", "Moves the axis to the left", align="end")
+        self.right = button(context, "→", "ensemble_axis_right", "Moves the axis to the right", align="end")
+        self.whole = button(
+            context, "Whole range", "ensemble_axis_whole", "All values as they are", align="end"
         )
-        self.left = self._button("←", "ensemble_axis_left", "Moves the axis to the left")
-        self.right = self._button("→", "ensemble_axis_right", "Moves the axis to the right")
-        self.whole = self._button("Whole range", "ensemble_axis_whole", "All values as they are")
         self.drawn = CheckboxGroup(
-            inline=True, name="ensemble_axes_drawn", css_classes=["gd-checks"], stylesheets=sheet
+            inline=True, **look(context, "ensemble_axes_drawn", "Axes that are drawn", "gd-checks")
         )
         row = card.row(
             context, self.which, self.low, self.high, self.log, self.left, self.right, self.whole,
@@ -69,12 +73,6 @@ class AxisOptions:
         self.right.on_click(lambda: self._move(1))
         self.whole.on_click(lambda: self._set(low=None, high=None, log=None))
         self.drawn.on_change("active", lambda attr, old, new: self._draw(new))
-
-    def _button(self, label: str, name: str, title: str) -> Button:
-        return Button(
-            label=label, name=name, align="end", css_classes=["gd-quiet"],
-            stylesheets=[self.context.sheet], html_attributes={"title": title},
-        )  # fmt: skip
 
     def _chosen(self) -> None:
         if not self._quiet:

@@ -3,11 +3,12 @@
 The last chip adds a selection. A chip's colour makes its selection the one that brushes and clicks change.
 """
 
-from bokeh.models import Button, TextInput
+from bokeh.models import TextInput
 
 from gdlab.messages import counted
 from server.pages.ensemble import selection
 from server.ui import card
+from server.ui.choices import button
 
 
 class Chips:
@@ -16,10 +17,12 @@ class Chips:
     def __init__(self, shared):
         self.shared, self.context = shared, shared.context
         self._chips: list[_Chip] = []
-        self.add = self._button("Add selection", "ensemble_add", "Brushes and clicks then change the new one")
-        self.add.on_click(self._add)
-        self.clear = self._button("Clear", "ensemble_clear", "Takes every selection away")
-        self.clear.on_click(lambda: shared.select(selection.Selections()))
+        words = "Brushes and clicks then change the new one"
+        self.add = button(self.context, "Add selection", "ensemble_add", words, self._add)
+        self.clear = button(
+            self.context, "Clear", "ensemble_clear", "Takes every selection away",
+            lambda: shared.select(selection.Selections()),
+        )  # fmt: skip
         self.hint = card.text("", "gd-caption", name="ensemble_selected")
         self.root = card.row(self.context, classes=["gd-runbar"], name="ensemble_selections")
         for event in ("ensemble", "selection", "theme"):
@@ -51,34 +54,26 @@ class Chips:
         choices = (*old.choices, selection.Choice(f"Selection {number}", hue, {}))
         self.shared.select(old._replace(choices=choices, active=len(choices) - 1))
 
-    def _button(self, label: str, name: str, title: str) -> Button:
-        return Button(
-            label=label, name=name, css_classes=["gd-quiet"], stylesheets=[self.context.sheet],
-            html_attributes={"title": title},
-        )  # fmt: skip
-
 
 class _Chip:
     def __init__(self, shared, index: int):
         self.shared, self.index = shared, index
         sheet = [shared.context.sheet]
         self._quiet = False
-        self.hue = Button(
-            label="", name=f"ensemble_hue_{index}", css_classes=["gd-hue"], stylesheets=sheet,
-            html_attributes={"title": "Brushes and clicks change this selection"},
+        self.hue = button(
+            shared.context, "", f"ensemble_hue_{index}", "Brushes and clicks change this selection",
+            lambda: shared.select(shared.selections._replace(active=index)), classes=["gd-hue"],
         )  # fmt: skip
-        self.hue.on_click(lambda: shared.select(shared.selections._replace(active=index)))
         self.title = TextInput(
             width=112, name=f"ensemble_name_{index}", css_classes=["gd-chip-name"], stylesheets=sheet,
             html_attributes={"title": "Name of the selection"},
         )  # fmt: skip
         self.title.on_change("value", lambda attr, old, new: self._rename(new))
         self.count = card.text("", "gd-caption", name=f"ensemble_count_{index}")
-        remove = Button(
-            label="×", name=f"ensemble_remove_{index}", css_classes=["gd-quiet", "gd-remove"],
-            stylesheets=sheet, html_attributes={"title": "Take the selection away"},
+        remove = button(
+            shared.context, "×", f"ensemble_remove_{index}", "Take the selection away", self._remove,
+            classes=["gd-quiet", "gd-remove"],
         )  # fmt: skip
-        remove.on_click(self._remove)
         self.root = card.row(shared.context, self.hue, self.title, self.count, remove, classes=["gd-chip"])
 
     def update(self) -> None:

@@ -10,13 +10,13 @@ from bokeh.models.glyphs import MultiLine
 
 from gdlab.analysis import colours
 from gdlab.records import Table
-from server.pages.ensemble.asked import Question
 from server.pages.ensemble.filters import COUNTS
 from server.pages.ensemble.heat import heat
 from server.pages.ensemble.loss_accuracy import COLUMNS, HEIGHT, MOST_LINES
 from server.pages.ensemble.matrices import Counts, said
-from server.pages.ensemble.panel import Panel
+from server.pages.ensemble.panel import Panel, view_of
 from server.ui import card, figures
+from server.ui.query import CardQuery
 
 
 class CorrelationGraph(Panel):
@@ -30,12 +30,8 @@ class CorrelationGraph(Panel):
         self.colours, self.out = self.source("colours", "colour"), self.source("lines", *COLUMNS)
         self.words = card.text("", "gd-caption", name=f"{self.name}_words")
         self.figure = self._figure()
-        self.question = Question(
-            shared, self.name, self._show, lambda words: card.retitle(self.root, caption=words)
-        )
-        body = card.box(
-            self.context, self.figure, self.words, self.question.progress.root, classes=["gd-body"]
-        )
+        self.query = CardQuery(self.context, self._show, self._caption, name=self.name)
+        body = card.box(self.context, self.figure, self.words, self.query.progress.root, classes=["gd-body"])
         self.root = card.card(
             self.context,
             "Correlated filters",
@@ -65,7 +61,7 @@ class CorrelationGraph(Panel):
         self.mark.location = self.shared.time
         layer, threshold, counted = self.shared.layer, wanted.threshold, wanted.counted
         key = (id(matrices), layer, threshold, counted)
-        self.question.ask(key, lambda progress: matrices.counts(layer, threshold, counted, progress))
+        self.query.compute(key, lambda progress: matrices.counts(layer, threshold, counted, progress))
 
     def _show(self, counts: Counts) -> None:
         self.counts = counts
@@ -115,4 +111,7 @@ class CorrelationGraph(Panel):
             "run": np.repeat(np.array(names), times), "iteration": np.tile(self.counts.step, len(names)),
             "count": self.counts.values.ravel(),
         }  # fmt: skip
-        return Table(columns, dict.fromkeys(columns, ("row",)), self.shared.filters._asdict())
+        return Table(columns, dict.fromkeys(columns, ("row",)), self.shared.filters.values())
+
+
+build = view_of(CorrelationGraph)

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from gdlab.records import Table
-from server.pages.ensemble.asked import Question
 from server.pages.ensemble.correlation_map import CorrelationMap
-from server.pages.ensemble.panel import Panel
+from server.pages.ensemble.panel import Panel, view_of
 from server.pages.ensemble.selection import MOST_FOCUS
 from server.ui import card
+from server.ui.query import CardQuery
 
 
 class CorrelationMaps(Panel):
@@ -23,10 +23,8 @@ class CorrelationMaps(Panel):
         self.maps: list[CorrelationMap] = []
         self.shown: dict[int, Any] = {}
         self.row = card.box(self.context, classes=["gd-maps"])
-        self.question = Question(
-            shared, self.name, self._show, lambda words: card.retitle(self.root, caption=words)
-        )
-        body = card.box(self.context, self.row, self.question.progress.root, classes=["gd-body"])
+        self.query = CardQuery(self.context, self._show, self._caption, name=self.name)
+        body = card.box(self.context, self.row, self.query.progress.root, classes=["gd-body"])
         self.root = card.card(
             self.context,
             "Correlations of filters",
@@ -55,7 +53,7 @@ class CorrelationMaps(Panel):
                 found[run] = matrices.ordered(run, layer, time)
             return found
 
-        self.question.ask((id(matrices), runs, layer, time), read)
+        self.query.compute((id(matrices), runs, layer, time), read)
 
     def _runs(self) -> list[int]:
         """Those looked at; else the best and the worst by P1."""
@@ -106,3 +104,6 @@ class CorrelationMaps(Panel):
                     parts[name].append(entry)
         columns = {name: np.array(values) for name, values in parts.items()}
         return Table(columns, dict.fromkeys(columns, ("pair",)), {})
+
+
+build = view_of(CorrelationMaps)

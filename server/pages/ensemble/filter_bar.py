@@ -1,14 +1,15 @@
 """The head of the filters' views: layer, time, threshold, what is counted, how runs are projected."""
 
 import numpy as np
-from bokeh.models import CustomJSTickFormatter, RadioButtonGroup, Select, Slider, Spinner
+from bokeh.models import CustomJSTickFormatter, Select, Slider
 
 from gdlab.messages import counted
-from server.pages.ensemble.filters import COUNTS, METHODS
 from server.pages.ensemble.head import ITERATION
 from server.pages.ensemble.matrices import Matrices
-from server.pages.ensemble.panel import Panel
+from server.pages.ensemble.panel import Panel, view_of
 from server.ui import card
+from server.ui.choices import look
+from server.ui.query import Query
 
 NONE = (
     "No run of this ensemble recorded the correlations of its filters: record.correlations=auto has a "
@@ -21,27 +22,24 @@ class FilterBar(Panel):
 
     def __init__(self, shared):
         super().__init__(shared, "ensemble_filters")
-        context, sheet = self.context, [self.context.sheet]
+        context = self.context
         self._quiet = False
+        self.query = Query(context, self._take, failed=self._caption)
         self.formatter = CustomJSTickFormatter(args={"steps": [0]}, code=ITERATION)
-        self.layer = Select(title="Layer", options=[], width=130, name="ensemble_layer", stylesheets=sheet)
+        words = "Whose filters are compared"
+        self.layer = Select(title="Layer", options=[], width=130, **look(context, "ensemble_layer", words))
         self.time = Slider(
             title="At iteration", start=0, end=1, step=1, value=1, format=self.formatter, width=300,
-            name="ensemble_time", stylesheets=sheet,
+            **look(context, "ensemble_time", "Of those at which filters were compared"),
         )  # fmt: skip
-        self.threshold = Spinner(
-            title="Threshold of |r|", low=0, high=1, step=0.05, value=shared.filters.threshold, width=96,
-            name="ensemble_threshold", stylesheets=sheet,
-        )  # fmt: skip
-        self.counted = Select(
-            title="Count", options=list(COUNTS.items()), value=shared.filters.counted, width=160,
-            name="ensemble_counted", stylesheets=sheet,
-        )  # fmt: skip
-        self.method = RadioButtonGroup(
-            labels=list(METHODS.values()), active=list(METHODS).index(shared.filters.method), align="end",
-            name="ensemble_method", stylesheets=sheet,
-        )  # fmt: skip
-        widgets = (self.layer, self.time, self.threshold, self.counted, self.method)
+        filters = shared.filters
+        widgets = (
+            self.layer,
+            self.time,
+            filters["threshold"].number("ensemble_threshold", width=96, step=0.05),
+            filters["counted"].select("ensemble_counted", width=160),
+            filters["method"].radio("ensemble_method", align="end"),
+        )
         self.row = card.row(context, *widgets, classes=["gd-options-row"])
         body = card.box(context, self.row, classes=["gd-body"])
         self.root = card.card(context, "Filters", "", body, name=self.name)
@@ -62,9 +60,7 @@ class FilterBar(Panel):
             matrices.steps()
             return matrices
 
-        shared.background.ask(
-            "times", read, self._take, lambda message: card.retitle(self.root, caption=message)
-        )
+        self.query.compute(shared.ensemble, read)
 
     def _take(self, matrices: Matrices) -> None:
         shared, steps = self.shared, matrices.steps()
@@ -90,13 +86,13 @@ class FilterBar(Panel):
     def _listen(self) -> None:
         self.layer.on_change("value", lambda attr, old, new: self._set(layer=new))
         self.time.on_change("value_throttled", lambda attr, old, new: self._set_time(new))
-        self.threshold.on_change("value", lambda attr, old, new: self._set(threshold=new))
-        self.counted.on_change("value", lambda attr, old, new: self._set(counted=new))
-        self.method.on_change("active", lambda attr, old, new: self._set(method=list(METHODS)[new]))
 
     def _set_time(self, place: float) -> None:
         self._set(time=int(self.shared.matrices.steps()[int(place)]))
 
     def _set(self, **changes) -> None:
-        if not self._quiet and None not in changes.values():
-            self.shared.set_filters(**changes)
+        for name, value in changes.items() if not self._quiet else ():
+            self.shared.filters[name].set(value)
+
+
+build = view_of(FilterBar)

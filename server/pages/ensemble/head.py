@@ -1,16 +1,40 @@
 """The head of the ensemble's page: which runs, at which times, and the selections."""
 
+import time
+
 from bokeh.models import CustomJSTickFormatter, RangeSlider, Select, Slider, TextInput
 
 from gdlab.messages import counted
 from server.core import run_groups
+from server.core.context import Context, View
 from server.pages.ensemble.chips import Chips
 from server.pages.ensemble.panel import script
+from server.pages.ensemble.shared import shared
 from server.ui import card, sheets
+from server.ui.choices import look
 
 TICKED, FILTERED, PATTERN = ">ticked", ">filtered", ">pattern"  # no folder's names
 ITERATION = "const k = steps[Math.round(tick)]; return k === undefined ? '' : k.toLocaleString('en')"
 NAMED = 6  # hyper-parameters named in the caption
+REST = 10  # at least so many times as long as reading the runs took
+
+
+def build(context: Context) -> View:
+    """The page's first card; new commits of the runs are read here for all others."""
+    ensemble = shared(context)
+    head = Head(ensemble)
+    asked, due = [time.monotonic()], [0.0]
+
+    def taken() -> None:
+        due[0] = time.monotonic() + REST * (time.monotonic() - asked[0])
+
+    def update() -> None:
+        if time.monotonic() >= due[0]:
+            asked[0] = time.monotonic()
+            ensemble.load()
+
+    context.on("ensemble", taken)
+    return View(head.root, update)
 
 
 class Head:
@@ -21,11 +45,12 @@ class Head:
         context = self.context
         self._quiet = False
         self.which = Select(
-            options=[], width=260, name="ensemble_source", stylesheets=[context.sheet],
-            html_attributes={"title": "The runs of the ensemble"},
+            options=[], width=260, **look(context, "ensemble_source", "The runs of the ensemble")
         )  # fmt: skip
         self.pattern = TextInput(
-            placeholder="Regular expression", width=220, name="ensemble_pattern", stylesheets=[context.sheet]
+            placeholder="Regular expression",
+            width=220,
+            **look(context, "ensemble_pattern", "The runs in which it is found, as in the list of runs"),
         )
         self.formatter = CustomJSTickFormatter(args={"steps": [0]}, code=ITERATION)
         self.t = self._slider(Slider, "t", "P1 at iteration", 1)
@@ -120,7 +145,7 @@ class Head:
     def _slider(self, kind, name: str, title: str, value):
         return kind(
             title=title, start=0, end=1, step=1, value=value, format=self.formatter, width=340,
-            name=f"ensemble_{name}", stylesheets=[self.context.sheet],
+            **look(self.context, f"ensemble_{name}", "Recorded iterations"),
         )  # fmt: skip
 
     def _fit(self, ensemble) -> None:

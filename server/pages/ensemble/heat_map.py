@@ -17,8 +17,9 @@ from gdlab.messages import counted
 from gdlab.records import Table
 from server.pages.ensemble import axes
 from server.pages.ensemble.heat import heat, levels
-from server.pages.ensemble.panel import Panel
+from server.pages.ensemble.panel import Panel, view_of
 from server.ui import card, figures
+from server.ui.choices import look
 
 HEIGHT = 360
 MOST_LETTERS = 20  # of a label at an axis
@@ -98,18 +99,16 @@ class HeatMap(Panel):
     # -- models -----------------------------------------------------------------------------------
 
     def _controls(self) -> list:
-        sheet = [self.context.sheet]
-
         def choice(side: str, title: str) -> Select:
-            box = Select(
-                options=[], width=128, name=f"ensemble_heat_{side}", stylesheets=sheet,
-                html_attributes={"title": title},
-            )  # fmt: skip
+            box = Select(options=[], width=128, **look(self.context, f"ensemble_heat_{side}", title))
             box.on_change("value", lambda attr, old, new: self._chosen())
             return box
 
         self.x, self.y = choice("x", "Across"), choice("y", "Upwards")
-        self.by = CheckboxButtonGroup(labels=list(axes.MEASURES), name="ensemble_heat_by", stylesheets=sheet)
+        words = "The mean of these measures is drawn"
+        self.by = CheckboxButtonGroup(
+            labels=list(axes.MEASURES), **look(self.context, "ensemble_heat_by", words)
+        )
         self.by.on_change("active", lambda attr, old, new: self._measure(new))
         return [self.x, self.y, self.by]
 
@@ -185,3 +184,6 @@ class HeatMap(Panel):
         columns = {pair[0]: np.array(data["x"]), pair[1]: np.array(data["y"])}
         columns |= {"value": np.asarray(data["value"]), "runs": np.asarray(data["count"])}
         return Table(columns, dict.fromkeys(columns, ("cell",)), {"measures": self.heat.measures})
+
+
+build = view_of(HeatMap)

@@ -7,10 +7,10 @@ from bokeh.models.glyphs import HBar
 from gdlab.analysis import importance
 from gdlab.messages import counted
 from gdlab.records import Table
-from server.pages.ensemble.asked import Question
 from server.pages.ensemble.heat import heat
-from server.pages.ensemble.panel import Panel
+from server.pages.ensemble.panel import Panel, view_of
 from server.ui import card, figures
+from server.ui.query import CardQuery
 
 MOST, ROW = 12, 22  # bars; px
 AXES = 60  # px below the bars
@@ -25,10 +25,8 @@ class Importance(Panel):
         self.table: Table | None = None
         self.single, self.pairs = (self.source(part, "y", "share", "name") for part in ("single", "pairs"))
         self.figure = self._figure()
-        self.question = Question(
-            shared, self.name, self._show, lambda words: card.retitle(self.root, caption=words)
-        )
-        body = card.box(self.context, self.figure, self.question.progress.root, classes=["gd-body"])
+        self.query = CardQuery(self.context, self._show, self._caption, name=self.name)
+        body = card.box(self.context, self.figure, self.query.progress.root, classes=["gd-body"])
         self.root = card.card(
             self.context, "Importance of hyper-parameters", "", body, name=self.name, figures=[self.figure],
             csv=lambda: self.table or Table({}, {}, {}),
@@ -44,7 +42,7 @@ class Importance(Panel):
             return
         values = self.heat.values()
         key = (id(self.shared.ensemble), values.tobytes())
-        self.question.ask(key, lambda progress: importance.importance(parameters, values))
+        self.query.compute(key, lambda progress: importance.importance(parameters, values))
 
     def _show(self, table: Table) -> None:
         self.table = table
@@ -114,3 +112,6 @@ class Importance(Panel):
         tips = [("", "@name"), ("share", "@share{0.0 %}")]
         plot.add_tools(HoverTool(renderers=drawn, tooltips=tips, visible=False))
         return plot
+
+
+build = view_of(Importance)

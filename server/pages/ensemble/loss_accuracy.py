@@ -17,7 +17,7 @@ from bokeh.models.glyphs import MultiLine
 
 from gdlab.messages import counted
 from gdlab.records import Table
-from server.pages.ensemble.panel import Panel
+from server.pages.ensemble.panel import Panel, view_of
 from server.ui import card, figures
 
 HEIGHT, MOST_LINES = 360, 300
@@ -161,3 +161,6 @@ class LossAccuracy(Panel):
         for name in ("accuracy", "loss", "train_accuracy", "train_loss"):
             columns[name] = getattr(ensemble, name)[runs].ravel()
         return Table(columns, dict.fromkeys(columns, ("row",)), {})
+
+
+build = view_of(LossAccuracy)

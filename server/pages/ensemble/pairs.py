@@ -12,7 +12,7 @@ from bokeh.models.glyphs import Image, Quad, Scatter
 from gdlab.messages import counted
 from gdlab.records import Table
 from server.pages.ensemble.heat import heat, levels
-from server.pages.ensemble.panel import Panel
+from server.pages.ensemble.panel import Panel, view_of
 from server.ui import card, figures
 
 MOST = 12  # hyper-parameters
@@ -161,3 +161,6 @@ class Pairs(Panel):
                     parts[name].append(entry)
         columns = {name: np.array(values) for name, values in parts.items()}
         return Table(columns, dict.fromkeys(columns, ("cell",)), {"measures": self.heat.measures})
+
+
+build = view_of(Pairs)

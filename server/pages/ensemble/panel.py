@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from bokeh.models import ColumnDataSource, CustomJS, LayoutDOM
 
-from server.core.context import View
+from server.core.context import Context, View
 from server.pages.ensemble.shared import Shared, shared
 from server.ui import card, sheets
 
@@ -22,6 +22,9 @@ class Panel(ABC):
     def source(self, part: str, *columns: str) -> ColumnDataSource:
         """An empty source of these columns, called NAME_PART."""
         return ColumnDataSource({column: [] for column in columns}, name=f"{self.name}_{part}")
+
+    def _caption(self, words: str) -> None:
+        card.retitle(self.root, caption=words)
 
     @abstractmethod
     def update(self) -> None:
@@ -50,8 +53,17 @@ def script(shared: Shared, code: str, **args) -> CustomJS:
     return CustomJS(args={**shared.kit, **args}, code=opening + code)
 
 
-def staged(context, make: Callable[[Shared], Panel], *, span: int = 12, later: bool = True) -> View:
-    """The View of a panel that `make` builds when there are runs for it; later: only when it is in sight."""
+def view_of(make: Callable[[Shared], Panel]) -> Callable[..., View]:
+    """The `build` of a panel; span: of the page's 12 columns; at_once: it is made before it is in sight."""
+
+    def build(context: Context, *, span: int = 12, at_once: bool = False) -> View:
+        return _view(context, make, span, at_once)
+
+    return build
+
+
+def _view(context: Context, make: Callable[[Shared], Panel], span: int, at_once: bool) -> View:
+    """The View of a panel, which is made when there are runs for it."""
     ensemble = shared(context)
     root = card.box(context, classes=[f"gd-span-{span}", "gd-stretch"], visible=False)
     sheets.wear(sheets.sheet("ensemble"), root)
@@ -72,11 +84,11 @@ def staged(context, make: Callable[[Shared], Panel], *, span: int = 12, later: b
         root.visible = ensemble.ensemble is not None
         if built and ensemble.ensemble is not None:
             built[0].update()
-        elif later and not root.children:
-            root.children = [card.loading_card(context, "")]
-            root.tags = ["ensemble later"]  # the browser's script says when it is in sight
-        elif not later:
+        elif at_once:
             build()
+        elif not root.children:
+            root.children = [card.loading_card(context, "")]
+            root.tags = ["ensemble unseen"]  # the browser's script says when it is in sight
 
     def soon() -> None:
         # One card after the other, so that the first shows at once.

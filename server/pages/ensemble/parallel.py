@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 from bokeh.events import DoubleTap, Pan, PanEnd, PanStart, Tap
-from bokeh.models import Button, HoverTool, Range1d, Select, Spinner, Toggle
+from bokeh.models import HoverTool, Range1d
 from bokeh.models.glyphs import MultiLine, Quad, Segment, Text
 
 from gdlab.records import Table
 from server.pages.ensemble import axes, selection
 from server.pages.ensemble.axis_options import AxisOptions
-from server.pages.ensemble.panel import Panel
+from server.pages.ensemble.panel import Panel, view_of
 from server.ui import card, figures
+from server.ui.choices import Choice, button, opener
 
 HEIGHT, PER_AXIS = 380, 112  # px
 LOW, HIGH, TITLE, CAPTION = -0.14, 1.2, 1.1, 1.045  # of the vertical axis
@@ -105,26 +106,17 @@ class Parallel(Panel):
     # -- models -----------------------------------------------------------------------------------
 
     def _controls(self) -> list:
-        sheet = [self.context.sheet]
-        self.best = Spinner(
-            value=10, low=1, high=100, step=5, width=64, name="ensemble_best", stylesheets=sheet,
-            html_attributes={"title": "Per cent of the runs"},
-        )  # fmt: skip
-        self.by = Select(
-            options=list(axes.MEASURES), value="P1", width=64, name="ensemble_best_by", stylesheets=sheet,
-            html_attributes={"title": "Measure"},
-        )  # fmt: skip
-        brush = Button(
-            label="Brush best %", name="ensemble_best_brush", css_classes=["gd-quiet"], stylesheets=sheet,
-            html_attributes={"title": "Brushes the best so many per cent of the runs by a measure"},
-        )  # fmt: skip
-        brush.on_click(self._brush_best)
-        toggle = Toggle(
-            label="Axes", name="ensemble_axes_toggle", css_classes=["gd-quiet"], stylesheets=sheet,
-            html_attributes={"title": "Ranges, scales, places, and which axes are drawn"},
-        )  # fmt: skip
-        toggle.js_link("active", self.options.root, "visible")
-        return [self.best, self.by, brush, toggle]
+        context = self.context
+        self.best = Choice(context, None, 10, (1, 100), help="Per cent of the runs")
+        self.by = Choice(context, None, "P1", list(axes.MEASURES), help="Measure")
+        words = "Brushes the best so many per cent of the runs by a measure"
+        more = "Ranges, scales, places, and which axes are drawn"
+        return [
+            self.best.number("ensemble_best", width=64, step=5),
+            self.by.select("ensemble_best_by", width=64),
+            button(context, "Brush best %", "ensemble_best_brush", words, self._brush_best),
+            opener(context, "Axes", "ensemble_axes_toggle", more, self.options.root),
+        ]
 
     def _sources(self) -> None:
         self.all = self.source("all", "xs", "ys", "name")
@@ -182,6 +174,9 @@ class Parallel(Panel):
             self.figure.js_on_event(event, hold)
         self.figure.js_on_event(Tap, self.listen("my.tap_line(kit, event)"))
         self.figure.js_on_event(DoubleTap, self.listen("my.unbrush(kit, event)"))
+
+
+build = view_of(Parallel)
 
 
 def _short(text: str) -> str:

@@ -2,15 +2,16 @@
 
 import numpy as np
 from bokeh.events import Tap
-from bokeh.models import HoverTool, Range1d, Spinner
+from bokeh.models import HoverTool, Range1d
 from bokeh.models.glyphs import MultiLine
 
 from gdlab.analysis import performance
 from gdlab.messages import counted
 from gdlab.records import Table
 from server.pages.ensemble.loss_accuracy import COLUMNS, HEIGHT, MOST_LINES
-from server.pages.ensemble.panel import Panel
+from server.pages.ensemble.panel import Panel, view_of
 from server.ui import card, figures
+from server.ui.choices import Choice
 from server.ui.small_table import fit_rows, small_table
 
 SETTLED = 0.1  # of the runs: a rank within so many places of its last one has settled
@@ -30,17 +31,21 @@ class Ranks(Panel):
         self.advice = self.source("advice", *ADVICE)
         self.words = card.text("", "gd-caption", name=f"{self.name}_words")
         self.said = card.text("", "gd-caption", name=f"{self.name}_said")
-        self.best = Spinner(
-            title="Best %", value=10, low=1, high=90, step=5, width=80, name=f"{self.name}_best",
-            stylesheets=[self.context.sheet],
-            html_attributes={"title": "The runs that must not be stopped"},
+        self.best = Choice(
+            self.context, None, 10, (1, 90), title="Best %", help="The runs that must not be stopped",
+            changed=lambda value: self._advise(),
         )  # fmt: skip
-        self.best.on_change("value", lambda attr, old, new: self._advise())
         self.figure = self._figure()
         self.table = small_table(self.context, self.advice, ADVICE, name=f"{self.name}_table")
         context = self.context
         left = card.box(context, self.figure, self.words, classes=["gd-body"])
-        right = card.box(context, self.best, self.table, self.said, classes=["gd-body"])
+        right = card.box(
+            context,
+            self.best.number(f"{self.name}_best", width=80, step=5),
+            self.table,
+            self.said,
+            classes=["gd-body"],
+        )
         body = card.row(context, left, right, classes=["gd-pair"], sizing_mode="stretch_width")
         self.root = card.card(
             context, "Ranks and early stopping", "", body, name=self.name, figures=[self.figure],
@@ -122,3 +127,6 @@ class Ranks(Panel):
             "rank": np.asarray(self.values.data["rank"]),
         }  # fmt: skip
         return Table(columns, dict.fromkeys(columns, ("row",)), {})
+
+
+build = view_of(Ranks)

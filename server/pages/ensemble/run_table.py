@@ -3,14 +3,17 @@
 Runs that diverged, are unfinished, lack something or cannot be read come first: none is left out silently.
 """
 
+from functools import partial
+
 import numpy as np
-from bokeh.models import Button, DataTable, Select, StringFormatter, TableColumn
+from bokeh.models import DataTable, Select, StringFormatter, TableColumn
 
 from gdlab.messages import counted
 from gdlab.records import Table
-from server.pages.ensemble.panel import Panel
+from server.pages.ensemble.panel import Panel, view_of
 from server.pages.ensemble.selection import MOST_FOCUS
 from server.ui import card, sheets
+from server.ui.choices import button, look
 from server.ui.tables import data_table
 
 PAGES = {"descent": "Descent", "surface": "Surface", "tracker": "Classes & layers", "insides": "Insides"}
@@ -105,22 +108,22 @@ class RunTable(Panel):
         self.shared.select(self.shared.selections._replace(focus=focus))
 
     def _links(self):
-        sheet = [self.context.sheet]
         which = Select(
-            options=[], width=330, name=f"{self.name}_which", stylesheets=sheet,
-            html_attributes={"title": "The run that the buttons open"},
+            options=[], width=330,
+            **look(self.context, f"{self.name}_which", "The run that the buttons open"),
         )  # fmt: skip
-        buttons = []
-        for page, title in PAGES.items():
-            button = Button(
-                label=title,
-                name=f"{self.name}_{page}",
+        context = self.context
+        buttons = [
+            button(
+                context,
+                title,
+                f"{self.name}_{page}",
+                f"{title} of this run",
+                partial(self._open, page),
                 align="end",
-                css_classes=["gd-quiet"],
-                stylesheets=sheet,
             )
-            button.on_click(lambda page=page: self._open(page))
-            buttons.append(button)
+            for page, title in PAGES.items()
+        ]
         return which, buttons
 
     def _offer(self) -> None:
@@ -128,8 +131,8 @@ class RunTable(Panel):
         self.which.options = names
         self.which.value = names[0] if names else ""
         self.which.visible = bool(names)
-        for button in self.buttons:
-            button.visible = bool(names)
+        for each in self.buttons:
+            each.visible = bool(names)
         self.words.text = "" if names else "Tick a run, or click one in any view, for the links to its pages."
 
     def _open(self, page: str) -> None:
@@ -154,3 +157,6 @@ class RunTable(Panel):
         """For CSV: as shown."""
         columns = {name: np.array(values) for name, values in self.table_source.data.items()}
         return Table(columns, dict.fromkeys(columns, ("run",)), {})
+
+
+build = view_of(RunTable)

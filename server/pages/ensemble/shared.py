@@ -23,8 +23,9 @@ from bokeh.models import ColumnDataSource
 from gdlab.analysis import ensemble as ensembles
 from gdlab.analysis import performance
 from server.core import run_groups
-from server.pages.ensemble import axes, filters, opened, selection
-from server.pages.ensemble.background import Background
+from server.pages.ensemble import axes, opened, selection
+from server.pages.ensemble.filters import LAST, Filters
+from server.ui.query import Query
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class Shared:
 
     def __init__(self, context):
         self.context = context
-        self.background = Background(context.mail)
+        self._reading = Query(context, self._take, failed=self._failed)
         self.source = run_groups.read(context.state, context.cache.listing())
         self.ticked = context.state.get_all("run")
         self.ensemble: Any = None
@@ -57,7 +58,7 @@ class Shared:
         self.axes: list[axes.Axis] = []
         self.measures: dict[str, np.ndarray] = {}
         self.times = Times(0, 0, 0)
-        self.filters = filters.read(context.state)
+        self.filters = Filters(context)
         self.matrices: Any = None  # the filters' correlations, once it is known when they were recorded
         self.selections = selection.read(context.state)
         self.chosen = np.zeros((0, 0), bool)
@@ -91,7 +92,7 @@ class Shared:
             got = reader.open(found, progress)
             return got._replace(broken=got.broken | missing)
 
-        self.background.ask("runs", read, self._take, self._failed)
+        self._reading.compute(None, read)
 
     @property
     def count(self) -> int:
@@ -268,15 +269,7 @@ class Shared:
         """The iteration at which the filters are looked at: the recorded one nearest to what was chosen."""
         steps = self.matrices.steps()
         wanted = self.filters.time
-        return int(steps[-1] if wanted is None else steps[np.argmin(np.abs(steps - wanted))])
-
-    def set_filters(self, **changes) -> None:
-        """Changes the layer, time, threshold, count or projection."""
-        new = self.filters._replace(**changes)
-        if new != self.filters:
-            self.filters = new
-            self.context.state.update(filters.keys(new))
-            self.context.emit("filters")
+        return int(steps[-1] if wanted == LAST else steps[np.argmin(np.abs(steps - wanted))])
 
     # -- private ----------------------------------------------------------------------------------
 
@@ -290,8 +283,9 @@ class Shared:
         if not asked and self.ensemble is not None:
             state.update(
                 self.source.keys() | selection.keys(self.selections) | axes.keys(self.settings, self.order)
-                | filters.keys(self.filters) | self._time_keys()
+                | self._time_keys()
             )  # fmt: skip
+            self.filters.write()
 
 
 def shared(context) -> Shared:

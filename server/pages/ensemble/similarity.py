@@ -12,12 +12,12 @@ from bokeh.models.glyphs import ImageRGBA, Scatter
 from gdlab.analysis import colours
 from gdlab.messages import counted
 from gdlab.records import Table
-from server.pages.ensemble.asked import Question
 from server.pages.ensemble.filters import METHODS
 from server.pages.ensemble.heat import heat, levels
 from server.pages.ensemble.matrices import Plane, said
-from server.pages.ensemble.panel import Panel
+from server.pages.ensemble.panel import Panel, view_of
 from server.ui import card, figures
+from server.ui.query import CardQuery
 
 HEIGHT, SQUARE = 360, 150
 
@@ -33,13 +33,11 @@ class Similarity(Panel):
         self.points = self.source("points", *columns)
         self.square = self.source("square", "image", "x", "y", "w", "h")
         self.figure, self.legend = self._figure(), self._legend()
-        self.question = Question(
-            shared, self.name, self._show, lambda words: card.retitle(self.root, caption=words)
-        )
+        self.query = CardQuery(self.context, self._show, self._caption, name=self.name)
         row = card.row(
             self.context, self.figure, self.legend, classes=["gd-plane"], sizing_mode="stretch_width"
         )
-        body = card.box(self.context, row, self.question.progress.root, classes=["gd-body"])
+        body = card.box(self.context, row, self.query.progress.root, classes=["gd-body"])
         self.root = card.card(
             self.context, "Similarity of runs", "", body, name=self.name, figures=[self.figure, self.legend],
             csv=self._table,
@@ -60,7 +58,7 @@ class Similarity(Panel):
             return
         layer, time, method = self.shared.layer, self.shared.time, wanted.method
         key = (id(matrices), layer, time, method)
-        self.question.ask(key, lambda progress: matrices.plane(layer, time, method, progress))
+        self.query.compute(key, lambda progress: matrices.plane(layer, time, method, progress))
 
     def _show(self, plane: Plane) -> None:
         self.plane = plane
@@ -146,3 +144,6 @@ class Similarity(Panel):
         data = self.points.data
         columns = {name: np.asarray(data[name]) for name in ("name", "x", "y", "a", "b", "colour")}
         return Table(columns, dict.fromkeys(columns, ("run",)), {})
+
+
+build = view_of(Similarity)

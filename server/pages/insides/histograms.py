@@ -4,13 +4,14 @@ One row per layer over one axis; behind a ReLU only what lies right of 0 passes.
 """
 
 import numpy as np
-from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Legend, LegendItem, Range1d, Select, Span
+from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Legend, LegendItem, Range1d, Span
 
 from gdlab.messages import counted
 from gdlab.records import Table
 from server.pages.insides.maps import shown_layers
 from server.ui import card, figures, sheets
-from server.ui.probe_query import Asked
+from server.ui.choices import Choice
+from server.ui.query import CardQuery
 
 SCALES = {"own": "each layer's largest = 1", "shared": "one scale for all"}
 ROW = 62  # px
@@ -24,35 +25,36 @@ class Histograms:
 
     def __init__(self, context, sheet):
         self.context = context
-        self.asked = Asked(context, "activations", self._show, self._say, name="activations")
+        self.query = CardQuery(context, self._show, self._say, name="activations")
         self.bars = {
             sign: ColumnDataSource({name: [] for name in BARS}, name=f"activations_{sign}")
             for sign in ("negative", "positive")
         }
         self.facts = ColumnDataSource({name: [] for name in FACTS}, name="activations_facts")
-        self.kind = Select(
-            name="activations_scale", options=list(SCALES.items()), width=180, stylesheets=[context.sheet],
-            value=context.state.get("activations", "own", choices=tuple(SCALES)),
-            html_attributes={"title": "The axis of the activations"},
-        )  # fmt: skip
-        self.kind.on_change("value", self._chosen)
+        self.kind = Choice(
+            context,
+            "activations",
+            "own",
+            SCALES,
+            help="The axis of the activations",
+            changed=lambda value: self._again(),
+        )
         self.figure = self._figure()
-        self.asked.layouts = [self.figure]
-        body = card.box(context, self.figure, self.asked.progress.root, classes=["gd-body"])
+        self.query.layouts = [self.figure]
+        body = card.box(context, self.figure, self.query.progress.root, classes=["gd-body"])
         sheets.wear(sheet, body)
         self.root = card.card(
             context, "Activations", "", body, name="activations", figures=[self.figure],
-            csv=self._rows, controls=[self.kind],
+            csv=self._rows, controls=[self.kind.select("activations_scale", width=180)],
         )  # fmt: skip
 
     def ask(self, run, iteration: int, part: str) -> None:
         """Draws the distributions of this iteration on this part of the data."""
-        self.asked.ask(run, {"iteration": iteration, "on": part, "samples": EXAMPLES})
+        self.query.probe(run, "activations", {"iteration": iteration, "on": part, "samples": EXAMPLES})
 
-    def _chosen(self, attribute, old, new) -> None:
-        self.context.state.set("activations", None if new == "own" else new)
-        if self.asked.table is not None:
-            self._show(self.asked.table)
+    def _again(self) -> None:
+        if self.query.answer is not None:
+            self._show(self.query.answer)
 
     def _show(self, table: Table) -> None:
         columns = table.columns
@@ -144,7 +146,7 @@ class Histograms:
 
     def _rows(self) -> Table:
         """For CSV: one row per layer, its edges and counts in columns."""
-        table = self.asked.rows()
+        table = self.query.rows()
         rows = _shown_rows(table.columns.get("layer", ()))
         return Table({name: array[rows] for name, array in table.columns.items()}, table.dims, table.attrs)
 

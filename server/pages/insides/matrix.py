@@ -5,12 +5,13 @@ the precision. Kuchta 2023, chapter 4.
 """
 
 import numpy as np
-from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, LinearColorMapper, Range1d, Select
+from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, LinearColorMapper, Range1d
 
 from gdlab.messages import counted
 from gdlab.records import Table
 from server.ui import card, figures, sheets
-from server.ui.probe_query import Asked
+from server.ui.choices import Choice
+from server.ui.query import CardQuery
 
 SHOWN = {"share": "shares of a row", "count": "counts"}
 MOST_TEXTS = 20  # classes up to which numbers stand in the cells, and every class has its label
@@ -25,35 +26,31 @@ class Matrix:
 
     def __init__(self, context, counted, sheet):
         self.context, self.counted = context, counted
-        self.asked = Asked(context, "confusion", self._show, self._say, name="confusion")
+        self.query = CardQuery(context, self._show, self._say, name="confusion")
         self.cells = ColumnDataSource({name: [] for name in CELL}, name="confusion_cells")
         self.mapper = LinearColorMapper(
             palette=list(context.palette.magnitudes), low=0, high=1, nan_color="#00000000"
         )
-        self.kind = Select(
-            name="confusion_kind", options=list(SHOWN.items()), width=130, stylesheets=[context.sheet],
-            value=context.state.get("cells", "share", choices=tuple(SHOWN)),
-            html_attributes={"title": "Numbers in the cells"},
-        )  # fmt: skip
-        self.kind.on_change("value", self._chosen)
+        self.kind = Choice(
+            context, "cells", "share", SHOWN, help="Numbers in the cells", changed=lambda value: self._again()
+        )
         self.figure = self._figure()
-        self.asked.layouts = [self.figure]
-        body = card.box(context, self.figure, self.asked.progress.root, classes=["gd-body"])
+        self.query.layouts = [self.figure]
+        body = card.box(context, self.figure, self.query.progress.root, classes=["gd-body"])
         sheets.wear(sheet, body)
         self.root = card.card(
             context, "Confusion matrix", "", body, name="confusion", figures=[self.figure],
-            csv=self._rows, controls=[self.kind], span=7,
+            csv=self._rows, controls=[self.kind.select("confusion_kind", width=130)], span=7,
         )  # fmt: skip
         context.on("theme", self._theme)
 
     def ask(self, run, iteration: int, part: str) -> None:
         """Shows the matrix of this iteration on this part of the data."""
-        self.asked.ask(run, {"iteration": iteration, "on": part, "samples": MOST_EXAMPLES})
+        self.query.probe(run, "confusion", {"iteration": iteration, "on": part, "samples": MOST_EXAMPLES})
 
-    def _chosen(self, attribute, old, new) -> None:
-        self.context.state.set("cells", None if new == "share" else new)
-        if self.asked.table is not None:
-            self._show(self.asked.table)
+    def _again(self) -> None:
+        if self.query.answer is not None:
+            self._show(self.query.answer)
 
     def _show(self, table: Table) -> None:
         names = [str(name) for name in table.columns["classes"]]
@@ -83,8 +80,8 @@ class Matrix:
 
     def _theme(self) -> None:
         self.mapper.palette = list(self.context.palette.magnitudes)
-        if self.asked.table is not None:
-            self.cells.data = _cells(self.asked.table, self.kind.value, self.context.palette)
+        if self.query.answer is not None:
+            self.cells.data = _cells(self.query.answer, self.kind.value, self.context.palette)
 
     def _figure(self):
         plot = figures.figure(
@@ -114,7 +111,7 @@ class Matrix:
 
     def _rows(self) -> Table:
         """For CSV: one row per true class, with a column per predicted one, recall and precision."""
-        table = self.asked.rows()
+        table = self.query.rows()
         names = ("classes", "confusion", "recall", "precision")
         columns = {name: table.columns[name] for name in names if name in table.columns}
         return Table(columns, {name: table.dims[name] for name in columns}, {})

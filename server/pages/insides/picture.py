@@ -6,20 +6,19 @@ Zisserman 2014; Kuchta 2023, section 4.1.
 
 import numpy as np
 from bokeh.models import (
-    Button,
     ColumnDataSource,
     FixedTicker,
     HoverTool,
     LinearColorMapper,
     Range1d,
-    Spinner,
 )
 
 from gdlab.records import Table
-from server.pages.insides.choice import Choice
+from server.pages.insides.choice import InsidesChoice
 from server.ui import card, figures, sheets
+from server.ui.choices import Choice, button
 from server.ui.mosaic import picture
-from server.ui.probe_query import Asked
+from server.ui.query import CardQuery
 
 MOST_CLASSES = 20  # bars shown: the most probable
 
@@ -27,9 +26,9 @@ MOST_CLASSES = 20  # bars shown: the most probable
 class Picture:
     """ask() shows the chosen image at the chosen iteration; shown(table) is told every answer."""
 
-    def __init__(self, context, choice: Choice, shown, failed, sheet):
+    def __init__(self, context, choice: InsidesChoice, shown, failed, sheet):
         self.context, self.choice, self._shown, self._failed = context, choice, shown, failed
-        self.asked = Asked(context, "feature_maps", self._show, self._fail, name="picture")
+        self.query = CardQuery(context, self._show, self._fail, name="picture")
         self.random = np.random.default_rng()
         self.image, self.saliency, self.bars = self._sources()
         self.counts: dict[tuple[str, str], int] = {}
@@ -37,30 +36,26 @@ class Picture:
         self.plots = [self._still("image", self.image), self._still("saliency", self.saliency)]
         self.scores = self._scores()
         pair = card.row(context, *self.plots, classes=["gd-pair"], sizing_mode="stretch_width")
-        body = card.box(context, pair, self.scores, self.asked.progress.root, classes=["gd-body"])
-        self.number = Spinner(
-            name="picture_number", low=0, step=1, mode="int", width=90, stylesheets=[context.sheet],
-            value=context.state.get("image", 0, low=0, high=10**9),
-            html_attributes={"title": "Position of the image in the data, from 0"},
+        body = card.box(context, pair, self.scores, self.query.progress.root, classes=["gd-body"])
+        self._image = Choice(
+            context, "image", 0, (0, 10**9), help="Position of the image in the data, from 0",
+            changed=lambda value: self.ask(),
         )  # fmt: skip
-        self.number.on_change("value", lambda a, o, new: self._chosen(new))
-        self.shuffle = Button(
-            label="Shuffle", name="picture_shuffle", css_classes=["gd-quiet"], disabled=True,
-            stylesheets=[context.sheet], html_attributes={"title": "Any other image"},
-        )  # fmt: skip
-        self.shuffle.on_click(self._shuffle)
-        self.asked.layouts = [pair, self.scores]
+        self.shuffle = button(
+            context, "Shuffle", "picture_shuffle", "Any other image", self._shuffle, disabled=True
+        )
+        self.query.layouts = [pair, self.scores]
         sheets.wear(sheet, body, pair)
         self.root = card.card(
             context, "Image and saliency", "", body, name="picture", figures=[*self.plots, self.scores],
-            csv=self._rows, controls=[self.number, self.shuffle], span=5,
+            csv=self._rows, controls=[self._image.number("picture_number", width=90), self.shuffle], span=5,
         )  # fmt: skip
         context.on("theme", self._theme)
 
     def ask(self) -> None:
         """Shows the chosen image at the chosen iteration."""
-        options = {"iteration": self.choice.iteration, "on": self.choice.part, "image": self._at}
-        self.asked.ask(self.choice.run, options)
+        options = {"iteration": self.choice.iteration, "on": self.choice.part, "image": self._image.value}
+        self.query.probe(self.choice.run, "feature_maps", options)
         self.shuffle.disabled = self._count < 2
 
     def know(self, part: str, count: int) -> None:
@@ -70,17 +65,9 @@ class Picture:
 
     # -- what was chosen --------------------------------------------------------------------------
 
-    @property
-    def _at(self) -> int:
-        return max(int(self.number.value or 0), 0)
-
-    def _chosen(self, value) -> None:
-        self.context.state.set("image", self._at or None)
-        self.ask()
-
     def _shuffle(self) -> None:
         other = int(self.random.integers(self._count - 1))
-        self.number.value = other + (other >= self._at)
+        self._image.set(other + (other >= self._image.value))
 
     @property
     def _count(self) -> int:

@@ -7,7 +7,7 @@ from bokeh.models import Column
 
 from gdlab.records import Table
 from server.core.context import Context, View
-from server.pages.insides.choice import PARTS, Choice
+from server.pages.insides.choice import PARTS, InsidesChoice
 from server.pages.insides.histograms import Histograms
 from server.pages.insides.maps import FeatureMaps
 from server.pages.insides.matrix import Matrix
@@ -39,7 +39,7 @@ class _Insides:
     def __init__(self, context: Context, names: list[str]):
         self.context = context
         sheet = sheets.sheet("curve", "network")
-        self.choice = Choice(context, names, self.ask)
+        self.choice = InsidesChoice(context, names, self.ask)
         self.picture = Picture(context, self.choice, self._pictured, self._unpictured, sheet)
         self.matrix = Matrix(context, self.picture.know, sheet)
         self.filters = Filters(context, sheet)

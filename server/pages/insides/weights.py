@@ -10,7 +10,7 @@ from gdlab.messages import counted
 from gdlab.records import Table
 from server.ui import card
 from server.ui.mosaic import Block, Mosaic
-from server.ui.probe_query import Asked
+from server.ui.query import CardQuery
 
 MEAN = "mean"
 
@@ -22,7 +22,7 @@ class Filters:
         self.context = context
         self.image: tuple[int, ...] | None = None
         self.mosaic = Mosaic(context, "filters", unit="filter")
-        self.asked = Asked(context, "filters", self._show, self._say, name="filters")
+        self.query = CardQuery(context, self._show, self._say, name="filters")
         self.input = Select(
             name="filters_input",
             options=[(MEAN, "mean over inputs")],
@@ -31,8 +31,8 @@ class Filters:
             stylesheets=[context.sheet],
             html_attributes={"title": "Input channel whose weights are shown"},
         )
-        self.input.on_change("value", lambda a, o, n: self._show(self.asked.rows()))
-        body = card.box(context, self.mosaic.figure, self.asked.progress.root, classes=["gd-body"])
+        self.input.on_change("value", lambda a, o, n: self._show(self.query.rows()))
+        body = card.box(context, self.mosaic.figure, self.query.progress.root, classes=["gd-body"])
         body.stylesheets = [*body.stylesheets, sheet]
         self.root = card.card(
             context, "Filters", "", body, name="filters", figures=[self.mosaic.figure],
@@ -41,19 +41,19 @@ class Filters:
 
     def ask(self, run, iteration: int) -> None:
         """Draws the filters of this iteration."""
-        self.asked.ask(run, {"iteration": iteration})
+        self.query.probe(run, "filters", {"iteration": iteration})
 
     def set_image(self, shape: tuple[int, ...]) -> None:
         """Dense layers behind the pixels can be shown as pictures of this shape."""
         if shape != self.image:
             self.image = shape
-            if self.asked.table is not None:
-                self._show(self.asked.table)
+            if self.query.answer is not None:
+                self._show(self.query.answer)
 
     def table(self) -> Table:
         """For CSV: one row per weight that is a number of a kernel."""
         rows = []
-        for layer, kernel in self.asked.rows().columns.items():
+        for layer, kernel in self.query.rows().columns.items():
             flat = np.reshape(kernel, (-1, kernel.shape[-1]))
             names = np.repeat(layer, flat.size)
             index, unit = (axis.ravel() for axis in np.indices(flat.shape))

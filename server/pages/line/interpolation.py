@@ -5,17 +5,18 @@ Kuchta 2023, section 4.2.
 """
 
 import numpy as np
-from bokeh.models import Button, Toggle
+from bokeh.models import Toggle
 
 from gdlab.messages import counted
 from gdlab.records import Table
 from server.core.context import Context, View
 from server.pages.line.distances import Distances
 from server.pages.line.layers import Layers
-from server.pages.line.options import PARTS, SPANS, LineOptions
+from server.pages.line.options import PARTS, LineOptions
 from server.pages.line.plot import LinePlot
 from server.pages.line.requests import WHOLE, Lines
 from server.ui import card, left_out, recorded, sheets
+from server.ui.choices import button, look
 
 MOST_RUNS = 6  # each is computed anew, and its layers have a figure each
 WHERE = "A cross beside a name above takes a run away and makes room for another."
@@ -90,7 +91,7 @@ class _Line:
         self.layers.colour()
 
     def _draw(self) -> None:
-        span = SPANS[self.options.choices["span"]][1]
+        span = self.options.span
         self.plot.limits(span)
         known = []
         for index, (label, line) in enumerate(zip(self.labels, self.lines.runs.values(), strict=True)):
@@ -134,11 +135,11 @@ class _Line:
         card.retitle(self.main, caption=" ".join(words))
 
     def _data(self) -> str:
-        samples, part = self.options.choices["samples"], self.options.choices["part"]
+        samples, part = self.options.choices.samples, self.options.choices.part
         if not any(self.context.run(name).config.get("dataset") for name in self.names):
-            return f"{self.options.choices['points']} points"
+            return f"{self.options.choices.points} points"
         many = "all" if samples == "all" else f"at most {int(samples):,}"
-        return f"{self.options.choices['points']} points, {many} examples of the {PARTS[part]}"
+        return f"{self.options.choices.points} points, {many} examples of the {PARTS[part]}"
 
     def _facts(self, name: str, line) -> list[str]:
         """What is odd about a run's line, in sentences."""
@@ -166,18 +167,15 @@ class _Line:
     # -- parts ------------------------------------------------------------------------------------
 
     def _tools(self) -> list:
-        quiet = {"css_classes": ["gd-quiet"], "stylesheets": [self.context.sheet]}
-        self._toggle = Toggle(
-            label="Log", name="line_log", html_attributes={"title": "Logarithmic error axis (l)"}, **quiet
-        )
-        self._toggle.on_change("active", lambda a, o, new: self._set_log(new))
-        again = Button(
-            label="Again", name="line_again", html_attributes={"title": "Compute what is missing"}, **quiet
-        )
-        again.on_click(self.lines.ask)
-        whole = Button(label="Reset", name="line_reset", html_attributes={"title": "The whole line"}, **quiet)
-        whole.on_click(lambda: self.plot.limits(SPANS[self.options.choices["span"]][1]))
-        return [whole, again, self._toggle]
+        context = self.context
+        self._toggle = Toggle(label="Log", **look(context, "line_log", "Logarithmic axis (l)", "gd-quiet"))
+        self._toggle.on_change("active", lambda attribute, old, new: self._set_log(new))
+        whole = lambda: self.plot.limits(self.options.span)  # noqa: E731
+        return [
+            button(context, "Reset", "line_reset", "The whole line", whole),
+            button(context, "Again", "line_again", "Compute what is missing", self.lines.ask),
+            self._toggle,
+        ]
 
     def _set_log(self, log: bool) -> None:
         """Another error axis, by button or key; nothing where the axis is as wished already."""

@@ -5,12 +5,13 @@ worth. Kuchta 2023, section 4.2.
 """
 
 import numpy as np
-from bokeh.models import Button, ColumnDataSource, HoverTool, Range1d, Select
+from bokeh.models import ColumnDataSource, HoverTool, Range1d
 
 from gdlab.records import Table
 from server.pages.line.plot import LinePlot, fit, mark_ends, percent
 from server.pages.line.requests import WHOLE, RunLine
 from server.ui import card, figures, sheets
+from server.ui.choices import Choice, button
 
 MOST = 12  # figures shown at once: they are dear, so a deeper network is turned over in pages
 MEASURES = {"loss": "error", "accuracy": "accuracy"}
@@ -59,20 +60,12 @@ class Layers:
         self.y_range = Range1d(0, 1, name="line_layers_y")
         self.facets: list[_Facet] = []
         self.runs: dict[str, RunLine] = {}
-        self.measure = Select(
-            name="line_measure",
-            options=list(MEASURES.items()),
-            value=context.state.get("line_measured", "loss", choices=tuple(MEASURES)) if accuracy else "loss",
-            width=110,
-            stylesheets=[context.sheet],
-            html_attributes={"title": "What is shown along the line"},
-        )
-        self.measure.on_change("value", self._measured)
+        self.measure = Choice(
+            context, "line_measured", "loss", MEASURES if accuracy else ["loss"],
+            help="What is shown along the line", changed=lambda value: self.draw(self.runs, self.log),
+        )  # fmt: skip
         self.stack = card.box(context, classes=["gd-multiples"], name="line_layers_stack")
-        self.more = Button(
-            label="", name="line_more", visible=False, css_classes=["gd-quiet"], stylesheets=[context.sheet]
-        )
-        self.more.on_click(self._turn)
+        self.more = button(context, "", "line_more", "Other layers", self._turn, visible=False)
         body = card.box(context, self.stack, self.more, classes=["gd-body"])
         sheets.wear(sheet, body, self.stack)
         self.root = card.card(
@@ -83,7 +76,7 @@ class Layers:
             name="line_layers",
             figures=[self.stack],
             csv=self.table,
-            controls=[self.measure] if accuracy else [],
+            controls=[self.measure.select("line_measure", width=110)] if accuracy else [],
         )
 
     @property
@@ -169,10 +162,6 @@ class Layers:
         words = "One layer moves along the line, all others stay at its end. Dashed: the whole network."
         come = [line.layers or line.trouble for line in self.runs.values()]
         return words if all(come) else f"{words} More layers are being computed."
-
-    def _measured(self, attribute, old, new) -> None:
-        self.context.state.set("line_measured", None if new == "loss" else new)
-        self.draw(self.runs, self.log)
 
     def _turn(self) -> None:
         self.first = self.first + MOST if self.first + MOST < len(self.names) else 0

@@ -1,14 +1,12 @@
-"""What the reader chooses of the line: its two ends, the data it is measured on, how finely and how far.
-
-What differs from the default is in the address.
-"""
+"""What the reader chooses of the line: its two ends, the data it is measured on, how finely and how far."""
 
 from collections.abc import Callable
 
-from bokeh.models import Select, Spinner
+from bokeh.models import Spinner
 
 from server.core.context import MAX_ITERATION
 from server.ui import card
+from server.ui.choices import Choice, Choices, look
 
 PARTS = {"train": "training set", "test": "test set"}
 SAMPLES = {"500": "500", "1000": "1,000", "2000": "2,000", "10000": "10,000", "all": "all"}
@@ -19,53 +17,55 @@ SPANS = {
     "half": ("−0.5 to 1.5", (-0.5, 1.5)),
     "wide": ("−1 to 2", (-1.0, 2.0)),
 }
-ALLOWED = {
-    "part": tuple(PARTS),
-    "samples": tuple(SAMPLES),
-    "points": tuple(POINTS),
-    "span": tuple(SPANS),
-}
-DEFAULTS = {"part": "train", "samples": "1000", "points": "31", "span": "quarter"}
 
 
 class LineOptions:
     """The controls and what they say; `changed()` is called after every change.
 
     start, stop: iterations, stop None: the last of each run; last: the highest iteration there is;
-    data: whether the runs have any, so that part and size of it can be chosen.
+    data: whether the runs have any, so that part and size of it can be chosen. choices: part, samples,
+    points, span.
     """
 
     def __init__(self, context, changed: Callable[[], None], *, last: int, data: bool):
         self.context, self.changed = context, changed
+
+        def choice(key: str, default: str, allowed: dict, title: str, help: str) -> Choice:
+            return Choice(context, f"line_{key}", default, allowed, title=title, help=help)
+
+        spans = {name: words for name, (words, _) in SPANS.items()}
+        self.choices = Choices(
+            lambda name: changed(),
+            part=choice("part", "train", PARTS, "Error on", "What the error is taken of"),
+            samples=choice("samples", "1000", SAMPLES, "Examples, at most", "More are slower"),
+            span=choice("span", "quarter", spans, "Range of a", "How far the line goes beyond its ends"),
+            points=choice("points", "31", POINTS, "Points", "At which the error is computed"),
+        )
         state = context.state
         self.start = state.get("line_from", 0, low=0, high=MAX_ITERATION)
         stop = state.get("line_to", -1, low=0, high=MAX_ITERATION)
         self.stop: int | None = None if stop < 0 else stop
-        self.choices = {
-            key: state.get(f"line_{key}", default, choices=ALLOWED[key]) for key, default in DEFAULTS.items()
-        }
-        self._start = self._spinner("From iteration", "line_from", self.start, last)
-        self._start.on_change("value", lambda a, o, new: self._set_end("start", new))
-        self._stop = self._spinner("To iteration", "line_to", self.stop, last)
+        self._start = self._end("start", "From iteration", self.start, last)
+        self._stop = self._end("stop", "To iteration", self.stop, last)
         self._stop.placeholder = "last"
-        self._stop.on_change("value", lambda a, o, new: self._set_end("stop", new))
-        widgets = [self._start, self._stop]
-        if data:
-            widgets.append(self._select("Error on", "part", PARTS, 124))
-            widgets.append(self._select("Examples, at most", "samples", SAMPLES, 124))
-        widgets.append(self._select("Range of a", "span", {k: name for k, (name, _) in SPANS.items()}, 124))
-        widgets.append(self._select("Points", "points", POINTS, 80))
+        widths = ({"part": 124, "samples": 124} if data else {}) | {"span": 124, "points": 80}
+        lists = (self.choices[name].select(f"line_{name}", width=width) for name, width in widths.items())
+        widgets = [self._start, self._stop, *lists]
         self.panel = card.row(context, *widgets, classes=["gd-options-row"], name="line_options")
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Lowest and highest a."""
+        return SPANS[self.choices.span][1]
 
     @property
     def probe(self) -> dict:
         """Options of the probe, except the two ends and the layers."""
-        low, high = SPANS[self.choices["span"]][1]
-        samples = self.choices["samples"]
+        samples, (low, high) = self.choices.samples, self.span
         return {
-            "on": self.choices["part"],
+            "on": self.choices.part,
             "samples": None if samples == "all" else int(samples),
-            "points": int(self.choices["points"]),
+            "points": int(self.choices.points),
             "low": low,
             "high": high,
         }
@@ -78,6 +78,15 @@ class LineOptions:
         """The record reaches further: so may the ends."""
         self._start.high = self._stop.high = last
 
+    def _end(self, name: str, title: str, value, last: int) -> Spinner:
+        key = {"start": "line_from", "stop": "line_to"}[name]
+        spinner = Spinner(
+            title=title, value=value, low=0, high=last, step=1, width=112, mode="int",
+            **look(self.context, key, "An end of the line"),
+        )  # fmt: skip
+        spinner.on_change("value", lambda attribute, old, new: self._set_end(name, new))
+        return spinner
+
     def _set_end(self, name: str, value) -> None:
         """An end that is the default's, 0 or the last, is not in the address."""
         value = None if value is None else int(value)
@@ -88,27 +97,3 @@ class LineOptions:
             self.stop = value
             self.context.state.set("line_to", value)
         self.changed()
-
-    def _spinner(self, title: str, name: str, value, last: int) -> Spinner:
-        return Spinner(
-            title=title, name=name, value=value, low=0, high=last, step=1, width=112, mode="int",
-            stylesheets=[self.context.sheet],
-        )  # fmt: skip
-
-    def _select(self, title: str, key: str, choices: dict, width: int) -> Select:
-        select = Select(
-            title=title,
-            name=f"line_{key}",
-            options=list(choices.items()),
-            value=self.choices[key],
-            width=width,
-            stylesheets=[self.context.sheet],
-        )
-
-        def changed(attribute, old, new) -> None:
-            self.choices[key] = new
-            self.context.state.set(f"line_{key}", None if new == DEFAULTS[key] else new)
-            self.changed()
-
-        select.on_change("value", changed)
-        return select

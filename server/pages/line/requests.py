@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gdlab.records import Table
+from server.core.rest import Rest
 from server.pages.line.options import LineOptions
 from server.ui.query import Query
 
@@ -48,18 +49,18 @@ class Lines:
         self.keys: dict[str, object] = {}
         self._queue: deque[tuple[str, str]] = deque()
         self._name = ""  # of the run that is asked about
-        self._timer = None
+        self._rest = Rest(context, REST_MS, self.ask)
         self._done = self._all = 0
 
     @property
     def waiting(self) -> bool:
         """Whether something is asked for and not there yet."""
-        return self.query.waiting or self._timer is not None
+        return self.query.waiting or self._rest.waiting
 
     def rest(self) -> None:
         """Asks once the choices have rested."""
         self._drop()
-        self._timer = self.context.doc.add_timeout_callback(self._rested, REST_MS)
+        self._rest.begin()
 
     def ask(self) -> None:
         """Begins anew with the options in force."""
@@ -79,10 +80,6 @@ class Lines:
         self._next()
 
     # -- private ----------------------------------------------------------------------------------
-
-    def _rested(self) -> None:
-        self._timer = None
-        self.ask()
 
     def _layers(self, name: str) -> list[str]:
         """The requests for the layers of a run."""
@@ -139,9 +136,7 @@ class Lines:
 
     def _drop(self) -> None:
         self._queue.clear()
-        if self._timer is not None:
-            self.context.doc.remove_timeout_callback(self._timer)
-            self._timer = None
+        self._rest.stop()
         self.query.forget()
 
 

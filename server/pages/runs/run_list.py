@@ -11,13 +11,11 @@ import math
 import numpy as np
 from bokeh.models import (
     BooleanFilter,
-    Button,
     CDSView,
     CheckboxGroup,
     ColumnDataSource,
     DataTable,
     TextInput,
-    Toggle,
 )
 
 from gdlab.messages import counted
@@ -26,6 +24,7 @@ from server.core import hyper, patterns, run_groups
 from server.core.context import MAX_SELECTED, Context, View
 from server.pages.runs import columns
 from server.ui import card, sheets
+from server.ui.choices import button, look, opener
 from server.ui.tables import data_table
 
 MAX_PARAMETERS = 8  # columns of hyper-parameters; the rest is found by the filter
@@ -54,26 +53,28 @@ class RunList:
         self.source = ColumnDataSource(name="runs_source")
         self.message = card.text("", "gd-caption", name="filter_message")
         self.pattern = TextInput(
-            name="filter",
             value=context.state.get("filter", ""),
             value_input=context.state.get("filter", ""),
             placeholder="Filter by regular expression: name, state, sigma=0.05 …",
             max_length=patterns.MOST_PATTERN,
-            css_classes=["gd-filter"],
-            stylesheets=[context.sheet],
+            **look(context, "filter", "Shows the runs in which it is found (/)", "gd-filter"),
         )
         self.matches = BooleanFilter(name="runs_matches")  # None: all
         self.table = self._table()
-        self.open = self._button("Open descent", "runs_open", primary=True)
-        self.compare = self._button("Compare", "runs_compare")
-        self.ensemble = self._button("Ensemble", "runs_ensemble")
-        self.clear = self._button("Clear", "runs_clear")
+        self.open = button(
+            context, "Open descent", "runs_open", "Of the ticked runs", disabled=True, classes=["gd-primary"]
+        )
+        self.compare = button(
+            context, "Compare", "runs_compare", "The ticked runs side by side", disabled=True
+        )
+        self.ensemble = button(
+            context, "Ensemble", "runs_ensemble", "Of the ticked runs, or of those in the list", disabled=True
+        )
+        self.clear = button(context, "Clear", "runs_clear", "Tick none", disabled=True)
         self.choose = CheckboxGroup(
-            name="runs_columns",
             inline=True,
             visible=False,
-            css_classes=["gd-checks"],
-            stylesheets=[context.sheet],
+            **look(context, "runs_columns", "Columns that are shown", "gd-checks"),
         )
         self.empty = card.empty_card(context, "No runs", EMPTY.format(root=context.root), name="runs_empty")
         self.card = self._card()
@@ -136,20 +137,8 @@ class RunList:
         )
         return table
 
-    def _button(self, label: str, name: str, *, primary: bool = False) -> Button:
-        return Button(
-            label=label,
-            name=name,
-            disabled=True,
-            css_classes=["gd-primary" if primary else "gd-quiet"],
-            stylesheets=[self.context.sheet],
-        )
-
     def _card(self):
-        toggle = Toggle(
-            label="Columns", name="runs_choose", css_classes=["gd-quiet"], stylesheets=[self.context.sheet]
-        )
-        toggle.js_link("active", self.choose, "visible")
+        more = opener(self.context, "Columns", "runs_choose", "Which are shown", self.choose)
         bar = card.row(
             self.context, self.pattern, self.message, classes=["gd-bar"], sizing_mode="stretch_width"
         )
@@ -161,7 +150,7 @@ class RunList:
             body,
             name="runs_card",
             csv=self.csv,
-            controls=[self.clear, self.ensemble, self.compare, self.open, toggle],
+            controls=[self.clear, self.ensemble, self.compare, self.open, more],
         )
 
     # -- events -----------------------------------------------------------------------------------

@@ -7,13 +7,11 @@ layers; on a logarithmic scale unless the page's axes are linear.
 import numpy as np
 from bokeh.events import DoubleTap
 from bokeh.models import (
-    Button,
     ColumnDataSource,
     FixedTicker,
     HoverTool,
     LinearAxis,
     Range1d,
-    Select,
 )
 
 from gdlab.analysis import steps
@@ -23,6 +21,8 @@ from server.pages.steps import data
 from server.pages.steps.page import StepPage
 from server.pages.steps.panel import LINE, having
 from server.ui import card, figures
+from server.ui.choices import Choice
+from server.ui.pager import Pager, page_choice
 
 BANDS = 12  # layers of a page
 HEIGHT, TALLEST, MARGIN = 46, 110, 62  # px of a band, of one of few bands, and of what stands around them
@@ -39,8 +39,10 @@ class Layers:
         self.runs = having(context, "layers")
         found = [context.run(run).columns(data.SIZES) for run in self.runs]
         self.layers = list(dict.fromkeys(layer for layers in found for layer in layers))
-        self.first = BANDS * context.state.get("layerpage", 0, low=0, high=(len(self.layers) - 1) // BANDS)
-        self.kind = context.state.get("layerkind", "layers", choices=tuple(KINDS))
+        self.pager = Pager(context, page_choice(context, "layerpage"), BANDS, name=name, what="layers")
+        self.pager.page.on_change(lambda value: self._redraw())
+        self._kind = Choice(context, "layerkind", "layers", KINDS, help="Of each layer")
+        self._kind.on_change(lambda value: self._redraw())
         self.source = ColumnDataSource({column: [] for column in EMPTY}, name=f"{name}_lines")
         self.points = ColumnDataSource(
             {column: [] for column in ("x", "y", "k", "value", "run", "layer")}, name=f"{name}_points"
@@ -56,7 +58,7 @@ class Layers:
             name=name,
             figures=[self.figure],
             csv=self.table,
-            controls=self._controls(),
+            controls=[self._kind.select(f"{name}_kind", width=120), *self.pager.buttons],
         )
         context.on("colour", lambda run: self._redraw())
         context.on("theme", self._redraw)
@@ -78,7 +80,7 @@ class Layers:
 
     def draw(self, low: float, high: float) -> np.ndarray:
         """Draws the bands of the layers in view."""
-        shown = self.layers[self.first : self.first + BANDS]
+        shown = self.pager.part(self.layers)
         curves = list(self._curves(shown, low, high))
         values = np.concatenate([value for *_, value in curves] or [np.empty(0)])
         bottom, top = self._range(values)
@@ -113,19 +115,19 @@ class Layers:
         for run_name in reversed(self.runs):
             run = self.context.run(run_name)
             names = run.columns(data.SIZES)
-            x, means, k = self.page.means(run, self.kind, low, high)
+            x, means, k = self.page.means(run, self._kind.value, low, high)
             for layer in shown:
                 if layer in names and len(x):
                     yield run_name, layer, x, k, means[:, names.index(layer)]
 
     def _range(self, values) -> tuple[float, float]:
-        marks = [LINE] if self.kind == "layer_ratio" else []
-        kind = "log" if self.page.log else "linear"
+        marks = [LINE] if self._kind.value == "layer_ratio" else []
+        kind = "log" if self.page.viewport.log else "linear"
         return steps.view_range(np.concatenate([values, marks]), kind, margin=0.02)
 
     def _height(self, values, bottom: float, top: float) -> np.ndarray:
         """Values as heights in [0, 1]; NaN where a logarithm does not exist."""
-        if not self.page.log:
+        if not self.page.viewport.log:
             return (np.asarray(values) - bottom) / (top - bottom)
         known = np.where(np.asarray(values) > 0, values, np.nan)
         return np.log(known / bottom) / np.log(top / bottom)
@@ -145,12 +147,16 @@ class Layers:
         self.figure.ygrid.ticker = FixedTicker(ticks=list(range(count)))
         self.figure.y_range.update(start=-0.06, end=count)
         self.figure.height = MARGIN + count * int(np.clip(330 / max(count, 1), HEIGHT, TALLEST))
-        line = float(self._height(np.array([LINE]), bottom, top)[0]) if self.kind == "layer_ratio" else None
+        line = (
+            float(self._height(np.array([LINE]), bottom, top)[0])
+            if self._kind.value == "layer_ratio"
+            else None
+        )
         self.marks.data = {"y": [] if line is None else [base + FILL * line for base in range(count)]}
 
     def _ticks(self, bottom: float, top: float) -> list[float]:
         """Two or three values for the scale of a band."""
-        if not self.page.log:
+        if not self.page.viewport.log:
             return [bottom + share * (top - bottom) for share in (0.0, 1.0)]
         ticks = figures.log_ticks(bottom, top)
         return ticks if len(ticks) <= 2 else [ticks[0], ticks[-1]]
@@ -158,12 +164,12 @@ class Layers:
     def _caption(self, shown) -> str:
         count = len(self.layers)
         where = (
-            f"Layers {self.first + 1} to {self.first + len(shown)} of {count}"
+            f"Layers {self.pager.first + 1} to {self.pager.first + len(shown)} of {count}"
             if count > BANDS
             else counted(count, "layer")
         )
-        words = [f"{KINDS[self.kind].capitalize()} of each layer, all on one scale. {where}."]
-        words += ["Dashed: 0.001."] if self.kind == "layer_ratio" else []
+        words = [f"{KINDS[self._kind.value].capitalize()} of each layer, all on one scale. {where}."]
+        words += ["Dashed: 0.001."] if self._kind.value == "layer_ratio" else []
         return " ".join(words)
 
     def _redraw(self) -> None:
@@ -200,36 +206,6 @@ class Layers:
         )
         plot.on_event(DoubleTap, lambda event: self.page.viewport.reset())
         return plot
-
-    def _controls(self) -> list:
-        kind = Select(
-            options=list(KINDS.items()), value=self.kind, width=120, name=f"{self.name}_kind",
-            stylesheets=[self.context.sheet],
-        )  # fmt: skip
-        kind.on_change("value", lambda attribute, old, new: self._choose(kind=new))
-        if len(self.layers) <= BANDS:
-            return [kind]
-        turn = []
-        for label, name, by in (("‹", "before", -BANDS), ("›", "after", BANDS)):
-            title = {"title": "Other layers"}
-            button = Button(
-                label=label, name=f"{self.name}_{name}", css_classes=["gd-quiet"], html_attributes=title
-            )
-            button.stylesheets = [self.context.sheet]
-            button.on_click(lambda by=by: self._choose(first=self.first + by))
-            turn.append(button)
-        return [kind, *turn]
-
-    def _choose(self, *, kind: str | None = None, first: int | None = None) -> None:
-        self.kind = kind or self.kind
-        if first is not None and 0 <= first < len(self.layers):
-            self.first = first
-        state = {
-            "layerkind": None if self.kind == "layers" else self.kind,
-            "layerpage": self.first // BANDS or None,
-        }
-        self.context.state.update(state)
-        self._redraw()
 
     def table(self) -> Table:
         """What is drawn, for CSV: run, layer, iteration, value."""

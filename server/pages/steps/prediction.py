@@ -5,17 +5,18 @@ about the minimum loss.
 """
 
 import numpy as np
-from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Range1d, Select, Slider
+from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, Range1d
 
 from gdlab.analysis import step_sizes, steps
 from gdlab.messages import counted
 from gdlab.records import Table
 from server.core.context import Context, View
 from server.pages.steps.data import reader
-from server.pages.steps.page import REST_MS, page
+from server.pages.steps.page import page
 from server.pages.steps.panel import having
 from server.pages.steps.summary import PREDICTION_RUNS, lowest
 from server.ui import card, figures
+from server.ui.choices import Choice
 
 SHARE = 0.1
 MEASURES = {"step size": "early step size", "trend": "early trend"}
@@ -35,25 +36,22 @@ def build(context: Context) -> View:
 class _Prediction:
     def __init__(self, context: Context, names: list[str]):
         self.context, self.names, self.shared = context, names, page(context)
-        self.share = context.state.get("share", SHARE, low=0.01, high=1.0)
-        self.measure = context.state.get("foretell", "step size", choices=tuple(MEASURES))
+        self._share = Choice(
+            context, "share", SHARE, (0.01, 1.0), title="Early share", help="Of all iterations of a run"
+        )
+        self._measure = Choice(
+            context, "foretell", "step size", MEASURES, help="What is to foretell the loss"
+        )
         self._known: dict[tuple, tuple[float, float]] = {}
-        self._timer = None
         self.runs = Table({}, {}, {})
         self.result = Table({}, {}, {})
         self.source = ColumnDataSource({name: [] for name in EMPTY}, name="step_prediction_points")
         self.figure = self._figure()
-        self.slider = Slider(
-            title="Early share", start=0.01, end=1.0, step=0.01, value=self.share, format="0 %", width=110,
-            name="share_slider", stylesheets=[context.sheet],
-        )  # fmt: skip
-        self.slider.on_change("value", lambda attribute, old, new: self._slid())
-        select = Select(
-            options=list(MEASURES.items()), value=self.measure, width=120, name="foretell_select",
-            stylesheets=[context.sheet],
-        )  # fmt: skip
-        select.on_change("value", lambda attribute, old, new: self._choose(new))
-        body = card.box(context, card.row(context, self.slider, select, classes=["gd-tools"]), self.figure,
+        tools = [
+            self._share.slider("share_slider", step=0.01, format="0 %", width=110),
+            self._measure.select("foretell_select", width=120),
+        ]
+        body = card.box(context, card.row(context, *tools, classes=["gd-tools"]), self.figure,
                         classes=["gd-body"])  # fmt: skip
         self.root = card.card(
             context,
@@ -65,6 +63,8 @@ class _Prediction:
             csv=lambda: self.runs,
             span=4,
         )
+        self._share.on_change(lambda value: self.update())
+        self._measure.on_change(lambda value: self._draw())
         context.on("window", self.update)
         context.on("theme", self._draw)
         context.on("colour", lambda run: self._draw())
@@ -82,24 +82,24 @@ class _Prediction:
             "trend": trends,
             "lowest loss": low,
         }
-        self.runs = Table(columns, dict.fromkeys(columns, ("run",)), {"share": self.share})
+        self.runs = Table(columns, dict.fromkeys(columns, ("run",)), {"share": self._share.value})
         self.result = step_sizes.prediction(sizes, trends, low)
         self._draw()
 
     def _early(self, name: str) -> tuple[float, float]:
         run = self.context.run(name)
-        key = (name, run.key, run.rows("scalars"), self.share)
+        key = (name, run.key, run.rows("scalars"), self._share.value)
         if key not in self._known:
-            self._known[key] = step_sizes.early(reader(run, "update_norm"), key[2], self.share)
+            self._known[key] = step_sizes.early(reader(run, "update_norm"), key[2], self._share.value)
         return self._known[key]
 
     def _draw(self) -> None:
-        x, y = self.runs.columns[self.measure], self.runs.columns["lowest loss"]
+        x, y = self.runs.columns[self._measure.value], self.runs.columns["lowest loss"]
         colours = [self.context.colour(name) for name in self.names]
         labels = [self.context.short_label(name) for name in self.names]
         self.source.data = {"run": labels, "x": x, "y": y, "colour": colours}
         for dimension, values, wanted in (
-            ("x", x, "linear" if self.measure == "trend" else "auto"),
+            ("x", x, "linear" if self._measure.value == "trend" else "auto"),
             ("y", y, "auto"),
         ):
             scale = steps.axis_scale(values, wanted)
@@ -110,7 +110,7 @@ class _Prediction:
             if scale == "log":
                 axis.ticker = FixedTicker(ticks=figures.log_ticks(low, high))
                 lines.ticker = axis[0].ticker
-        self.figure.xaxis.axis_label = LABELS[self.measure]
+        self.figure.xaxis.axis_label = LABELS[self._measure.value]
         card.retitle(self.root, caption=self._words())
 
     def _words(self) -> str:
@@ -120,7 +120,7 @@ class _Prediction:
             rho, p, n = (columns[name][row] for name in ("correlation", "p_value", "runs"))
             found = f"ρ = {rho:.2f}, p = {p:.2g}" if np.isfinite(rho) else "no ranks to compare"
             parts.append(f"{measure} {found} ({counted(n, 'run')})")
-        share = f"First {100 * self.share:.0f} % of each run against its lowest loss"
+        share = f"First {100 * self._share.value:.0f} % of each run against its lowest loss"
         return f"{share}: {'; '.join(parts)}.".replace("-", "−")
 
     # -- parts ------------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ class _Prediction:
             height=250,
             x_range=Range1d(0.1, 1),
             y_range=Range1d(0.1, 1),
-            x_label=LABELS[self.measure],
+            x_label=LABELS[self._measure.value],
             y_label="lowest loss",
             zoom="both",
         )
@@ -142,20 +142,3 @@ class _Prediction:
         hover.visible = False
         plot.add_tools(hover)
         return plot
-
-    def _slid(self) -> None:
-        if self._timer is not None:
-            self.context.doc.remove_timeout_callback(self._timer)
-        self._timer = self.context.doc.add_timeout_callback(self._rested, REST_MS)
-
-    def _rested(self) -> None:
-        self._timer = None
-        if self.slider.value != self.share:
-            self.share = float(self.slider.value)
-            self.context.state.set("share", None if self.share == SHARE else round(self.share, 2))
-            self.update()
-
-    def _choose(self, measure: str) -> None:
-        self.measure = measure
-        self.context.state.set("foretell", None if measure == "step size" else measure)
-        self._draw()

@@ -5,14 +5,15 @@ shown.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from bokeh.models import Button, CheckboxGroup, Select, Spinner, TextInput, Toggle
+from bokeh.models import Toggle
 
 from gdlab.analysis.surface_options import CENTRES, DRAWS, ON, PLANES, UNCERTAINTIES
 from gdlab.analysis.surfaces.weights import BEHIND, DISTANCES, METHODS
 from server.ui import card, sheets
+from server.ui.choices import Choice, Choices, button, checks, look
 
 NONE = "none"
 RESOLUTIONS = (5, 9, 17, 33, 65, 129)
@@ -26,69 +27,67 @@ NAMES = {
     "y": "of y alone", "bootstrap": "of the examples", "dropout": "of dropout masks",
     "late": "of late parameters",
 }  # fmt: skip
-# field: (key in the address, default, what is allowed)
-CHOICES: dict[str, tuple[str, Any, Any]] = {
-    "method": ("method", "averaged", METHODS),
-    "plane": ("plane", "pca", PLANES),
-    "through": ("through", "", None),
-    "centre": ("centre", "extremes", CENTRES),
-    "resolution": ("lines", 17, RESOLUTIONS),
-    "samples": ("examples", 10_000, (1, 10**9)),
-    "on": ("set", "train", ON),
-    "thin": ("thin", 1, (1, 10**6)),
-    "seed": ("seed", 0, (0, 10**9)),
-    "distance": ("metric", "euclidean", DISTANCES),
-    "temperature": ("temperature", 1.0, (1e-6, 1e6)),
-    "offset": ("offset", False, None),
-    "behind": ("behind", "plane", BEHIND),
-    "uncertainty": ("scatter", "bootstrap", UNCERTAINTIES),
-    "draws": ("draws", 64, DRAWS),
-    "refine": ("refine", False, None),
-    "levels": ("levels", "auto", ("auto", "log", "linear")),
-    "clip": ("clip", True, None),
-    "contours": ("contours", True, None),
-    "path": ("path", True, None),
-    "relief": ("relief", False, None),
-}
-METHOD_FIELDS = ("distance", "temperature", "offset", "behind")
 DRAWS_WORDS = (
     "Of dropout masks, or of late points; the bootstrap of a loss that is a mean over examples needs none. "
     "{low:,} to {high:,}"
 )
-DRAWN = {"clip": "clip at 1.5 × the initial loss", "contours": "contours", "path": "path", "relief": "relief"}
-COMPUTED = {"offset": "offset term", "refine": "refine where it bends"}
+# field: (key in the address, default, what is allowed, title, help)
+CHOICES: dict[str, tuple[str, Any, Any, str, str]] = {
+    "method": ("method", "averaged", METHODS, "", "How parameters are put at a point of the plane"),
+    "plane": ("plane", "pca", PLANES, "Plane", "What the two directions are"),
+    "through": ("through", "", None, "Iterations, two or three", "That the plane goes through"),
+    "centre": ("centre", "extremes", CENTRES, "Centre", "Where the plane touches the path"),
+    "resolution": ("lines", 17, list(RESOLUTIONS), "Lines a side", "More are slower, by the square"),
+    "samples": ("examples", 10_000, (1, 10**9), "Examples at most", "That the loss is taken of"),
+    "on": ("set", "train", ON, "Loss on", "What the loss is taken of"),
+    "thin": ("thin", 1, (1, 10**6), "Every n-th path point", "1: every iteration counts"),
+    "seed": ("seed", 0, (0, 10**9), "Seed", "Of random directions and draws"),
+    "distance": ("metric", "euclidean", DISTANCES, "Distances", "How near a point of the path is"),
+    "temperature": ("temperature", 1.0, (1e-6, 1e6), "Temperature", "Small: the nearest points count alone"),
+    "offset": ("offset", False, None, "offset term", "Averages with the term M (g − p)"),
+    "behind": ("behind", "plane", BEHIND, "Side of the path", "What is sampled beyond the plane"),
+    "uncertainty": ("scatter", "bootstrap", UNCERTAINTIES, "Uncertainty", "What makes the loss uncertain"),
+    "draws": ("draws", 64, DRAWS, "Draws", DRAWS_WORDS.format(low=DRAWS[0], high=DRAWS[1])),
+    "refine": ("refine", False, None, "refine where it bends", "More lines where the surface bends"),
+    "levels": ("levels", "auto", ("auto", "log", "linear"), "", ""),
+    "clip": ("clip", True, None, "clip at 1.5 × the initial loss", "Higher losses have the same colour"),
+    "contours": ("contours", True, None, "contours", "Lines of the same loss"),
+    "path": ("path", True, None, "path", "Of the training"),
+    "relief": ("relief", False, None, "relief", "Shaded as if lit from the side"),
+}
+METHOD_FIELDS = ("distance", "temperature", "offset", "behind")
+DRAWN = ("clip", "contours", "path", "relief")  # the same surface in another way
+COMPUTED = ("offset", "refine")
 
 
-class Options:
+class Options(Choices):
     """The fields of CHOICES as attributes, and `other`, the second method (None: no second map).
 
     asked(): another surface is wanted; redrawn(): the same is to be drawn in another way.
     """
 
-    method: str
-    plane: str
-    through: str
-    centre: str
-    uncertainty: str
-    draws: int
-    refine: bool
-    levels: str
-    clip: bool
-    contours: bool
-    path: bool
-    relief: bool
-
     def __init__(self, context, asked: Callable[[], None], redrawn: Callable[[], None]):
         self.context, self.asked, self.redrawn = context, asked, redrawn
-        self.sheet = sheets.sheet("curve")
-        for field, (key, default, allowed) in CHOICES.items():
-            setattr(self, field, _read(context.state, key, default, allowed))
-        usual = self._usual_other()
-        other = context.state.get("other", usual, choices=(NONE, *METHODS))
-        self.other = None if other == NONE else other
+        declared = {
+            field: Choice(context, key, default, _labels(allowed), title=title, help=help)
+            for field, (key, default, allowed, title, help) in CHOICES.items()
+        }
+        super().__init__(self._other, **declared)
+        usual = self.method if len(context.selected) > 1 else NONE
+        others = {NONE: "compare with …", **{name: f"with {NAMES[name]}" for name in METHODS}}
+        words = "A second map beside the first"
+        self._compared = Choice(
+            context, "other", usual, others, help=words, changed=lambda value: self._other("other")
+        )
         self._widgets: dict[str, Any] = {}
         panel = card.box(context, classes=["gd-options"], name="surface_options", visible=False)
-        self.tools, self.panel = self._tools(), self._styled(panel)
+        sheets.wear(sheets.sheet("curve"), panel)
+        self.tools, self.panel = self._tools(), panel
+
+    @property
+    def other(self) -> str | None:
+        """The method of the second map."""
+        return None if self._compared.value == NONE else self._compared.value
 
     def probe(self, method: str, last: int | None = None) -> dict:
         """Keyword options of the probe for one method; last: the iteration up to which the path goes.
@@ -113,26 +112,20 @@ class Options:
 
     def set_levels(self, log: bool) -> None:
         """Logarithmic or linear colours, whoever asked for it: button or key."""
-        self._set("levels", "log" if log else "linear", drawn=True)
+        self["levels"].set("log" if log else "linear")
 
     # -- widgets ----------------------------------------------------------------------------------
 
     def _tools(self) -> list:
-        method = self._select("", "method", METHODS, width=190)
-        method.html_attributes = {"title": "How parameters are put at a point of the plane"}
-        compare = Select(
-            name="surface_other", value=self.other or NONE, width=190, stylesheets=[self.context.sheet],
-            options=[(NONE, "compare with …"), *((name, f"with {NAMES[name]}") for name in METHODS)],
-            html_attributes={"title": "A second map beside the first"},
-        )  # fmt: skip
-        compare.on_change("value", lambda attribute, old, new: self._compare(new))
-        self.log = Toggle(label="Log", name="surface_log", **self._quiet("Logarithmic colours (l)"))
+        context = self.context
+        self.log = Toggle(label="Log", **look(context, "surface_log", "Logarithmic colours (l)", "gd-quiet"))
         self.log.on_click(self.set_levels)
-        self.reset = Button(
-            label="Reset", name="surface_reset", **self._quiet("The whole map (double click)")
-        )
-        more = Toggle(label="Options", name="surface_more", **self._quiet("Plane, grid, examples, drawing"))
+        self.reset = button(context, "Reset", "surface_reset", "The whole map (double click)")
+        words = "Plane, grid, examples, drawing"
+        more = Toggle(label="Options", **look(context, "surface_more", words, "gd-quiet"))
         more.on_change("active", lambda attribute, old, new: self._show_panel(new))
+        method = self["method"].select("surface_method", width=190)
+        compare = self._compared.select("surface_other", width=190)
         return [method, compare, self.reset, self.log, more]
 
     def _show_panel(self, visible: bool) -> None:
@@ -143,39 +136,30 @@ class Options:
         self.panel.visible = visible
 
     def _fill_panel(self) -> None:
-        through = TextInput(
-            title="Iterations, two or three", value=self.through, width=150, name="surface_through",
-            placeholder="0, 100, 200", stylesheets=[self.context.sheet],
-        )  # fmt: skip
-        through.on_change("value", lambda attribute, old, new: self._set("through", new.strip()))
-        self._widgets = {
-            "plane": self._select("Plane", "plane", PLANES, width=170),
-            "through": through,
-            "centre": self._select("Centre", "centre", CENTRES, width=170),
-            "resolution": self._select("Lines a side", "resolution", RESOLUTIONS, width=90),
-            "samples": self._spinner("Examples at most", "samples", 110),
-            "on": self._select("Loss on", "on", ON, width=120),
-            "thin": self._spinner("Every n-th path point", "thin", 130),
-            "seed": self._spinner("Seed", "seed", 80),
-            "distance": self._select("Distances", "distance", DISTANCES, width=120),
-            "temperature": self._spinner("Temperature", "temperature", 100),
-            "behind": self._select("Side of the path", "behind", BEHIND, width=120),
-            "uncertainty": self._select("Uncertainty", "uncertainty", UNCERTAINTIES, width=160),
-            "draws": self._spinner(_draws_title(self.uncertainty, self.draws), "draws", 190),
-        }
-        words = DRAWS_WORDS.format(low=DRAWS[0], high=DRAWS[1])
-        self._widgets["draws"].html_attributes = {"title": words}
-        self._computed = self._checks("computed", COMPUTED)
+        widths = {"plane": 170, "through": 150, "centre": 170, "resolution": 90, "samples": 110, "on": 120,
+                  "thin": 130, "seed": 80, "distance": 120, "temperature": 100, "behind": 120,
+                  "uncertainty": 160, "draws": 190}  # fmt: skip
+        self._widgets = {field: self._widget(field, width) for field, width in widths.items()}
         first = ("plane", "through", "centre", "resolution", "samples", "on", "thin", "seed")
+        computed, drawn = (
+            checks(self.context, f"surface_{name}", [self[field] for field in fields])
+            for name, fields in (("computed", COMPUTED), ("drawn", DRAWN))
+        )
         rows = (
             [self._widgets[name] for name in first],
-            [*(widget for name, widget in self._widgets.items() if name not in first), self._computed],
-            [self._checks("drawn", DRAWN)],
+            [*(widget for name, widget in self._widgets.items() if name not in first), computed],
+            [drawn],
         )
-        styled = [[self._styled(widget) for widget in row] for row in rows]
-        self.panel.children = [
-            self._styled(card.row(self.context, *row, classes=["gd-options-row"])) for row in styled
-        ]
+        self.panel.children = [card.row(self.context, *row, classes=["gd-options-row"]) for row in rows]
+        sheets.wear(sheets.sheet("curve"), *self.panel.children, *(widget for row in rows for widget in row))
+
+    def _widget(self, field: str, width: int):
+        name, choice = f"surface_{field}", self[field]
+        if field == "through":
+            return choice.text(name, width=width, placeholder="0, 100, 200")
+        if choice.range is None:
+            return choice.select(name, width=width)
+        return choice.number(name, width=width, step=0.1 if isinstance(choice.default, float) else 1)
 
     def _show_what_counts(self) -> None:
         """Hides what the chosen plane and methods ignore."""
@@ -191,75 +175,21 @@ class Options:
         if self._widgets:
             self._widgets["draws"].title = _draws_title(self.uncertainty, self.draws)
 
-    def _compare(self, value: str) -> None:
-        self.other = None if value == NONE else value
-        self.context.state.set("other", None if value == self._usual_other() else value)
+    def _other(self, field: str) -> None:
+        if field == "levels" or field in DRAWN:
+            self.redrawn()
+            return
+        if field == "method" and len(self.context.selected) > 1:
+            self._compared.default = self.method  # two runs are compared by one method unless asked for two
         self._show_what_counts()
         self.asked()
 
-    def _usual_other(self) -> str:
-        return self.method if len(self.context.selected) > 1 else NONE
 
-    def _set(self, field: str, value, drawn: bool = False) -> None:
-        key, default, _ = CHOICES[field]
-        if value == getattr(self, field):
-            return
-        setattr(self, field, value)
-        self.context.state.set(key, None if value == default else value)
-        if drawn:
-            self.redrawn()
-        else:
-            self._show_what_counts()
-            self.asked()
-
-    def _select(self, title: str, field: str, choices: Sequence, width: int) -> Select:
-        kind = type(CHOICES[field][1])
-        widget = Select(
-            title=title, name=f"surface_{field}", width=width, value=str(getattr(self, field)),
-            options=[(str(choice), NAMES.get(str(choice), str(choice))) for choice in choices],
-            stylesheets=[self.context.sheet],
-        )  # fmt: skip
-        widget.on_change("value", lambda attribute, old, new: self._set(field, kind(new)))
-        return widget
-
-    def _spinner(self, title: str, field: str, width: int) -> Spinner:
-        _, default, (low, high) = CHOICES[field]
-        step = 0.1 if isinstance(default, float) else 1
-        widget = Spinner(
-            title=title, name=f"surface_{field}", low=low, high=high, step=step, value=getattr(self, field),
-            width=width, stylesheets=[self.context.sheet],
-        )  # fmt: skip
-
-        def changed(attribute, old, new) -> None:
-            wanted = default if new is None else type(default)(min(max(new, low), high))
-            self._set(field, wanted)
-            if new != wanted:
-                widget.value = wanted
-
-        widget.on_change("value", changed)
-        return widget
-
-    def _checks(self, name: str, labels: dict[str, str]) -> CheckboxGroup:
-        fields = list(labels)
-        group = CheckboxGroup(
-            labels=list(labels.values()), active=[i for i, f in enumerate(fields) if getattr(self, f)],
-            inline=True, name=f"surface_{name}", css_classes=["gd-checks"], stylesheets=[self.context.sheet],
-        )  # fmt: skip
-
-        def changed(attribute, old, active) -> None:
-            for i, field in enumerate(fields):
-                self._set(field, i in active, drawn=name == "drawn")
-
-        group.on_change("active", changed)
-        return group
-
-    def _quiet(self, title: str) -> dict:
-        sheets = [self.context.sheet]
-        return {"css_classes": ["gd-quiet"], "stylesheets": sheets, "html_attributes": {"title": title}}
-
-    def _styled(self, layout):
-        layout.stylesheets = [*layout.stylesheets, self.sheet]
-        return layout
+def _labels(allowed):
+    """What a Choice allows: of names and numbers in a list also their words."""
+    if allowed is None or (isinstance(allowed, tuple) and not isinstance(allowed[0], str)):
+        return allowed
+    return {each: NAMES.get(str(each), str(each)) for each in allowed}
 
 
 def _draws_title(uncertainty: str, draws: int) -> str:
@@ -275,9 +205,3 @@ def _iterations(text: str) -> list[int]:
     if wrong:
         raise ValueError(f"{wrong[0]!r} is no iteration; allowed: whole numbers, as in 0, 100, 200")
     return [int(word) for word in words]
-
-
-def _read(state, key: str, default, allowed):
-    if isinstance(default, (int, float)) and not isinstance(default, bool) and len(allowed) == 2:
-        return state.get(key, default, low=allowed[0], high=allowed[1])
-    return state.get(key, default, choices=allowed)

@@ -1,7 +1,7 @@
 """The second map: how uncertain the losses are, how two differ, how far apart their parameters lie."""
 
 import numpy as np
-from bokeh.models import Button, LinearColorMapper, Select
+from bokeh.models import LinearColorMapper, Select
 
 from gdlab.analysis import surface
 from gdlab.analysis.surface_options import settings
@@ -10,6 +10,7 @@ from gdlab.records import Table
 from server.pages.surface import picture
 from server.pages.surface.plot import Map
 from server.ui import card, figures, shades, sheets
+from server.ui.choices import button
 from server.ui.query import Query
 
 TIPS = [("value", "@value{%.6g}"), ("at", "(@at_x{%.4g}, @at_y{%.4g})")]
@@ -49,11 +50,10 @@ class Second:
         )  # fmt: skip
         self.select.on_change("value", lambda attribute, old, new: self._set(new))
         self.words = card.text("", "gd-message", name="surface_second_words")
-        self.button = Button(
-            label="Compute", name="surface_second_compute", css_classes=["gd-primary"],
-            stylesheets=[context.sheet],
-        )  # fmt: skip
-        self.button.on_click(self._compute)
+        name_ = "surface_second_compute"
+        self.button = button(
+            context, "Compute", name_, "What is missing of it", self._compute, classes=["gd-primary"]
+        )
         self.bar = card.row(context, self.words, self.button, classes=["gd-bar"], visible=False)
         body = card.box(context, self.bar, self.map.figure, self.query.progress.root, classes=["gd-body"])
         body.stylesheets = [*body.stylesheets, sheets.sheet("curve")]

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from bokeh.models import Button
 
 from gdlab import store
 from gdlab.analysis import surface
@@ -17,6 +16,7 @@ from gdlab.analysis.surface_options import path_iterations, settings
 from gdlab.messages import counted
 from gdlab.records import Table
 from server.ui import card
+from server.ui.choices import button
 from server.ui.query import Query
 
 log = logging.getLogger(__name__)
@@ -46,10 +46,10 @@ class Slot:
         self.last: int | None = None
         self._read_at = self._took = 0.0
         self.words = card.text("", "gd-message", name=f"{name}_words")
-        self.button = Button(
-            label="Compute", name=f"{name}_compute", css_classes=["gd-primary"], stylesheets=[context.sheet]
+        name_ = f"{name}_compute"
+        self.button = button(
+            context, "Compute", name_, "What is missing of it", self.compute, classes=["gd-primary"]
         )
-        self.button.on_click(self.compute)
         self.bar = card.row(context, self.words, self.button, classes=["gd-bar"], name=f"{name}_invite")
 
     @property

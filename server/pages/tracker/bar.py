@@ -1,15 +1,12 @@
 """The tracker's head: which view, what counts as an anomaly, and what is selected."""
 
-from bokeh.models import Button, RadioButtonGroup, Select, Spinner
-
-from gdlab.analysis.filters import MEASURES
 from gdlab.messages import counted
 from server.pages.tracker.names import filter_name, image_number
-from server.pages.tracker.tracker import MODES, RULE_NAMES, Tracker
+from server.pages.tracker.tracker import Tracker
 from server.ui import card, sheets
+from server.ui.choices import button
 from server.ui.query import Query
 
-MEASURE_NAMES = {"cosine": "1 − cosine", "l2": "L2", "relative_l2": "relative L2"}
 NAMED = 3  # selected things that are named before they are only counted
 
 
@@ -18,36 +15,24 @@ class Bar:
 
     def __init__(self, context, tracker: Tracker):
         self.context, self.tracker = context, tracker
-        self._quiet = False
         self._trouble = ""  # why nobody knows how many anomalies there are
         self.query = Query(context, lambda flips: self.update(), failed=self._failed)
-        self.mode = RadioButtonGroup(
-            labels=list(MODES.values()), active=list(MODES).index(tracker.mode), name="tracker_mode",
-            stylesheets=[context.sheet],
-        )  # fmt: skip
-        self.mode.on_change("active", lambda a, o, new: tracker.show(list(MODES)[new]))
-        self.widgets = self._widgets()
-        rows = [card.row(context, *self.widgets.values(), classes=["gd-options-row"])]
+        rows = [card.row(context, *self._widgets(), classes=["gd-options-row"])]
         self.selected = card.text("", "gd-caption", name="tracker_selected", align="center")
-        self.clear = Button(label="Clear selection", name="tracker_clear", **self._look("Esc"))
-        self.clear.on_click(tracker.clear)
+        self.clear = button(context, "Clear selection", "tracker_clear", "Esc", tracker.clear)
         rows += [card.row(context, self.selected, self.clear, classes=["gd-options-row"])]
         sheets.wear(sheets.sheet("network"), *rows)  # the rows wrap on a narrow page
         body = card.box(context, *rows, classes=["gd-body"])
         title = f"Classes, layers and filters of {tracker.name}"
-        self.root = card.card(context, title, "", body, name="tracker", controls=[self.mode])
+        self.root = card.card(
+            context, title, "", body, name="tracker", controls=[tracker.modes.radio("tracker_mode")]
+        )
         context.on("settings", self.update)
         context.on("selection", self._say_selection)
-        context.on("mode", lambda: self.mode.update(active=list(MODES).index(tracker.mode)))
         self.update()
 
     def update(self) -> None:
-        """The numbers in the head, and the widgets."""
-        settings = self.tracker.settings
-        self._quiet = True
-        for name in ("window", "threshold", "rule", "top", "measure", "minimum"):
-            self.widgets[name].value = getattr(settings, name)
-        self._quiet = False
+        """The numbers in the head."""
         dumps = self.tracker.dumps
         every = int(dumps.iteration[1] - dumps.iteration[0]) if dumps.count > 1 else 0
         words = [counted(dumps.count, "dump") + (f", every {counted(every, 'iteration')}" if every else "")]
@@ -78,48 +63,24 @@ class Bar:
         self._trouble = why
         self.update()
 
-    def _widgets(self):
-        context, settings, deep = self.context, self.tracker.settings, max(1, self.tracker.count - 1)
-
-        def number(name, title, high):
-            box = Spinner(
-                title=title, low=1, high=high, step=1, mode="int", value=getattr(settings, name), width=96,
-                name=f"tracker_{name}", stylesheets=[context.sheet],
-            )  # fmt: skip
-            box.on_change("value", lambda a, o, new: self._set(name, new))
-            return box
-
-        def choice(name, title, options, width):
-            box = Select(
-                title=title, options=list(options.items()), value=getattr(settings, name), width=width,
-                name=f"tracker_{name}", stylesheets=[context.sheet],
-            )  # fmt: skip
-            box.on_change("value", lambda a, o, new: self._set(name, new))
-            return box
-
-        propose = Button(
-            label="Propose", name="tracker_propose", align="end",
-            **self._look("Window and threshold at which about one anomaly would come by chance"),
-        )  # fmt: skip
-        propose.on_click(self._propose)
+    def _widgets(self) -> list:
+        choices, deep = self.tracker.choices, max(1, self.tracker.count - 1)
         sizes = max([1, *(int(n) for n in self.tracker.dumps.starts[1:] - self.tracker.dumps.starts[:-1])])
-        return {
-            "rule": choice("rule", "Images that", RULE_NAMES, 170),
-            "window": number("window", "Window", deep),
-            "threshold": number("threshold", "Threshold", sizes),
-            "propose": propose,
-            "top": number("top", "Top filters", max(1, int(self.tracker.evidence.first[-1]))),
-            "measure": choice("measure", "Change", {m: MEASURE_NAMES[m] for m in MEASURES}, 130),
-            "minimum": number("minimum", "Appearances ≥", 10_000),
-        }
+        filters = max(1, int(self.tracker.evidence.first[-1]))
 
-    def _look(self, title):
-        sheet = [self.context.sheet]
-        return {"css_classes": ["gd-quiet"], "stylesheets": sheet, "html_attributes": {"title": title}}
+        def number(name: str, high: int):
+            return choices[name].number(f"tracker_{name}", width=96, high=high)
 
-    def _set(self, name, value):
-        if not self._quiet and value is not None:
-            self.tracker.change(**{name: value})
+        words = "Window and threshold at which about one anomaly would come by chance"
+        return [
+            choices["rule"].select("tracker_rule", width=170),
+            number("window", deep),
+            number("threshold", sizes),
+            button(self.context, "Propose", "tracker_propose", words, self._propose, align="end"),
+            number("top", filters),
+            choices["measure"].select("tracker_measure"),
+            number("minimum", 10_000),
+        ]
 
     def _propose(self):
         proposed = self.tracker.evidence.proposal()

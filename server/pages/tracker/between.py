@@ -4,20 +4,43 @@ The experts of DeepTracker asked for it (section 9): what happens right before a
 """
 
 import numpy as np
-from bokeh.models import Button, ColumnDataSource, FixedTicker, Line, Range1d, Span
+from bokeh.models import ColumnDataSource, FixedTicker, Line, Range1d, Span
 
 from gdlab.analysis.class_curves import error_rates
 from gdlab.analysis.finer_dumps import finer_dumps
 from gdlab.messages import counted
 from gdlab.records import Table
+from server.core.context import Context, View
 from server.pages.tracker.names import filter_name
+from server.pages.tracker.tracker import tracker
 from server.ui import card, figures
-from server.ui.probe_query import Asked
+from server.ui.choices import button
+from server.ui.query import CardQuery
 
 MODES = ("classes", "correlation")
 MOST_LINES = 6
 MOST_DUMPS = 60
 FIELDS = ("iteration", "value")
+
+
+def build(context: Context) -> View:
+    """The card, made when a dump is first selected; nothing where no run has dumps."""
+    shared = tracker(context)
+    place = card.grid(context, name="between_place")
+    place.visible = False
+    made: list[Between] = []
+
+    def show() -> None:
+        if shared is not None:
+            place.visible = wanted(shared)
+            if place.visible and not made:
+                made.append(Between(context, shared))
+                place.children[0].children = [made[0].root]
+
+    context.on("selection", show)
+    context.on("mode", show)
+    show()
+    return View(place, lambda: None)
 
 
 def wanted(tracker) -> bool:
@@ -30,10 +53,8 @@ class Between:
 
     def __init__(self, context, tracker):
         self.context, self.tracker = context, tracker
-        self.asked = Asked(context, "dumps", self._show, self._say, name="between")
-        self.button = Button(label="Look closer", name="between_ask", css_classes=["gd-quiet"],
-                             stylesheets=[context.sheet])  # fmt: skip
-        self.button.on_click(self._ask)
+        self.query = CardQuery(context, self._show, self._say, name="between")
+        self.button = button(context, "Look closer", "between_ask", "By training again", self._ask)
         self.x_range = Range1d(0, 1, name="between_x")
         self.errors = self._figure("between_errors", "error rate", "")
         self.turns = self._figure("between_turns", "1 − cosine", "iteration")
@@ -44,10 +65,10 @@ class Between:
         for plot, mark in zip((self.errors, self.turns), self.marks, strict=True):
             plot.add_layout(context.paint(mark, line_color="muted"))
         self.words = card.text("", "gd-caption", name="between_words")
-        self.asked.layouts = [self.errors, self.turns]
+        self.query.layouts = [self.errors, self.turns]
         self.errors.visible = self.turns.visible = False
         body = card.box(
-            context, self.words, self.asked.progress.root, self.errors, self.turns, classes=["gd-body"]
+            context, self.words, self.query.progress.root, self.errors, self.turns, classes=["gd-body"]
         )
         self.root = card.card(
             context, "Between the dumps", "", body, name="between", figures=[self.errors, self.turns],
@@ -85,7 +106,9 @@ class Between:
 
     def _ask(self) -> None:
         start, stop, every = self._asked_for = self._interval()
-        self.asked.ask(self.context.run(self.tracker.name), {"start": start, "stop": stop, "every": every})
+        self.query.probe(
+            self.context.run(self.tracker.name), "dumps", {"start": start, "stop": stop, "every": every}
+        )
 
     def _say(self, words: str) -> None:
         self.words.text = words

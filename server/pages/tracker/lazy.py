@@ -1,19 +1,26 @@
-"""Where a tracker's view stands: built when it is first shown, hidden while another one is."""
+"""A mode of the tracker: its view is built when it is first shown, and hidden while another one is."""
+
+from collections.abc import Callable
 
 from server.core.context import View
+from server.pages.tracker.tracker import Tracker, tracker
 from server.ui import card
 
 
-def staged(context, tracker, mode: str, build) -> View:
-    """The View of one of the tracker's modes. build() -> View is called when the mode is first chosen."""
+def lazily(context, mode: str, build: Callable[[Tracker], View]) -> View:
+    """The View of a mode, whose build(tracker) is called when it is first chosen; an invisible one where no
+    run has dumps."""
+    shared = tracker(context)
+    if shared is None:
+        return View(card.box(context, classes=["gd-none"], visible=False, name=f"{mode}_none"), lambda: None)
     root = card.grid(context, name=f"tracker_{mode}")
     root.visible = False
     built: list[View] = []
 
     def show():
-        root.visible = tracker.mode == mode
+        root.visible = shared.mode == mode
         if root.visible and not built:
-            built.append(build())
+            built.append(build(shared))
             root.children[0].children = [built[0].root]
 
     def update():

@@ -5,6 +5,7 @@ is a dump; `label` and `ticks` turn positions into iterations. A view that selec
 every view draws what "selection" tells it. All of it stands in the address.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -16,11 +17,15 @@ from gdlab.analysis.anomalies import RULES, anomalies
 from gdlab.analysis.dumps import has_dumps
 from gdlab.analysis.filters import MEASURES
 from gdlab.records import Table
-from server.core.threads import run_in_thread
 from server.pages.tracker.evidence import evidence
+from server.ui.choices import Choice, Choices
+from server.ui.query import Query
 
 MODES = {"classes": "Classes", "layers": "Layers", "correlation": "Correlation", "health": "Health"}
 RULE_NAMES = {"both": "both", "left": "stable, then flips", "right": "flips, then stable"}
+MEASURE_NAMES = {
+    name: {"cosine": "1 − cosine", "l2": "L2", "relative_l2": "relative L2"}[name] for name in MEASURES
+}
 USUAL_WINDOW, USUAL_SHARE = 5, 0.25  # until there is a proposal: of a class's images
 DRAWN = 1_000  # ms after which a page has been drawn: looking for a proposal takes a core for a second
 AT_ONCE = 3_000_000  # predictions for which a proposal takes a moment
@@ -61,9 +66,14 @@ class Tracker:
         self.name = context.state.get("tracked", self.names[0], choices=self.names)
         self.evidence = evidence(context.run(self.name))
         self.x_range = Range1d(-0.5, self.count - 0.5, bounds=None, name="tracker_x")
-        self.mode = context.state.get("mode", "classes", choices=tuple(MODES))
+        self.modes = Choice(
+            context, "mode", "classes", MODES, help="Which view is shown",
+            changed=lambda value: context.emit("mode"),
+        )  # fmt: skip
         self.waiting = False
-        self.settings = self._settings()
+        self.choices = self._choices()
+        self._changing = False
+        self._proposing = Query(context, self._take)
         self.selection = self._selected()
         self._memo: dict = {}
         self.formatter = CustomJSTickFormatter(
@@ -71,6 +81,16 @@ class Tracker:
             code="const k = iterations[Math.round(tick)];"
             "return Number.isInteger(tick) && k !== undefined ? k.toLocaleString('en') : ''",
         )
+
+    @property
+    def mode(self) -> str:
+        """The view that is shown, one of MODES."""
+        return self.modes.value
+
+    @property
+    def settings(self) -> Settings:
+        """What counts as an anomaly."""
+        return Settings(*(getattr(self.choices, name) for name in Settings._fields))
 
     @property
     def dumps(self):
@@ -127,19 +147,11 @@ class Tracker:
 
     def change(self, **changes) -> None:
         """Other settings; emits "settings" where they differ."""
-        changed = self.settings._replace(**changes)
-        if changed != self.settings:
-            self.settings = changed
-            self._memo.clear()
-            self.context.state.update({f"track_{name}": value for name, value in changes.items()})
-            self.context.emit("settings")
+        self._together({name: partial(self.choices[name].set, value) for name, value in changes.items()})
 
     def show(self, mode: str) -> None:
         """Brings another view to the front."""
-        if mode != self.mode:
-            self.mode = mode
-            self.context.state.set("mode", None if mode == "classes" else mode)
-            self.context.emit("mode")
+        self.modes.set(mode)
 
     # -- the selection ----------------------------------------------------------------------------
 
@@ -194,16 +206,37 @@ class Tracker:
         minimum, first = self.settings.minimum, self.evidence.first
         return correlation.full_grid(self.anomalies(), self.filters(), first, minimum=minimum)
 
-    def _settings(self):
-        state = self.context.state
-        usual = self._usual()
-        numbers = {
-            "window": usual[0], "threshold": usual[1], "top": self._usual_top(), "minimum": 1,
-        }  # fmt: skip
-        read = {n: state.get(f"track_{n}", v, low=1, high=MOST) for n, v in numbers.items()}
-        read["rule"] = state.get("track_rule", "both", choices=tuple(RULE_NAMES))
-        read["measure"] = state.get("track_measure", "cosine", choices=tuple(MEASURES))
-        return Settings(**read)
+    def _choices(self) -> Choices:
+        window, threshold = self._usual()
+
+        def number(name: str, default: int, title: str, help: str) -> Choice:
+            return Choice(self.context, f"track_{name}", default, (1, MOST), title=title, help=help)
+
+        words = "Which flips make an anomaly, within the window on both sides of an iteration"
+        rule = Choice(self.context, "track_rule", "both", RULE_NAMES, title="Images that", help=words)
+        words = "By what the filters that change most are found"
+        measure = Choice(self.context, "track_measure", "cosine", MEASURE_NAMES, title="Change", help=words)
+        return Choices(
+            lambda name: self._together({}, changed=True),
+            rule=rule,
+            window=number("window", window, "Window", "Dumps that must be stable"),
+            threshold=number("threshold", threshold, "Threshold", "Images of a class that flip together"),
+            top=number("top", self._usual_top(), "Top filters", "Filters of each anomaly iteration"),
+            measure=measure,
+            minimum=number("minimum", 1, "Appearances ≥", "Anomalies that a mini-set belongs to"),
+        )
+
+    def _together(self, changes: dict[str, Callable[[], None]], *, changed: bool = False) -> None:
+        """Makes several changes, and says so once."""
+        if self._changing:
+            return
+        before, self._changing = self.settings, True
+        for change in changes.values():
+            change()
+        self._changing = False
+        if changed or self.settings != before:
+            self._memo.clear()
+            self.context.emit("settings")
 
     def _usual(self):
         """(window, threshold): as proposed, where that takes no time, else until the proposal is there."""
@@ -222,17 +255,15 @@ class Tracker:
         the reader has chosen meanwhile."""
         if self.waiting:
             self.waiting = False
-            settings, find = self.settings, self.evidence.proposal
-            arrived, failed = lambda found: self._take(found, settings), lambda why: None
-            ask = partial(run_in_thread, self.context, find, arrived, failed)
+            ask = partial(self._proposing.compute, self.settings, self.evidence.proposal)
             self.context.doc.add_timeout_callback(ask, DRAWN)
 
-    def _take(self, proposal, settings):
-        if self.settings != settings:
+    def _take(self, proposal):
+        if self.settings != self._proposing.answered:
             return
-        self.settings = self.settings._replace(window=proposal.window, threshold=proposal.threshold)
-        self._memo.clear()
-        self.context.emit("settings")
+        for name in ("window", "threshold"):
+            self.choices[name].default = getattr(proposal, name)
+        self._together({name: self.choices[name].reset for name in ("window", "threshold")}, changed=True)
 
     def _usual_top(self):
         """The paper's 100 filters of ResNet-50; of a small network a tenth, or all would belong."""

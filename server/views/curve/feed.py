@@ -11,6 +11,7 @@ import numpy as np
 from gdlab.analysis import segments
 from gdlab.records import Table
 from gdlab.store.effects import is_of_recorder
+from server.core.rest import Rest
 from server.ui.query import Query
 
 REST_MS = 120  # a view that has not moved for so long is looked at
@@ -34,8 +35,9 @@ class Feed:
         self.attrs: dict = {}
         self._known: dict[str, dict[int, tuple]] = {"batch": {}, "train": {}}
         self._key = None
+        self._wanted: dict = {}
         self._asked: dict = {}
-        self._timer = None
+        self._rest = Rest(context, REST_MS, self._ask)
 
     @property
     def run(self):
@@ -48,7 +50,7 @@ class Feed:
             return
         self._forget_old()
         missing = [k for k in range(start, stop) if k not in self._known[on]]
-        self._stop_timer()
+        self._rest.stop()
         if not missing:
             self._query.forget()
             return
@@ -57,19 +59,20 @@ class Feed:
             return
         self._query.forget()
         self.cancelled = False
+        self._wanted = options
         if at_once:
-            self._ask(options)
+            self._ask()
         else:
-            self._timer = self.context.doc.add_timeout_callback(lambda: self._rested(options), REST_MS)
+            self._rest.begin()
 
     def leave(self) -> None:
         """Nothing is wanted any more: the view shows too many iterations."""
-        self._stop_timer()
+        self._rest.stop()
         self._query.drop()
 
     def cancel(self) -> None:
         """The reader pressed "Cancel": nothing more until the view moves."""
-        self._stop_timer()
+        self._rest.stop()
         self._query.cancel()
 
     @property
@@ -80,7 +83,7 @@ class Feed:
     @property
     def waiting(self) -> bool:
         """Whether segments are asked for and not there yet."""
-        return self._query.waiting or self._timer is not None
+        return self._query.waiting or self._rest.waiting
 
     def segments(self, start: int, stop: int, on: str) -> Table:
         """The known segments of [start, stop) with the record in place: see `analysis.segments.assemble`."""
@@ -99,12 +102,8 @@ class Feed:
 
     # -- the worker's answers ---------------------------------------------------------------------
 
-    def _rested(self, options: dict) -> None:
-        self._timer = None
-        self._ask(options)
-
-    def _ask(self, options: dict) -> None:
-        self._asked = options
+    def _ask(self) -> None:
+        options = self._asked = self._wanted
         words = f"Segments {options['start']:,} to {options['stop'] - 1:,}"
         self._query.probe(self.run, "segments", options, words)
 
@@ -123,11 +122,6 @@ class Feed:
         for row, k in enumerate(columns["iteration"]):
             known[int(k)] = tuple(columns[name][row] for name in SAMPLED)
         self.changed()
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self.context.doc.remove_timeout_callback(self._timer)
-            self._timer = None
 
     def _forget_old(self) -> None:
         """A resumed run may have taken other steps: its old segments are not its own any more."""

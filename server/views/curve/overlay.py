@@ -5,9 +5,18 @@ from bokeh.models import ColumnDataSource, HoverTool, LegendItem, Range1d
 
 from gdlab.analysis import steps
 from gdlab.records import Table
+from server.core.context import Context, View
 from server.ui import card, figures, legend
 from server.ui.clock import Clock
 from server.views.curve import data
+from server.views.curve.page import page
+
+
+def build(context: Context) -> View:
+    """The overlay's card, drawn and refreshed by the page's viewport; nothing where one run is selected."""
+    if len(context.selected) < 2:
+        return View(card.box(context, classes=["gd-none"], visible=False, name="overlay"), lambda: None)
+    return View(Overlay(context, page(context)).root, lambda: None)
 
 
 class Overlay:

@@ -39,7 +39,6 @@ class CurvePage:
         """Connects the page's events and draws for the first time; returns a view's `update`."""
         figures.crosshair(self.context, *self.viewport.plots, name="curve_crosshair")
         self.viewport.on_settled = self._settled
-        self.context.on("log", self.options.toggle_log)
         self.context.on("iteration", lambda k: self._reveal(curves, k))
         self.viewport.start()
         self.context.doc.add_timeout_callback(self.context.worker.warm, WARM_MS)

@@ -2,7 +2,7 @@
 
 import numpy as np
 from bokeh.events import Tap
-from bokeh.models import Button, ColumnDataSource, HoverTool, ImageRGBA, Quad, Range1d, Text
+from bokeh.models import ColumnDataSource, HoverTool, ImageRGBA, Quad, Range1d, Text
 
 from gdlab.messages import counted
 from gdlab.records import Table
@@ -10,8 +10,9 @@ from server.pages.tracker.classes.history import flipped
 from server.pages.tracker.classes.picture import rgba, short
 from server.pages.tracker.classes.scene import RULES
 from server.ui import card, figures
+from server.ui.choices import button
 from server.ui.mosaic import picture
-from server.ui.probe_query import Asked
+from server.ui.query import CardQuery
 
 PAGE = 48  # images at once
 ACROSS, ACROSS_LONG = 12, 8  # images in a row, where the names of the classes are short or long
@@ -40,20 +41,19 @@ class Gallery:
 
     def __init__(self, context, tracker):
         self.context, self.tracker = context, tracker
-        self.asked = Asked(context, "images", self._pictured, self._say, name="classes_gallery")
+        self.query = CardQuery(context, self._pictured, self._say, name="classes_gallery")
         self.pictures = ColumnDataSource({name: [] for name in BOX}, name="classes_gallery_source")
         self.cells = ColumnDataSource({name: [] for name in CELLS}, name="classes_flips_source")
         self.across = ACROSS if max(map(len, tracker.dumps.classes)) <= SHORT else ACROSS_LONG
         self.y_range = Range1d(1, 0)
         self.figure = self._figure()
         self.images, self.page, self._rule = np.empty(0, int), 0, None
-        sheet = {"css_classes": ["gd-quiet"], "stylesheets": [context.sheet]}
-        self.before = Button(label="‹ Previous", name="classes_gallery_before", **sheet)
-        self.after = Button(label="Next ›", name="classes_gallery_after", **sheet)
-        self.before.on_click(lambda: self._turn(-1))
-        self.after.on_click(lambda: self._turn(1))
+        self.before = button(
+            context, "‹ Previous", "classes_gallery_before", "The images before", lambda: self._turn(-1)
+        )
+        self.after = button(context, "Next ›", "classes_gallery_after", "More images", lambda: self._turn(1))
         self.words = card.text("", "gd-caption", name="classes_gallery_words")
-        body = card.box(context, self.figure, self.words, self.asked.progress.root, classes=["gd-body"])
+        body = card.box(context, self.figure, self.words, self.query.progress.root, classes=["gd-body"])
         self.root = card.card(
             context, "", "", body, name="classes_flipped", figures=[self.figure], csv=self._rows,
             controls=[self.before, self.after],
@@ -68,7 +68,7 @@ class Gallery:
         self.root.visible = len(dumps) == 1
         self._rule = rule
         if not self.root.visible:
-            self.asked.drop()
+            self.query.forget()
             return
         rules = (rule,) if rule else tracker.rules
         found = flipped(
@@ -101,11 +101,11 @@ class Gallery:
         self.pictures.data = {name: [] for name in BOX}
         positions = tracker.dumps.images
         if not count:
-            self.asked.drop()
+            self.query.forget()
         elif len(positions):
             wanted = [int(positions[image]) for image in shown]
-            self.asked.drop()
-            self.asked.ask(self.context.run(tracker.name), {"images": wanted})
+            self.query.forget()
+            self.query.probe(self.context.run(tracker.name), "images", {"images": wanted})
 
     def _head(self) -> None:
         tracker, total = self.tracker, len(self.images)

@@ -1,16 +1,16 @@
 """The validation view: its cards, and what a click in one of them does to the others."""
 
-from bokeh.models import Button
-
 from gdlab.records import Table
-from server.core.context import View
+from server.core.context import Context, View
 from server.pages.tracker.classes.board import Board
-from server.pages.tracker.classes.choices import Choices
+from server.pages.tracker.classes.choices import ClassChoices
 from server.pages.tracker.classes.errors import Errors
 from server.pages.tracker.classes.gallery import Gallery
 from server.pages.tracker.classes.pairs import Pairs
 from server.pages.tracker.classes.picture import Picture
+from server.pages.tracker.lazy import lazily
 from server.ui import card, sheets
+from server.ui.choices import button
 from server.ui.query import Query
 
 CAPTION = (
@@ -22,6 +22,11 @@ NO_LABELS = (
     "The dumps of this run hold no predicted labels, so that there is nothing to show per class.\n"
     "They are recorded of classifiers with a test part: python -m gdlab experiment=mnist_adam record=dumps"
 )
+
+
+def build(context: Context) -> View:
+    """How well classes and their images are recognised in the training. DeepTracker 2018, section 7.1."""
+    return lazily(context, "classes", lambda tracker: Page(context, tracker).view)
 
 
 class Page:
@@ -68,15 +73,12 @@ class Page:
         context, sheet = self.context, sheets.sheet("network")
         parts, figures = [self.errors.figure], [self.errors.figure]
         if self.recorded:
-            self.choices = Choices(context, len(self.tracker.dumps.classes), self._chosen)
+            self.choices = ClassChoices(context, len(self.tracker.dumps.classes), self._chosen)
             self.board = Board(context, self.tracker, self.choices, self._clicked)
             self.words = card.text("Grouping the classes …", "gd-caption", name="classes_words")
-            reveal = Button(
-                label="Show selected", name="classes_reveal", css_classes=["gd-quiet"],
-                stylesheets=[context.sheet], html_attributes={"title": "Unfold and scroll to the selection"},
-            )  # fmt: skip
-            reveal.on_click(self.board.reveal)
-            tools = card.row(context, *self.choices.widgets.values(), reveal, classes=["gd-options-row"])
+            words = "Unfold and scroll to the selection"
+            reveal = button(context, "Show selected", "classes_reveal", words, self.board.reveal)
+            tools = card.row(context, *self.choices.widgets, reveal, classes=["gd-options-row"])
             sheets.wear(sheet, tools)
             parts = [tools, self.errors.figure, self.board.chart.figure, self.words]
             figures.append(self.board.chart.figure)

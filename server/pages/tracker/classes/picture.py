@@ -19,7 +19,7 @@ from server.pages.tracker.classes import cells, history
 from server.pages.tracker.names import image_number
 from server.ui import card, figures
 from server.ui.mosaic import picture
-from server.ui.probe_query import Asked
+from server.ui.query import CardQuery
 
 LEFT = 112  # px, for names of classes
 ROW = 20  # px, one label
@@ -37,7 +37,7 @@ class Picture:
 
     def __init__(self, context, tracker, column):
         self.context, self.tracker = context, tracker
-        self.asked = Asked(context, "images", self._show, self._say_picture, name="classes_picture")
+        self.query = CardQuery(context, self._show, self._say_picture, name="classes_picture")
         self.pixels = ColumnDataSource({name: [] for name in BOX}, name="classes_picture_source")
         self.strip = ColumnDataSource({n: [] for n in (*BOX, "label")}, name="classes_history_source")
         self.dumps = ColumnDataSource({"x": []})
@@ -50,7 +50,7 @@ class Picture:
         self.parts = card.row(
             context, self.still, self.figure, classes=["gd-pair"], sizing_mode="stretch_width", visible=False
         )
-        parts = (self.words, self.about, self.parts, self.asked.progress.root)
+        parts = (self.words, self.about, self.parts, self.query.progress.root)
         body = card.box(context, *parts, classes=["gd-body"])
         self.root = card.card(
             context, "Image", "", body, name="classes_image", figures=[self.still, self.figure],
@@ -67,7 +67,7 @@ class Picture:
         self.parts.visible = self.about.visible = image is not None
         self.dumps.data = {"x": list(tracker.selection.dumps)}
         if image is None:
-            self.asked.drop()
+            self.query.forget()
             card.retitle(self.root, title="Image", caption="")
             return
         labels = cells.history(tracker.dumps, image, image + 1)[:, 0]
@@ -86,7 +86,9 @@ class Picture:
             f"{found.share_right:.1%} of dumps. Click a column to select its dump.",
         )  # fmt: skip
         if known:
-            if self.asked.ask(self.context.run(tracker.name), {"images": [int(positions[image])]}):
+            if self.query.probe(
+                self.context.run(tracker.name), "images", {"images": [int(positions[image])]}
+            ):
                 self.pixels.data = {name: [] for name in BOX}  # another image than the title's
         else:
             self._say_picture("The run does not tell which image of its data this is.")

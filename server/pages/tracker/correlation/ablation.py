@@ -1,12 +1,13 @@
 """Taking the selected filters out of the network: what every class loses, beside random filters."""
 
 import numpy as np
-from bokeh.models import Button, ColumnDataSource, FixedTicker, HBar, Range1d, Scatter, Span
+from bokeh.models import ColumnDataSource, FixedTicker, HBar, Range1d, Scatter, Span
 
 from gdlab.messages import counted
 from gdlab.records import Table
 from server.ui import card, figures
-from server.ui.probe_query import Asked
+from server.ui.choices import button
+from server.ui.query import CardQuery
 
 MOST_FILTERS, MOST_BARS = 2000, 24
 ROW = 16  # px
@@ -17,34 +18,41 @@ class Ablation:
 
     def __init__(self, context, tracker):
         self.context, self.tracker = context, tracker
-        self.asked = Asked(context, "ablation", self._show, self._failed, name="ablation")
-        self.button = Button(label="Inactivate", name="ablation_ask", **self._look())
-        self.button.on_click(self._ask)
+        self.query = CardQuery(context, self._show, self._failed, name="ablation")
+        self.button = button(
+            context, "Inactivate", "ablation_ask", "What the classes lose without them", self._ask
+        )
         self.words = card.text("", "gd-caption", name="ablation_words")
         self._about: tuple = ()  # filters that were asked about
         self.bars = ColumnDataSource({"y": [], "change": [], "colour": []}, name="ablation_bars")
         self.controls = ColumnDataSource({"y": [], "change": []}, name="ablation_controls")
-        self.figure = figures.figure(
+        self.figure = self._figure()
+        self.query.layouts = [self.figure]
+        self.images = button(
+            context, "Show the images", "correlation_images", "Those that flipped", self._show_images
+        )
+        self.insides = button(
+            context, "Look inside", "correlation_insides", "The network at this iteration", self._look_inside
+        )
+        row = card.row(context, self.button, self.images, self.insides, classes=["gd-options-row"])
+        # The words have a line of their own: beside the buttons they would run over the next chart.
+        parts = (row, self.words, self.query.progress.root, self.figure)
+        self.root = card.box(context, *parts, classes=["gd-body"])
+
+    def _figure(self):
+        plot = figures.figure(
             "ablation_figure", height=120, x_range=Range1d(-0.1, 1), y_range=Range1d(1, 0),
             x_label="change of the error rate", zoom="width",
         )  # fmt: skip
-        self.figure.min_border_left = 110
+        plot.min_border_left = 110
         bars = HBar(y="y", right="change", left=0, height=0.7, line_color=None)
-        context.paint(figures.draw(self.figure, self.bars, bars).glyph, fill_color="accent")
+        self.context.paint(figures.draw(plot, self.bars, bars).glyph, fill_color="accent")
         dots = Scatter(x="change", y="y", size=5, line_color=None)
-        context.paint(figures.draw(self.figure, self.controls, dots).glyph, fill_color="muted")
+        self.context.paint(figures.draw(plot, self.controls, dots).glyph, fill_color="muted")
         zero = Span(location=0, dimension="height", line_width=1)
-        self.figure.add_layout(context.paint(zero, line_color="axis"))
-        self.figure.visible = False
-        self.asked.layouts = [self.figure]
-        self.images = Button(label="Show the images", name="correlation_images", **self._look())
-        self.images.on_click(self._show_images)
-        self.insides = Button(label="Look inside", name="correlation_insides", **self._look())
-        self.insides.on_click(self._look_inside)
-        row = card.row(context, self.button, self.images, self.insides, classes=["gd-options-row"])
-        # The words have a line of their own: beside the buttons they would run over the next chart.
-        parts = (row, self.words, self.asked.progress.root, self.figure)
-        self.root = card.box(context, *parts, classes=["gd-body"])
+        plot.add_layout(self.context.paint(zero, line_color="axis"))
+        plot.visible = False
+        return plot
 
     def offer(self) -> None:
         """What the button would do."""
@@ -54,13 +62,10 @@ class Ablation:
         words = counted(count, "filter")
         self.button.label = f"Inactivate {words}" if count else "Inactivate"
         if self._about != self.tracker.selection.filters:
-            self.asked.drop()  # what the filters of before are worth is not what these are
+            self.query.forget()  # what the filters of before are worth is not what these are
             self.figure.visible, self.words.text = False, ""
         if not count:
             self.words.text = "Select filters to see what the classes lose without them."
-
-    def _look(self):
-        return {"css_classes": ["gd-quiet"], "stylesheets": [self.context.sheet]}
 
     def _show_images(self):
         """The images of all selected classes that flip at an iteration, in the view of the classes."""
@@ -84,7 +89,7 @@ class Ablation:
         options = {"filters": list(self.tracker.selection.filters), "iteration": iteration, "samples": 2000}
         self._about = self.tracker.selection.filters
         self.words.text = ""
-        self.asked.ask(run, options)
+        self.query.probe(run, "ablation", options)
 
     def _show(self, table: Table) -> None:
         columns, attrs = table.columns, table.attrs

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from bokeh.events import Tap
-from bokeh.models import ColumnDataSource, LinearColorMapper, Patches, Range1d, Segment, Spinner, Text
+from bokeh.models import ColumnDataSource, LinearColorMapper, Patches, Range1d, Segment, Text
 from bokeh.models.glyphs import Image
 
 from server.pages.tracker.correlation.layout import layout
@@ -16,6 +16,7 @@ from server.pages.tracker.correlation.marks import marked
 from server.pages.tracker.correlation.raster import shaded
 from server.pages.tracker.correlation.solid import Solid, front, right, roomy, top
 from server.ui import card, figures
+from server.ui.choices import Choice
 
 FRONT = (620, 340)  # px
 DEPTH = 330  # px, unless the columns need more
@@ -25,6 +26,10 @@ NAME_PX = 12
 FACES = ("front", "right", "top")
 LIMITS = {"skew": (35, 10, 80), "row": (2, 0, 20), "column": (3, 0, 30)}  # default, lowest, highest
 TITLES = {"skew": "Skew, degrees", "row": "Rows at least, px", "column": "Columns at least, px"}
+HELP = {
+    "skew": "How far the sides are turned", "row": "Height of the thinnest row of filters",
+    "column": "Width of the thinnest column of classes",
+}  # fmt: skip
 
 
 class Cube:
@@ -36,10 +41,13 @@ class Cube:
 
     def __init__(self, context, tracker, plot, on_tap):
         self.context, self.tracker, self.plot, self.on_tap = context, tracker, plot, on_tap
-        self.wanted = {
-            name: context.state.get(f"cube_{name}", usual, low=low, high=high)
+        self._wanted = {
+            name: Choice(
+                context, f"cube_{name}", usual, (low, high), title=TITLES[name], help=HELP[name],
+                changed=lambda value: self._other(),
+            )
             for name, (usual, low, high) in LIMITS.items()
-        }
+        }  # fmt: skip
         self.x, self.y = Range1d(0, 1, name="cube_x"), Range1d(0, 1, name="cube_y")
         self.figure = figures.figure(
             "correlation_cube", height=600, x_range=self.x, y_range=self.y, zoom="both", toolbar=True
@@ -50,7 +58,11 @@ class Cube:
         self._glyphs()
         self.solid: Any = None  # Solid, once drawn
         self.lines: Any = None  # Layout in pixels
-        controls = card.row(context, *map(self._spinner, LIMITS), classes=["gd-options-row"])
+        numbers = (
+            choice.number(f"cube_{name}", width=130, step=5 if name == "skew" else 1)
+            for name, choice in self._wanted.items()
+        )
+        controls = card.row(context, *numbers, classes=["gd-options-row"])
         self.root = card.box(context, controls, self.figure, classes=["gd-body"])
         context.on("theme", self._theme)
 
@@ -62,7 +74,7 @@ class Cube:
         rows = roomy(both.rows, FRONT[1], self._thin("row", both.rows))
         columns = roomy(both.columns, DEPTH, self._thin("column", both.columns))
         self.lines = type(both)(rows, columns)
-        self.solid = solid = Solid(FRONT[0], rows.end, columns.end, self.wanted["skew"])
+        self.solid = solid = Solid(FRONT[0], rows.end, columns.end, self._wanted["skew"].value)
         changes = np.log10(np.maximum(plot.strip_values(grid, np.arange(len(rows.low))), 1e-30))
         known = changes[changes > -30]
         low, high = np.percentile(known, (2, 99.5)) if len(known) else (0.0, 1.0)
@@ -104,7 +116,7 @@ class Cube:
 
     def _thin(self, name, lines):
         """The least thickness asked for, less where so many lines would not fit."""
-        return min(self.wanted[name], MOST / max(len(lines.low), 1))
+        return min(self._wanted[name].value, MOST / max(len(lines.low), 1))
 
     def _cells(self, grid):
         """Colour numbers of the right face."""
@@ -200,22 +212,9 @@ class Cube:
         )  # fmt: skip
         context.paint(figures.draw(self.figure, self.names, words).glyph, text_color="muted")
 
-    def _spinner(self, name):
-        usual, low, high = LIMITS[name]
-        spinner = Spinner(
-            title=TITLES[name], low=low, high=high, step=5 if name == "skew" else 1, mode="int", width=130,
-            value=self.wanted[name], name=f"cube_{name}", stylesheets=[self.context.sheet],
-        )  # fmt: skip
-
-        def changed(attr, old, new):
-            if new is None:
-                return
-            self.wanted[name] = int(np.clip(new, low, high))
-            self.context.state.set(f"cube_{name}", None if new == usual else self.wanted[name])
+    def _other(self) -> None:
+        if len(self.tracker.grid().layers):
             self.draw()
-
-        spinner.on_change("value", changed)
-        return spinner
 
     def _theme(self):
         self.counts_mapper.palette = self.plot.mapper.palette

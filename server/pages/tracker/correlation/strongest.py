@@ -1,13 +1,14 @@
 """What the selected filters respond to most, before and at the selected iteration."""
 
-from bokeh.models import Button, ColumnDataSource, ImageRGBA, Quad, Range1d, Text
+from bokeh.models import ColumnDataSource, ImageRGBA, Quad, Range1d, Text
 
 from gdlab.records import Table
 from server.pages.tracker.classes.picture import rgba, short
 from server.pages.tracker.names import filter_name
 from server.ui import card, figures
+from server.ui.choices import button
 from server.ui.mosaic import picture
-from server.ui.probe_query import Asked
+from server.ui.query import CardQuery
 
 MOST_FILTERS, COUNT = 8, 6  # filters shown, images of each
 GAP, NAME = 0.6, 2.2  # between before and after, beside: in widths of an image
@@ -20,12 +21,10 @@ class Strongest:
 
     def __init__(self, context, tracker):
         self.context, self.tracker = context, tracker
-        self.asked = Asked(context, "strongest_images", self._show, self._say, name="strongest")
-        self.button = Button(
-            label="Strongest images", name="strongest_ask", css_classes=["gd-quiet"],
-            stylesheets=[context.sheet],
-        )  # fmt: skip
-        self.button.on_click(self._ask)
+        self.query = CardQuery(context, self._show, self._say, name="strongest")
+        self.button = button(
+            context, "Strongest images", "strongest_ask", "Of the selected filters", self._ask
+        )
         self.words = card.text("", "gd-caption", name="strongest_words")
         self.pictures = ColumnDataSource({name: [] for name in BOX}, name="strongest_images")
         self.texts = ColumnDataSource(
@@ -35,16 +34,16 @@ class Strongest:
         self._about: tuple = ()  # filters that were asked about
         self.figure = self._figure()
         self.figure.visible = False
-        self.asked.layouts = [self.figure]
+        self.query.layouts = [self.figure]
         self.root = card.box(
-            context, self.button, self.words, self.asked.progress.root, self.figure, classes=["gd-body"]
+            context, self.button, self.words, self.query.progress.root, self.figure, classes=["gd-body"]
         )
 
     def offer(self) -> None:
         """Images of other filters are put away."""
         self.button.visible = bool(self.tracker.selection.filters)
         if self._about != self.tracker.selection.filters:
-            self.asked.drop()
+            self.query.forget()
             self.figure.visible, self.words.text = False, ""
 
     # -- private ----------------------------------------------------------------------------------
@@ -56,7 +55,7 @@ class Strongest:
         filters = [int(f) for f in chosen.filters[:MOST_FILTERS]]
         self.words.text, self._about = "", chosen.filters
         options = {"filters": filters, "iterations": iterations, "count": COUNT}
-        self.asked.ask(self.context.run(self.tracker.name), options)
+        self.query.probe(self.context.run(self.tracker.name), "strongest_images", options)
 
     def _show(self, table: Table) -> None:
         columns, attrs = table.columns, table.attrs

@@ -2,18 +2,20 @@
 
 import numpy as np
 from bokeh.events import DoubleTap, RangesUpdate, Tap
-from bokeh.models import CustomJSHover, HoverTool, RadioButtonGroup
+from bokeh.models import CustomJSHover, HoverTool
 
 from gdlab.messages import counted
 from gdlab.records import Table
-from server.core.context import View
+from server.core.context import Context, View
 from server.pages.tracker.correlation.ablation import Ablation
 from server.pages.tracker.correlation.cube import Cube
 from server.pages.tracker.correlation.layout import filters_of, layout, parts_with
 from server.pages.tracker.correlation.plot import Plot
 from server.pages.tracker.correlation.strongest import Strongest
+from server.pages.tracker.lazy import lazily
 from server.pages.tracker.names import within_layer
 from server.ui import card
+from server.ui.choices import Choice
 
 KINDS = {"full": "Mini-sets", "abstract": "Counts"}
 SHAPES = {"l": "L", "cube": "Cube"}
@@ -26,6 +28,20 @@ EMPTY = (
     "An anomaly is an iteration at which many images of one class flip together."
 )
 NAMED = 6  # classes that are named in the words about a mini-set
+NO_LABELS = "The dumps of this run hold no predictions, or no filters: there is nothing to relate."
+
+
+def build(context: Context) -> View:
+    """Which filters changed when which classes did: layers and classes between their two neighbours."""
+
+    def correlation(tracker) -> View:
+        dumps = tracker.dumps
+        if len(dumps.labels) and len(tracker.evidence.layers) and dumps.stats():
+            return Correlation(context, tracker).view
+        empty = card.empty_card(context, "Filters and classes", NO_LABELS, name="correlation_none")
+        return View(empty, lambda: None)
+
+    return lazily(context, "correlation", correlation)
 
 
 class Correlation:
@@ -34,19 +50,14 @@ class Correlation:
     def __init__(self, context, tracker):
         self.context, self.tracker = context, tracker
         self.plot = Plot(context, tracker)
-        kind = context.state.get("grid", "full", choices=tuple(KINDS))
-        self.plot.abstract = kind == "abstract"
-        self.kind = RadioButtonGroup(
-            labels=list(KINDS.values()), active=list(KINDS).index(kind), name="correlation_kind",
-            stylesheets=[context.sheet],
+        self._kind = Choice(
+            context, "grid", "full", KINDS, help="Every mini-set, or how many filters of a layer",
+            changed=lambda value: self.update(),
         )  # fmt: skip
-        self.kind.on_change("active", lambda a, o, new: self._set_kind(list(KINDS)[new]))
-        self.shape = context.state.get("shape", "l", choices=tuple(SHAPES))
-        self.shapes = RadioButtonGroup(
-            labels=list(SHAPES.values()), active=list(SHAPES).index(self.shape), name="correlation_shape",
-            stylesheets=[context.sheet],
+        self._shape = Choice(
+            context, "shape", "l", SHAPES, help="Side by side, or as the faces of a cube",
+            changed=lambda value: self.update(),
         )  # fmt: skip
-        self.shapes.on_change("active", lambda a, o, new: self._set_shape(list(SHAPES)[new]))
         self.words = card.text("", "gd-caption", name="correlation_words")
         self.ablation = Ablation(context, tracker)
         self.strongest = Strongest(context, tracker)
@@ -64,7 +75,9 @@ class Correlation:
         figures = [plot.strips, plot.grid, plot.stripes, self.cube_place, self.strongest.figure]
         self.root = card.card(
             context, "Filters and classes", "", self.body, name="correlation", figures=figures,
-            csv=self._table, controls=[self.shapes, self.kind],
+            csv=self._table, controls=[
+                self._shape.radio("correlation_shape"), self._kind.radio("correlation_kind"),
+            ],
         )  # fmt: skip
         self.empty = card.empty_card(context, "Filters and classes", EMPTY, name="correlation_empty")
         self.both = card.box(context, self.root, self.empty, classes=["gd-grid", "gd-span-12"])
@@ -78,6 +91,7 @@ class Correlation:
 
     def update(self) -> None:
         """Everything anew."""
+        self.plot.abstract = self._kind.value == "abstract"
         some = len(self.tracker.anomalies().columns["dump"]) > 0 and len(self.tracker.grid().layers) > 0
         self.root.visible, self.empty.visible = some, not some
         if not some:
@@ -88,7 +102,7 @@ class Correlation:
             f"{counted(len(grid.parts.columns['size']), 'mini-set')} of {counted(len(grid.layers), 'layer')} "
             "(rows, as high as they have filters) and "
             f"{counted(len(grid.columns.columns['dump']), 'anomaly iteration')} of "
-            f"{counted(len(grid.classes), 'class', 'classes')} (columns). {WHERE[self.shape]}"
+            f"{counted(len(grid.classes), 'class', 'classes')} (columns). {WHERE[self._shape.value]}"
         )
         if grid.hidden:
             few = counted(grid.minimum, "appearance")
@@ -98,14 +112,14 @@ class Correlation:
 
     def _draw(self):
         """The shape that is shown, and that alone."""
-        cube = self.shape == "cube"
+        cube = self._shape.value == "cube"
         self.upper.visible = self.plot.stripes.visible = not cube
         self.cube_place.visible = cube
         self._drawn().draw()
 
     def _drawn(self) -> Cube | Plot:
         """The shape that is shown."""
-        if self.shape != "cube":
+        if self._shape.value != "cube":
             return self.plot
         if self.cube is None:
             self.cube = Cube(self.context, self.tracker, self.plot, self._tapped_cube)
@@ -137,16 +151,6 @@ class Correlation:
     def _whole(self):
         self.tracker.reset()
         self._draw()
-
-    def _set_kind(self, kind):
-        self.context.state.set("grid", None if kind == "full" else kind)
-        self.plot.abstract = kind == "abstract"
-        self.update()
-
-    def _set_shape(self, shape):
-        self.context.state.set("shape", None if shape == "l" else shape)
-        self.shape = shape
-        self.update()
 
     # -- clicks -----------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ import numpy as np
 from gdlab.records import Table
 from server.pages.tracker.health.figure import Bands, Row
 from server.ui import card
+from server.ui.choices import Choice
 
 HEIGHT = 104  # px of a band
 SIDES = ("training", "validation")
@@ -15,27 +16,26 @@ class Losses:
 
     def __init__(self, context, tracker):
         self.context, self.tracker = context, tracker
-        self.log = context.state.get("health_log", False)
+        self._log = Choice(context, "health_log", False, title="Log", help="Logarithmic axes (l)")
+        self._log.on_change(lambda value: self.draw())
         self.bands = Bands(context, tracker, "health_losses")
         self.root = card.card(
             context, "Loss and error", "", self.bands.figure, name="health_losses",
-            figures=[self.bands.figure], csv=self.table,
+            figures=[self.bands.figure], csv=self.table, controls=[self._log.toggle("health_log")],
         )  # fmt: skip
         self.draw()
 
     def draw(self) -> None:
         """Loss, error and learning rate, as far as they are known."""
         rows = [Row(name, lines) for name, lines in self._known().items()]
-        self.bands.draw(rows, HEIGHT, own=True, log=self.log)
+        self.bands.draw(rows, HEIGHT, own=True, log=self._log.value)
         self.bands.tell([("training", "value0"), ("validation", "value1")])
-        words = "Solid: training; dashed: validation." + (" Logarithmic." if self.log else "")
+        words = "Solid: training; dashed: validation." + (" Logarithmic." if self._log.value else "")
         card.retitle(self.root, caption=words if rows else "No loss was recorded with the dumps.")
 
     def turn(self) -> None:
         """Between linear and logarithmic axes."""
-        self.log = not self.log
-        self.context.state.set("health_log", self.log or None)
-        self.draw()
+        self._log.set(not self._log.value)
 
     def table(self) -> Table:
         """For CSV: iteration, and each curve by name."""

@@ -1,9 +1,22 @@
 """The health panel: warnings, losses, and the layers' distributions and steps."""
 
+from server.core.context import Context, View
 from server.pages.tracker.health.losses import Losses
-from server.pages.tracker.health.rows import Distributions, Numbers, Rows, Shown
+from server.pages.tracker.health.rows import Distributions, Numbers, Rows
 from server.pages.tracker.health.warnings import Warnings
+from server.pages.tracker.lazy import lazily
 from server.ui import card
+from server.ui.pager import page_choice
+
+
+def build(context: Context) -> View:
+    """The panel, drawn when it is first shown."""
+
+    def health(tracker) -> View:
+        panel = Health(context, tracker)
+        return View(panel.root, panel.update)
+
+    return lazily(context, "health", health)
 
 
 class Health:
@@ -11,10 +24,10 @@ class Health:
 
     def __init__(self, context, tracker):
         self.tracker = tracker
-        shown = Shown(context)
+        page = page_choice(context, "health_page")
         self.warnings, self.losses = Warnings(context, tracker), Losses(context, tracker)
-        self.left = Rows(context, tracker, "health_distributions", "Distributions", Distributions, shown)
-        self.right = Rows(context, tracker, "health_numbers", "Steps and zeros", Numbers, shown)
+        self.left = Rows(context, tracker, "health_distributions", "Distributions", Distributions, page)
+        self.right = Rows(context, tracker, "health_numbers", "Steps and zeros", Numbers, page)
         parts = (self.warnings, self.losses, self.left, self.right)
         self.root = card.grid(context, *(part.root for part in parts), name="health")
         self._drawn = (self.losses, self.left, self.right)

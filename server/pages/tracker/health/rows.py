@@ -1,16 +1,17 @@
 """A card with one band per layer: distributions of weights, gradients, activations, or one number."""
 
 import numpy as np
-from bokeh.models import Button, Select
 
 from gdlab.records import Table
 from server.pages.tracker.health.figure import Bands, Row
 from server.pages.tracker.layers import statistics
 from server.ui import card
+from server.ui.choices import Choice
+from server.ui.pager import Pager
 
 PAGE = 12  # layers at once
 FULL, LEAST, MOST = 420, 30, 90  # px: of all bands, and of one
-OWN = {"common": "one scale", "own": "a scale per layer"}
+OWN = {False: "one scale", True: "a scale per layer"}
 TIPS = (
     ("maximum", "max"),
     ("upper quartile", "q3"),
@@ -20,66 +21,43 @@ TIPS = (
 )
 
 
-class Shown:
-    """Which layers the cards show: the same page of them in all."""
-
-    def __init__(self, context):
-        self.context, self.first = context, PAGE * context.state.get("health_page", 0, low=0, high=10_000)
-
-    def turn(self, by: int, count: int) -> None:
-        """Another page of `count` rows; emits "health_page"."""
-        first = self.first + by * PAGE
-        if 0 <= first < count:
-            self.first = first
-            self.context.state.set("health_page", first // PAGE or None)
-            self.context.emit("health_page")
-
-
 class Rows:
     """root: the card. kinds(dumps) gives what can be chosen, {kind: words}; rows(dumps, kind) -> [Row]."""
 
-    def __init__(self, context, tracker, name: str, title: str, source, shown: Shown):
-        self.context, self.tracker, self.name, self.shown, self.source = context, tracker, name, shown, source
+    def __init__(self, context, tracker, name: str, title: str, source, page: Choice):
+        self.context, self.tracker, self.name, self.source = context, tracker, name, source
         self.kinds = source.kinds(tracker.dumps)
-        state, sheet = context.state, [context.sheet]
-        self.kind = state.get(f"{name}_kind", next(iter(self.kinds), ""), choices=tuple(self.kinds))
-        self.own = state.get(f"{name}_own", source.own)
+        usual = next(iter(self.kinds), "")
+        self.choice = Choice(context, f"{name}_kind", usual, self.kinds, help="Of each layer")
+        self._own = Choice(context, f"{name}_own", source.own, OWN, help="Of the values of a layer")
+        self.pager = Pager(context, page, PAGE, name=name, what="layers")
         self.bands = Bands(context, tracker, name)
-        kind = Select(options=list(self.kinds.items()), value=self.kind, width=130, name=f"{name}_kind")
-        kind.update(stylesheets=sheet)
-        kind.on_change("value", lambda a, o, new: self.choose(kind=new))
-        scale = Select(options=list(OWN.items()), value="own" if self.own else "common", width=130)
-        scale.update(name=f"{name}_scale", stylesheets=sheet)
-        scale.on_change("value", lambda a, o, new: self.choose(own=new == "own"))
-        self.turners = [self._turner("‹", -1), self._turner("›", 1)]
         figures = [self.bands.figure]
         self.root = card.card(
             context, title, "", self.bands.figure, name=name, figures=figures, csv=self.table,
-            controls=[kind, scale, *self.turners], span=6,
+            controls=[
+                self.choice.select(f"{name}_kind"), self._own.select(f"{name}_scale"), *self.pager.buttons,
+            ],
+            span=6,
         )  # fmt: skip
-        context.on("health_page", self.draw)
+        for choice in (self.choice, self._own, page):
+            choice.on_change(lambda value: self.draw())
         self.draw()
 
-    def choose(self, *, kind: str | None = None, own: bool | None = None) -> None:
-        """Another quantity, or another scale."""
-        self.kind = kind or self.kind
-        self.own = self.own if own is None else own
-        self.context.state.update({f"{self.name}_kind": self.kind, f"{self.name}_own": self.own})
-        self.draw()
+    @property
+    def kind(self) -> str:
+        """What is drawn; "" where nothing was recorded."""
+        return self.choice.value
 
     def draw(self) -> None:
         """The page of rows that is shown."""
         rows = self._rows()
-        self.shown.first = min(self.shown.first, PAGE * max(0, (len(rows) - 1) // PAGE))
-        first = self.shown.first
-        page = rows[first : first + PAGE]
+        page = self.pager.part(rows)
         height = float(np.clip(FULL / max(1, len(page)) - 10, LEAST, MOST))
         log = self.kind in self.source.logarithmic
         marks = [statistics.USUAL] if self.kind == "update_ratio" and page else []
-        self.bands.draw(page, height, own=self.own, log=log, marks=marks)
+        self.bands.draw(page, height, own=self._own.value, log=log, marks=marks)
         self.bands.tell(TIPS if page and page[0].five else [(self.kinds.get(self.kind, ""), "value0")])
-        for button in self.turners:
-            button.visible = len(rows) > PAGE
         card.retitle(self.root, caption=self._caption(rows, page))
 
     def table(self) -> Table:
@@ -104,16 +82,9 @@ class Rows:
         if self.kind in self.source.logarithmic:
             words.append("Logarithmic." + (" Dashed: 0.001." if self.kind == "update_ratio" else ""))
         if len(rows) > len(page):
-            first = self.shown.first
+            first = self.pager.first
             words.append(f"Layers {first + 1} to {first + len(page)} of {len(rows)}.")
         return " ".join(words)
-
-    def _turner(self, label, by):
-        button = Button(label=label, name=f"{self.name}_{'before' if by < 0 else 'after'}")
-        button.update(css_classes=["gd-quiet"], stylesheets=[self.context.sheet])
-        button.update(html_attributes={"title": "Other layers"})
-        button.on_click(lambda: self.shown.turn(by, len(self._rows())))
-        return button
 
 
 class Distributions:

@@ -1,48 +1,31 @@
 """The choices of the layer view: which chart of which statistic, and how its filters are coloured."""
 
-from typing import NamedTuple
-
-from bokeh.models import Button, CheckboxGroup, RadioButtonGroup, Select, Spinner
-
 from server.pages.tracker.layers import charts, layout, pixels, statistics
 from server.ui import card, sheets
+from server.ui.choices import Choice, Choices, button, checks
 
 CHARTS = {"lines": "Lines", "horizon": "Horizon", "boxes": "Boxes"}
-SCALES = {"common": "one scale for all rows", "own": "a scale per row"}
-
-
-class Chosen(NamedTuple):
-    """chart of CHARTS; statistic of a layer; of: what the boxes are of ("weight", "gradient"); bands of the
-    horizon; own: a scale per row; log; anomalies: only anomaly filters; pixel: statistic of the filters; norm
-    of pixels.NORMS; deep: logarithmic colour; size of layout.SIZES."""
-
-    chart: str
-    statistic: str
-    of: str
-    bands: int
-    own: bool
-    log: bool
-    anomalies: bool
-    pixel: str
-    norm: str
-    deep: bool
-    size: str
+SCALES = {False: "one scale for all rows", True: "a scale per row"}
 
 
 class Options:
-    """chosen: the Chosen of now; changed() is called after every other choice; root: the widgets
-    but the choice of the chart, which stands in the card's head."""
+    """chosen: chart of CHARTS; statistic of a layer; of: what the boxes are of ("weight", "gradient"); bands
+    of the horizon; own: a scale per row; log; anomalies: only anomaly filters; pixel: statistic of filters;
+    norm of pixels.NORMS; deep: logarithmic colour; size of layout.SIZES. changed() is called after every
+    change. tools: for the card's head; root: the other widgets."""
 
     def __init__(self, context, run, changed):
         self.context, self._changed = context, changed
         self.layer = statistics.available(run, "layer")
         self.filter = statistics.available(run, "filter")
         self.five = statistics.distributions(run)
-        self.chosen = self._read()
+        self.chosen = self._choices()
+        self.chosen["log"].default = logarithmic(self.chosen.statistic)
+        self.expand = button(context, "Expand all", "layers_expand", "The filters of every layer")
+        self.collapse = button(context, "Collapse all", "layers_collapse", "Layers alone")
+        self.tools = [self.chosen["chart"].radio("layers_chart"), self.chosen["log"].toggle("layers_log")]
         self.widgets = self._widgets()
-        self.expand = self._button("Expand all", "layers_expand")
-        self.collapse = self._button("Collapse all", "layers_collapse")
-        order = ("statistic", "of", "bands", "scale", "checks")
+        order = ("statistic", "of", "bands", "scale", "anomalies")
         first = self._row(*(self.widgets[name] for name in order), self.expand, self.collapse)
         self.filters = self._row(*(self.widgets[name] for name in ("pixel", "norm", "size", "deep")))
         self.root = card.box(context, first, self.filters, classes=["gd-options"])
@@ -50,15 +33,7 @@ class Options:
 
     def set(self, **changes) -> None:
         """Other choices."""
-        chosen = self.chosen._replace(**changes)
-        if chosen == self.chosen:
-            return
-        if "statistic" in changes and "log" not in changes:
-            chosen = chosen._replace(log=logarithmic(chosen.statistic))
-        self.chosen = chosen
-        self.context.state.update({f"layers_{name}": value for name, value in chosen._asdict().items()})
-        self._show()
-        self._changed()
+        self.chosen.set(**changes)
 
     # -- private ----------------------------------------------------------------------------------
 
@@ -67,87 +42,68 @@ class Options:
         sheets.wear(sheets.sheet("curve"), row)
         return row
 
-    def _read(self) -> Chosen:
-        get = self.context.state.get
-        shown = [
-            name
-            for name, known in (("lines", self.layer), ("horizon", self.layer), ("boxes", self.five))
-            if known
-        ]
-        statistic = get("layers_statistic", _usual(self.layer, "weight_mean"), choices=tuple(self.layer))
-        pixel = _usual(self.filter, "cosine_distance")
-        return Chosen(
-            chart=get("layers_chart", shown[0] if shown else "lines", choices=tuple(shown)),
+    def _choices(self) -> Choices:
+        layer, known = self.layer, {"lines": self.layer, "horizon": self.layer, "boxes": self.five}
+        charts_ = {name: words for name, words in CHARTS.items() if known[name]} or {"lines": CHARTS["lines"]}
+
+        def choice(name: str, default, allowed, title: str = "", help: str = "") -> Choice:
+            return Choice(self.context, f"layers_{name}", default, allowed, title=title, help=help)
+
+        statistic = choice("statistic", _usual(layer, "weight_mean"), layer, "Statistic", "Of every layer")
+        return Choices(
+            self._other,
             statistic=statistic,
-            of=get("layers_of", _usual(self.five, "weight"), choices=tuple(self.five)),
-            bands=get("layers_bands", 3, low=charts.BANDS[0], high=charts.BANDS[1]),
-            own=get("layers_own", False),
-            log=get("layers_log", logarithmic(statistic)),
-            anomalies=get("layers_anomalies", False),
-            pixel=get("layers_pixel", pixel, choices=tuple(self.filter)),
-            norm=get("layers_norm", "filter", choices=tuple(pixels.NORMS)),
-            deep=get("layers_deep", False),
-            size=get("layers_size", "fit", choices=tuple(layout.SIZES)),
+            chart=choice("chart", next(iter(charts_)), charts_, "", "How the values of a layer are drawn"),
+            of=choice("of", _usual(self.five, "weight"), self.five, "Distribution", "What the boxes are of"),
+            bands=choice("bands", 3, charts.BANDS, "Bands", "Colours of the horizon on each side"),
+            own=choice("own", False, SCALES, "Scale", "Of the values of a row"),
+            log=choice("log", logarithmic(statistic.value), None, "Log", "Logarithmic values (l)"),
+            anomalies=choice(
+                "anomalies", False, None, "anomaly filters only", "Those of the chosen anomalies"
+            ),
+            pixel=choice(
+                "pixel",
+                _usual(self.filter, "cosine_distance"),
+                self.filter,
+                "Filters: statistic",
+                "Of every filter",
+            ),
+            norm=choice("norm", "filter", pixels.NORMS, "Colour scale", "Which values share a colour scale"),
+            deep=choice("deep", False, None, "log colours", "Small values differ more"),
+            size=choice("size", "fit", layout.SIZES, "Height", "Of the row of a filter"),
         )
 
-    def _widgets(self):
-        chosen, sheet = self.chosen, [self.context.sheet]
-        chart = RadioButtonGroup(labels=list(CHARTS.values()), name="layers_chart", stylesheets=sheet)
-        chart.active = list(CHARTS).index(chosen.chart)
-        chart.on_change("active", lambda a, o, new: self.set(chart=list(CHARTS)[new]))
-        bands = Spinner(title="Bands", low=1, high=4, step=1, mode="int", value=chosen.bands, width=70)
-        bands.update(name="layers_bands", stylesheets=sheet)
-        bands.on_change("value", lambda a, o, new: self.set(bands=new) if new else None)
-        names = {"log": "logarithmic", "anomalies": "anomaly filters only"}
-        checks = self._checks("layers_checks", names)
-        deep = self._checks("layers_deep", {"deep": "logarithmic colour"})
+    def _widgets(self) -> dict:
+        chosen = self.chosen
+        widths = {"statistic": 190, "of": 130, "pixel": 190, "norm": 130, "size": 120}
         return {
-            "chart": chart, "bands": bands, "checks": checks, "deep": deep,
-            "statistic": self._select("statistic", "Statistic", self.layer, 190),
-            "of": self._select("of", "Distribution", self.five, 130),
-            "scale": self._scale(),
-            "pixel": self._select("pixel", "Filters: statistic", self.filter, 190),
-            "norm": self._select("norm", "Colour scale", pixels.NORMS, 130),
-            "size": self._select("size", "Height", layout.SIZES, 120),
-        }  # fmt: skip
+            **{name: chosen[name].select(f"layers_{name}", width=width) for name, width in widths.items()},
+            "scale": chosen["own"].select("layers_scale", width=170),
+            "bands": chosen["bands"].number("layers_bands", width=70),
+            "anomalies": checks(self.context, "layers_checks", [chosen["anomalies"]]),
+            "deep": checks(self.context, "layers_deep", [chosen["deep"]]),
+        }
 
-    def _select(self, field, title, options, width):
-        box = Select(
-            title=title, options=list(options.items()), value=getattr(self.chosen, field), width=width
-        )
-        box.update(name=f"layers_{field}", stylesheets=[self.context.sheet])
-        box.on_change("value", lambda a, o, new: self.set(**{field: new}))
-        return box
-
-    def _scale(self):
-        box = Select(title="Scale", options=list(SCALES.items()), width=170, name="layers_scale")
-        box.update(value="own" if self.chosen.own else "common", stylesheets=[self.context.sheet])
-        box.on_change("value", lambda a, o, new: self.set(own=new == "own"))
-        return box
-
-    def _checks(self, name, fields):
-        box = CheckboxGroup(labels=list(fields.values()), inline=True, name=name, css_classes=["gd-checks"])
-        box.update(active=self._active(fields), stylesheets=[self.context.sheet])
-        box.on_change("active", lambda a, o, new: self.set(**{f: i in new for i, f in enumerate(fields)}))
-        box.tags = list(fields)
-        return box
-
-    def _active(self, fields):
-        return [i for i, field in enumerate(fields) if getattr(self.chosen, field)]
-
-    def _button(self, words, name):
-        return Button(label=words, name=name, css_classes=["gd-quiet"], stylesheets=[self.context.sheet])
+    def _other(self, name: str) -> None:
+        if name == "statistic":
+            log = self.chosen["log"]
+            log.default = logarithmic(self.chosen.statistic)
+            if log.value != log.default:
+                log.reset()  # which comes here again
+                return
+        self._show()
+        self._changed()
 
     def _show(self) -> None:
-        """Only the widgets that mean something now, with the values of now."""
+        """Only the widgets that mean something now."""
         chosen, widgets = self.chosen, self.widgets
-        for box in (widgets["checks"], widgets["deep"]):
-            box.active = self._active(box.tags)
         strips = chosen.anomalies
         widgets["statistic"].visible = not strips and chosen.chart != "boxes"
         widgets["of"].visible = not strips and chosen.chart == "boxes"
         widgets["bands"].visible = not strips and chosen.chart == "horizon"
-        widgets["chart"].visible = widgets["scale"].visible = widgets["size"].visible = not strips
+        widgets["scale"].visible = widgets["size"].visible = not strips
+        for tool in self.tools:
+            tool.visible = not strips
         self.expand.visible = self.collapse.visible = not strips
 
 

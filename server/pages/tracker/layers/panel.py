@@ -5,6 +5,7 @@ from bokeh.events import Tap
 from bokeh.models import Range1d
 
 from gdlab.records import Table
+from server.core.rest import Rest
 from server.pages.tracker.layers import layout, statistics
 from server.pages.tracker.layers.drawing import Drawing
 from server.pages.tracker.layers.facets import Facets
@@ -33,13 +34,13 @@ class Layers:
         self.options.collapse.on_click(lambda: self._open(set()))
         self.painter = Painter(context, tracker, self.tree, self.options)
         self.bands: list[layout.Band] = []
-        self._timer = None
+        self._rest = Rest(context, REST_MS, self.draw)
         shown = [self.structure.figure, self.facets.figure]
         row = card.row(context, *shown, classes=["gd-row"], sizing_mode="stretch_width", spacing=0)
         body = card.box(context, self.options.root, row, classes=["gd-body"])
         self.root = card.card(
             context, "Layers", "", body, name="layers", figures=shown, csv=self.table,
-            controls=[self.options.widgets["chart"]],
+            controls=self.options.tools,
         )  # fmt: skip
         self._listen()
         self.draw()
@@ -174,13 +175,7 @@ class Layers:
         """Boxes are as wide as the window allows: drawn again once it rests."""
         if self.options.chosen.chart != "boxes" or self.tracker.mode != "layers":
             return
-        if self._timer is not None:
-            self.context.doc.remove_timeout_callback(self._timer)
-        self._timer = self.context.doc.add_timeout_callback(self._rested, REST_MS)
-
-    def _rested(self) -> None:
-        self._timer = None
-        self.draw()
+        self._rest.begin()
 
     def _resettled(self) -> None:
         if self.options.chosen.anomalies:

@@ -5,12 +5,12 @@ import json
 from typing import Any
 
 import numpy as np
-from bokeh.models import Button
 
 from gdlab.messages import counted
 from gdlab.records import Table
 from server.ui import card
-from server.ui.probe_query import Asked
+from server.ui.choices import button
+from server.ui.query import CardQuery
 
 MOST_BYTES = 64_000_000  # that are sent to the reader's browser
 COMMAND = "python -m gdlab task=probe run=FOLDER probe=pruned output=smaller.npz"
@@ -22,17 +22,21 @@ class WithoutDead:
 
     def __init__(self, context, tracker):
         self.context, self.tracker = context, tracker
-        self.asked = Asked(context, "pruned", self._show, self._failed, name="without_dead")
-        self.button, self.save = [
-            Button(label=label, name=name, css_classes=["gd-quiet"], stylesheets=[context.sheet])
-            for label, name in (("Leave them out", "without_dead_ask"), ("Save .npz", "without_dead_save"))
-        ]
-        self.button.on_click(self._ask)
-        self.save.on_click(self._save)
-        self.save.visible = False
+        self.query = CardQuery(context, self._show, self._failed, name="without_dead")
+        self.button = button(
+            context, "Leave them out", "without_dead_ask", "What the network does without them", self._ask
+        )
+        self.save = button(
+            context,
+            "Save .npz",
+            "without_dead_save",
+            "The parameters of the smaller network",
+            self._save,
+            visible=False,
+        )
         self.words = card.text("", "gd-caption", name="without_dead_words")
         row = card.row(context, self.button, self.save, classes=["gd-options-row"])
-        parts = (row, self.asked.progress.root, self.words)
+        parts = (row, self.query.progress.root, self.words)
         self.root = card.box(context, *parts, classes=["gd-body"], visible=False)
 
     def offer(self, count: int) -> None:
@@ -41,7 +45,7 @@ class WithoutDead:
 
     def _ask(self):
         self.words.text = ""
-        self.asked.ask(self.context.run(self.tracker.name), {"samples": 10_000})
+        self.query.probe(self.context.run(self.tracker.name), "pruned", {"samples": 10_000})
 
     def _show(self, table: Table) -> None:
         attrs, columns = table.attrs, table.columns
@@ -59,7 +63,7 @@ class WithoutDead:
         self.words.text = words if self.save.visible else f"{words} Too large to send: {COMMAND}"
 
     def _save(self):
-        table, file = self.asked.rows(), io.BytesIO()
+        table, file = self.query.rows(), io.BytesIO()
         arrays: dict[str, Any] = {**table.columns, "attrs": np.array(json.dumps(table.attrs))}
         np.savez(file, **arrays)
         self.context.download("without_dead_filters.npz", file.getvalue())
