@@ -6,7 +6,12 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE / "_ext")]
 
+from pygments.lexers.shell import BashLexer  # noqa: E402
+from sphinx.highlighting import lexers  # noqa: E402
+
 from gdlab import __version__  # noqa: E402
+
+lexers["console"] = BashLexer()  # commands without a prompt, which are no output
 
 project = "gdlab"
 author = "The gdlab authors"
@@ -16,6 +21,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "pages", "sphinx.ext.napoleon
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_ext", "_build"]
 language = "en"
+highlight_language = "none"
 
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
