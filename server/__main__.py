@@ -19,13 +19,13 @@ from pathlib import Path
 from gdlab import __version__
 from gdlab.messages import missing
 from server.core import arguments
-from server.shell import pages
 
 APP = Path(__file__).resolve().parent
 PORT = 5006
 EXAMPLES = f"""examples (python -m server, or, installed, gdlab-serve):
   python -m server runs                          the runs below the folder runs, at http://localhost:{PORT}/server
   python -m server runs --data-dir ~/data        of which some were trained on data that lie there
+  python -m server runs --config-dir my_conf     with pages and views of your own (docs/tutorials/parts.md)
   python -m server runs --port 0 --no-browser    at a free port, whose address is printed
   python -m server runs --processes 4            for many readers at once
   python -m server.export runs --run rosenbrock -o rosenbrock.svg    one figure, for a paper
@@ -39,10 +39,10 @@ def main(argv: list[str] | None = None) -> int:
     2 where a folder or the port cannot be used, 130 where Ctrl-C came before there was a server."""
     options = _parse(argv)
     told = arguments.told(options)
-    if complaint := _complaint(told):
-        print(complaint, file=sys.stderr)
-        return 2
     try:
+        if complaint := _complaint(told):
+            print(complaint, file=sys.stderr)
+            return 2
         server = _server(options, told)
     except ChildProcessError as error:
         print(error, file=sys.stderr)
@@ -74,6 +74,8 @@ def _complaint(told: arguments.Told) -> str:
     for folder in told.data:
         if not Path(folder).exists():
             return f"--data-dir {folder}: there is no such folder or zip"
+    from server.shell import pages
+
     try:
         pages.pages(told.config_dir)
     except ValueError as error:
