@@ -302,7 +302,7 @@ def test_figures_as_files_name_the_extra_that_they_need(tmp_path):
 import shutil
 shutil.which = lambda name: "/usr/bin/true"
 from server import export
-export._server = contextlib.contextmanager(lambda runs: (yield "http://localhost"))
+export._server = contextlib.contextmanager(lambda *_: (yield "http://localhost"))
 with contextlib.redirect_stderr(io.StringIO()) as said:
     assert export.main(["runs", "--view", "runs"]) == 2
 print(said.getvalue().strip())
