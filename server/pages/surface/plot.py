@@ -32,7 +32,7 @@ BAR = 72  # px, room for the bar whatever its labels, so that the frames of seve
 LOWEST, HIGHEST = 300, 460  # px, of a frame
 IMAGE = ("image", "x", "y", "dw", "dh")
 BOX = {name: name for name in IMAGE}
-CELL_TIPS = [("loss", "@value{%.6g} ± @deviation{%.2g}"), ("at", "(@at_x{%.4g}, @at_y{%.4g})")]
+CELL_TIPS = [("loss", "@value{%.6g}@spread"), ("at", "(@at_x{%.4g}, @at_y{%.4g})")]
 PATH_TIPS = [("iteration", "@iteration{0,0}"), ("recorded loss", "@loss{%.6g}")]
 
 # A new extent, or `anew`, shows the whole picture; a frame of another size keeps what is in its middle.

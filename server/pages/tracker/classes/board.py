@@ -8,9 +8,10 @@ from gdlab.analysis.class_curves import Clusters
 from server.pages.tracker.classes import cells, rows, scene
 from server.pages.tracker.classes.chart import NEAR, SIDE, Chart, colours
 from server.pages.tracker.classes.choices import Choices
-from server.ui import figures
+from server.ui import card, figures
 
 MOST_PIXELS = 64  # classes whose pixels are kept
+NOTHING = "No class has an anomaly under these settings. A lower threshold finds more; or show all classes."
 
 
 class Board:
@@ -25,6 +26,7 @@ class Board:
         self.chart.name_labels(self.names)
         self.clusters: Clusters | None = None
         self.layout = rows.EMPTY
+        self.nothing = card.text(NOTHING, "gd-caption", name="classes_nothing", visible=False)
         self._pixels: OrderedDict = OrderedDict()
         self._sent: tuple = ()
 
@@ -47,6 +49,8 @@ class Board:
             self.clusters, rank, kept, np.diff(dumps.starts), opened=choices.opened,
             unfolded=choices.unfolded, pixel=choices.pixel,
         )  # fmt: skip
+        there = len(self.layout.top) > 0
+        self.nothing.visible, self.chart.figure.visible = not there, there
         with figures.at_once(self.chart.figure):
             self.chart.fit(self.layout, to)
             self.chart.paint(choices.pixels, choices.pair)

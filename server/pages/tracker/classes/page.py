@@ -80,7 +80,7 @@ class Page:
             reveal = button(context, "Show selected", "classes_reveal", words, self.board.reveal)
             tools = card.row(context, *self.choices.widgets, reveal, classes=["gd-options-row"])
             sheets.wear(sheet, tools)
-            parts = [tools, self.errors.figure, self.board.chart.figure, self.words]
+            parts = [tools, self.errors.figure, self.board.chart.figure, self.board.nothing, self.words]
             figures.append(self.board.chart.figure)
         body = card.box(context, *parts, classes=["gd-body"])
         return card.card(
