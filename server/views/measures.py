@@ -117,6 +117,7 @@ class _Measures:
         x, y, names = (columns[name][there] for name in (self.x.value, self.y.value, "run"))
         colours = [self.context.colour(name) for name in names]
         self.source.data = {"run": names, "x": x, "y": y, "colour": colours}
+        self.figure.visible = len(names) > 0
         self.rows.data = {name: columns[name] for name in self.rows.data}
         card.retitle(self.root, caption=self._words(columns))
         self._place("x", SETTINGS[self.x.value], x, wide=self.x.value == "ratio", count=True)
