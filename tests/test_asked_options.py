@@ -14,7 +14,7 @@ from gdlab.plan.unread import refuse_unread, unread
 from tests import recording
 from tests.composing import composed
 
-YAMLS = sorted(path for path in conf_dir().glob("**/*.yaml") if path.parent.name != "view")
+YAMLS = sorted(path for path in conf_dir().glob("**/*.yaml") if path.parent.name != "page")
 
 
 def nodes_of(path):

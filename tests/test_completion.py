@@ -14,6 +14,11 @@ from gdlab.plan.builder import ConfigError
 ROOT = Path(__file__).resolve().parents[1]
 GDLAB = [sys.executable, "-m", "gdlab"]
 
+# What is forked becomes a shell at once: no thread of JAX is there to be waited for.
+FORKS = pytest.mark.filterwarnings(
+    "ignore:os.fork:RuntimeWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
 
 def words(line):
     return [word for word, _ in candidates(line)]
@@ -104,6 +109,7 @@ def test_in_bash(line, offered):
     assert done.stdout.splitlines() == offered, done.stderr
 
 
+@FORKS
 def test_in_an_interactive_bash(tmp_path):
     """By a real terminal: TAB completes the word, ENTER runs it, and what ran is read."""
     answered = terminal(["bash", "--norc", "-i"], f'eval "$({" ".join(GDLAB)} -sc install=bash)"', tmp_path)
@@ -111,6 +117,7 @@ def test_in_an_interactive_bash(tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+@FORKS
 def test_in_an_interactive_zsh(tmp_path):
     answered = terminal(["zsh", "-f", "-i"], f'eval "$({" ".join(GDLAB)} -sc install=zsh)"', tmp_path)
     assert "GOT experiment=galaxy_minibatch" in answered, answered

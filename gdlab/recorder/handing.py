@@ -9,6 +9,8 @@ import numpy as np
 from gdlab.recorder.observation import Observation
 from gdlab.recorder.rows import Handed
 
+MOST_STEPS = 1 << 53  # beyond it a float no longer counts by one
+
 
 class Written(NamedTuple):
     """One call of `write`, with numbers that may still be computed."""
@@ -49,16 +51,28 @@ def found_in(seen: Any) -> tuple:
     )
 
 
-def arrays_of(written: Written) -> list[jax.Array]:
-    """Those of its numbers that may still be computed."""
-    return [x for x in (written.step, written.values, *written.metrics.values()) if isinstance(x, jax.Array)]
+def kept(value: Any) -> Any:
+    """A number that can be kept until it is computed: an array of its own, as the loop may donate this."""
+    if not isinstance(value, jax.Array):
+        return value
+    return _on_host(value) if value.is_ready() else jax.numpy.array(value, copy=True)
 
 
-def handed(written: Written) -> Handed:
-    """A `Handed` of NumPy arrays; ValueError says what has a shape or kind that is not expected."""
+def is_ready(written: Written) -> bool:
+    """Whether all of its numbers are computed, or can be no more."""
+    arrays = (written.step, written.values, *written.metrics.values())
+    try:
+        return all(array.is_ready() for array in arrays if isinstance(array, jax.Array))
+    except RuntimeError:  # deleted: whoever reads it says so
+        return True
+
+
+def handed(written: Written) -> Handed | None:
+    """A `Handed` of NumPy arrays, None for no iteration; ValueError says what has a shape or kind that is not
+    expected."""
     step = operator.index(np.asarray(written.step).item() if hasattr(written.step, "item") else written.step)
-    if step < 0:
-        raise ValueError(f"step={step}: iterations count from 0")
+    if not 0 <= step < MOST_STEPS:
+        raise ValueError(f"step={step:.6g}: iterations count from 0 to {MOST_STEPS:,}")
     values, count, scanned = None, 1, False
     if written.values is not None:
         values = _on_host(written.values)
@@ -67,7 +81,11 @@ def handed(written: Written) -> Handed:
             raise ValueError(f"an Observation of shape {values.shape}: [S], or [T, S] of a scan, is expected")
         values = np.atleast_2d(values)
         count = len(values)
+    if count == 0:
+        return None
     metrics = {name: _numbers(name, value) for name, value in written.metrics.items()}
+    if count == 1:
+        metrics = {name: float(np.squeeze(v)) if np.size(v) == 1 else v for name, v in metrics.items()}
     for name, value in metrics.items():
         if type(value) is not float and value.shape != () and not (scanned and value.shape == (count,)):
             raise ValueError(
@@ -85,8 +103,17 @@ def _on_host(array):
 
 def _numbers(name, value):
     """A number, or an array of numbers, as float64; the commonest kinds first."""
-    if type(value) is float or type(value) is int:
-        return float(value)
+    if not isinstance(name, str):
+        raise ValueError(f"{name!r:.80}: the name of a metric is a text")
+    if type(value) is float:
+        return value
+    if type(value) is int:
+        try:
+            return float(value)
+        except OverflowError:
+            raise ValueError(
+                f"{name}: an integer of {value.bit_length()} bits is no number to draw"
+            ) from None
     found = _on_host(value)
     if found.dtype.kind not in "bfiu" and found.dtype.name != "bfloat16":
         raise ValueError(f"{name}={value!r:.80}: a number is expected")

@@ -71,11 +71,12 @@ def learning_rate(opt_state: Any) -> Any:
 
 def places(tree: Any) -> list[tuple[tuple, Any]]:
     """[(path, leaf)] of the leaves that are numbers with a fraction: of others there is no gradient."""
-    return [
-        (path, leaf)
-        for path, leaf in jax.tree_util.tree_leaves_with_path(plain(tree))
-        if jax.numpy.issubdtype(jax.numpy.result_type(leaf), jax.numpy.inexact)
+    leaves = jax.tree_util.tree_leaves_with_path(plain(tree))
+    numbers = [
+        (path, leaf) for path, leaf in leaves if hasattr(leaf, "dtype") or type(leaf) in (float, complex)
     ]
+    arrays = [(path, jax.numpy.asarray(leaf)) for path, leaf in numbers]
+    return [(path, leaf) for path, leaf in arrays if jax.numpy.issubdtype(leaf.dtype, jax.numpy.inexact)]
 
 
 def plain(tree: Any) -> Any:

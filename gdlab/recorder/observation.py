@@ -84,7 +84,7 @@ def observe(
     if not leaves and loss is None:
         raise ValueError("observe: hand over loss, params, grads, updates or opt_state")
     layers = _layers(leaves)
-    quantities = sums_of(leaves, layers, eps)
+    quantities = sums_of(leaves, layers, eps) if layers else {}
     if "grad_norm" in quantities and clip is not None:
         numbers["clipped"] = _whole(quantities["grad_norm"]) > clip
     for name in ("grad_norm", "update_norm"):
@@ -111,7 +111,12 @@ def _whole(norms):
 def _packed(numbers, quantities, layers):
     known = {name: numbers[name] for name in NUMBERS if numbers.get(name) is not None}
     kept = {name: quantities[name] for name in QUANTITIES if name in quantities}
-    parts = [jnp.reshape(value, (1,)) for value in known.values()] + list(kept.values())
-    dtype = jnp.result_type(jnp.float32, *(part.dtype for part in parts if part.dtype == jnp.float64))
-    values = jnp.concatenate([part.astype(dtype) for part in parts])
+    known = {name: jnp.reshape(value, (1,)) for name, value in known.items()}
+    parts = [*known.values(), *kept.values()]
+    # As the parameters are: the error may be of another kind, and one that is not told has none.
+    wide = [part.dtype for part in (kept or known).values() if jnp.result_type(part) == jnp.float64]
+    dtype = jnp.float64 if wide else jnp.float32
+    values = (
+        jnp.concatenate([jnp.asarray(part).astype(dtype) for part in parts]) if parts else jnp.zeros(0, dtype)
+    )
     return Observation(values, Layout(tuple(known), tuple(kept), layers if kept else ()))

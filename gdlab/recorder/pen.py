@@ -1,14 +1,17 @@
 """The thread that writes: a training neither waits for a disk, nor ends because one is full."""
 
+import contextlib
 import os
 import queue
 import threading
 import time
 
 from gdlab import store
+from gdlab.recorder import place
 from gdlab.recorder.rows import SCALARS, Handed, Rows, before
 from gdlab.store.config import load_as_written
 
+MOST_REASON = 2000  # characters
 _STILL = 60.0  # s after which a commit is made though there is nothing new: others see that it lives
 
 
@@ -26,7 +29,7 @@ class Pen:
         self._queue: queue.SimpleQueue = queue.SimpleQueue()
         self._notes: list[str] = []
         self._seen_notes = 0
-        if resume and _is_begun(self.path):
+        if resume and place.begun(self.path):
             self._config = load_as_written(self.path) if config is None else config
             self._resume(None)
         else:
@@ -113,11 +116,11 @@ class Pen:
 
     def _give_up(self, error):
         self.failure = error
-        try:
-            self._writer.set_status("failed", f"the recorder stopped: {type(error).__name__}: {error}")
+        why = f"the recorder stopped: {type(error).__name__}: {error}"
+        with contextlib.suppress(Exception):  # the first error is the one to tell
+            self._writer.set_status("failed", why[:MOST_REASON])
+        with contextlib.suppress(Exception):  # says so in the space that is kept for it, and ends the lease
             self._writer.close()
-        except Exception:  # the first error is the one to tell
-            pass
 
     def _say(self, note):
         if note not in self._notes:
@@ -128,11 +131,3 @@ def _seconds(run):
     """When the latest iteration of a Run was recorded, since its beginning."""
     last = run.rows("scalars") - 1
     return float(run.array("scalars", last)[0, run.columns("scalars").index("seconds")]) if last >= 0 else 0.0
-
-
-def _is_begun(path):
-    try:
-        store.open_run(path)
-    except (store.NotARun, store.HalfWritten):
-        return False
-    return True

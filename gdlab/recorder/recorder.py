@@ -1,7 +1,6 @@
 """Records a training that somebody else's loop makes."""
 
 import atexit
-import math
 import os
 import sys
 import threading
@@ -14,15 +13,16 @@ from typing import Any
 
 import jax
 
-from gdlab import store
 from gdlab.execution.identity import identity
-from gdlab.recorder.handing import Written, arrays_of, found_in, handed, holds_observation
+from gdlab.recorder import place
+from gdlab.recorder.handing import Written, found_in, handed, holds_observation, is_ready, kept
 from gdlab.recorder.pen import Pen
-from gdlab.store import config as configs
-from gdlab.store.effects import CONFIG, RECORDER
-from gdlab.store.folder import check_config, check_lease, check_new
+from gdlab.store.effects import CONFIG
+from gdlab.store.signals import Uninterrupted
 
 WAITING = 256  # calls whose numbers may still be on the device; with more, the oldest is waited for
+LONGEST = 3600  # s between commits
+MOST_REASON = 2000  # characters
 
 
 class RecordingWarning(UserWarning):
@@ -66,10 +66,13 @@ class Recorder:
           RunLocked: another process writes it. NotARun: it holds other files. ValueError: a config that is
           not made of numbers, texts, lists and dicts; a number of seconds that is none.
         """
-        if not (isinstance(commit_seconds, (int, float)) and 0 < commit_seconds < math.inf):
-            raise ValueError(f"commit_seconds={commit_seconds!r}: a number above 0 is expected")
-        self.path, self.strict = Path(path), strict
-        self._own_config = None if config is None else configs.plain(dict(config))
+        if not (isinstance(commit_seconds, (int, float)) and 0 < commit_seconds <= LONGEST):
+            raise ValueError(
+                f"commit_seconds={commit_seconds!r}: a number above 0 is expected, at most {LONGEST}"
+            )
+        self.path, self.strict = Path(os.path.abspath(path)), strict
+        self._own_config = None if config is None else place.checked(config)
+        self._former_error = getattr(sys, "last_value", None)
         self._resume, self._every = bool(resume), commit_seconds
         self._pen: Pen | None = None
         self._waiting: deque[Written] = deque()
@@ -78,13 +81,14 @@ class Recorder:
         self._start = time.monotonic()
         self.active = jax.process_index() == 0  # one process writes; in the others every call does nothing
         if self.active:
-            self._check_place()
+            place.check(os.fspath(self.path), self._own_config, self._resume)
 
     @property
     def config(self) -> dict[str, Any]:
         """The hyper-parameters; items may be set until the first `write`, later changes are not recorded."""
         if self._own_config is None:
-            self._own_config = {}
+            run = place.begun(self.path) if self._resume else None
+            self._own_config = run.config[CONFIG] if run else {}
         return self._own_config
 
     def write(self, step: int, seen: Any = None, /, **metrics: Any) -> None:
@@ -124,10 +128,10 @@ class Recorder:
             atexit.unregister(self._at_exit)
             try:
                 pen = self._begun()
-                try:
-                    self._hand_on(pen, everything=True)
-                finally:
-                    pen.close(state, reason)
+                errors = self._hand_on(pen, everything=True)
+                pen.close(state, reason if reason is None else str(reason)[:MOST_REASON])
+                for error in errors:
+                    self._failed(error)
                 self._tell(pen)
             except Exception as error:
                 self._failed(error)
@@ -140,26 +144,19 @@ class Recorder:
             self.close()
         elif issubclass(kind, KeyboardInterrupt):
             self.close("interrupted", "stopped by the user")
+        elif issubclass(kind, SystemExit) and error.code in (None, 0):
+            self.close()
         else:
-            self.close("failed", f"{kind.__name__}: {error}")
-
-    def _check_place(self):
-        """What is wrong with the folder is said before a training, not at its first iteration."""
-        path = os.fspath(self.path)
-        if not (self._resume and _holds_run(path)):
-            check_new(path, _recorded(self._own_config or {}))
-            return
-        check_lease(path)
-        if self._own_config is not None:
-            check_config(path, _recorded(self._own_config))
+            self.close("failed", _said(error))
 
     def _begun(self):
         if self._pen is None:
             config = self._own_config
-            if config is not None or not (self._resume and _holds_run(self.path)):
-                config = _recorded(configs.plain(config or {}))
+            if config is not None or not (self._resume and place.begun(self.path)):
+                config = place.recorded(place.checked(config or {}))
             facts = {**identity(), "recorder": True}
-            self._pen = Pen(self.path, config, facts, resume=self._resume, every=self._every)
+            with Uninterrupted():  # half a beginning would lock the folder
+                self._pen = Pen(self.path, config, facts, resume=self._resume, every=self._every)
             self._start -= self._pen.before
             atexit.register(self._at_exit)  # after the writer's own: what comes last is called first
         return self._pen
@@ -174,23 +171,24 @@ class Recorder:
         if isinstance(seen, Mapping) and not holds_observation(seen):
             metrics, seen = {**seen, **metrics}, None
         layout, values = found_in(seen)
-        written = Written(step, time.monotonic() - self._start, layout, values, metrics)
-        for array in arrays_of(written):
-            array.copy_to_host_async()
-        self._waiting.append(written)
-        self._hand_on(pen)
+        kept_metrics = {name: kept(value) for name, value in metrics.items()}
+        self._waiting.append(
+            Written(kept(step), time.monotonic() - self._start, layout, values, kept_metrics)
+        )
+        for error in self._hand_on(pen):
+            self._failed(error)
 
     def _hand_on(self, pen, everything=False):
-        """Gives the thread what has been computed by now, in order."""
-        waiting = self._waiting
-        while waiting and (
-            everything or len(waiting) > WAITING or all(array.is_ready() for array in arrays_of(waiting[0]))
-        ):
+        """Gives the thread what has been computed by now, in order; the errors of calls that cannot be."""
+        waiting, errors = self._waiting, []
+        while waiting and (everything or len(waiting) > WAITING or is_ready(waiting[0])):
             written = waiting.popleft()
             try:
-                pen.put(handed(written))
-            except (ValueError, TypeError) as error:  # of this call alone
-                self._failed(error)
+                if (found := handed(written)) is not None:
+                    pen.put(found)
+            except Exception as error:  # of this call alone
+                errors.append(error)
+        return errors
 
     def _tell(self, pen):
         for note in pen.new_notes():
@@ -206,27 +204,25 @@ class Recorder:
         if self._pen is None or self._pen.failure is not None:
             self.active = False
             atexit.unregister(self._at_exit)
-        said = f"{self.path}: {error}"
+        said = f"{self.path}: {_words(error)}"
         warnings.warn(
             said if self.active else f"{said}; nothing more is recorded", RecordingWarning, stacklevel=3
         )
 
     def _at_exit(self):
         error = getattr(sys, "last_value", None)  # set where an exception has ended the process
-        if error is None:
+        if error is None or error is self._former_error:
             self.close("finished", "the process ended without closing the recorder")
         else:
             self.__exit__(type(error), error, None)
 
 
-def _recorded(config):
-    """The configuration in a run folder: what stands in it are the user's own names, not gdlab's options."""
-    return {RECORDER: 1, CONFIG: config}
+def _said(error):
+    return f"{type(error).__name__}: {_words(error)}"[:MOST_REASON]
 
 
-def _holds_run(path):
+def _words(error):
     try:
-        store.open_run(path)
-    except (store.NotARun, store.HalfWritten):
-        return False
-    return True
+        return str(error)
+    except Exception:  # of an exception that cannot say what it is
+        return type(error).__name__

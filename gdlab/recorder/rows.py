@@ -75,6 +75,8 @@ class Rows:
         self._open: _Row | None = None  # of iteration self.last
         self._done: list[_Row] = []
         self._metrics: dict[str, list] = {}
+        cursors = (name for name in writer.cursors() if name.startswith(METRICS))
+        self._names = {name.removeprefix(METRICS): True for name in cursors}  # {metric: whether it is kept}
 
     def can_take(self, handed: Handed) -> bool:
         """Whether it fits behind what is there: it is not of an iteration that is complete already."""
@@ -152,10 +154,10 @@ class Rows:
             for _, at in with_it:
                 mask[at] = True
             for name, column in zip(layout.numbers, values.T, strict=False):
-                if name in BESIDE:
-                    self._metrics.setdefault(name, []).extend(zip(steps[mask], column, strict=True))
-                else:
+                if name not in BESIDE:
                     scalars[mask, _AT[name]], known[name][mask] = column, True
+                elif not self._names.get(name):  # else the loop gives it by hand
+                    self._metrics.setdefault(name, []).extend(zip(steps[mask], column, strict=True))
             if self._same_layers(layout, with_it[0][0].step):
                 width, first = len(layout.layers), len(layout.numbers)
                 for index, name in enumerate(layout.quantities):
@@ -192,11 +194,11 @@ class Rows:
                 self._writer.append({name: before})
 
     def _measured(self, name, step, count, value):
-        pairs = self._metrics.get(name)
-        if pairs is None:
-            if not self._is_metric(name):
-                return
-            pairs = self._metrics[name] = []
+        if name not in self._names:
+            self._names[name] = self._is_metric(name)
+        if not self._names[name]:
+            return
+        pairs = self._metrics.setdefault(name, [])
         if count == 1:
             pairs.append((step, float(value)))
         else:
@@ -209,10 +211,17 @@ class Rows:
                 "'-', and '/' between parts"
             )
             return False
-        recorded = {array for array in self._writer.cursors() if array.startswith(METRICS)}
-        recorded |= {METRICS + other for other in self._metrics}
-        if METRICS + name not in recorded and len(recorded) >= MAX_METRICS:
-            self._note(f"{MAX_METRICS:,} metrics are recorded; {name!r:.80} and more are left out")
+        within = next((other for other, there in self._names.items() if there and _within(name, other)), None)
+        if within is not None or "zarr.json" in name.split("/"):
+            why = (
+                "that is a file's name"
+                if within is None
+                else f"there is {within!r:.80}, and none lies in another"
+            )
+            self._note(f"the metric {name!r:.80} is not recorded: {why}")
+            return False
+        if sum(self._names.values()) >= MAX_METRICS:
+            self._note(f"{MAX_METRICS:,} metrics are recorded, as many as there may be; others are left out")
             return False
         return True
 
@@ -246,6 +255,11 @@ def before(run, step: int) -> dict[str, int]:
     return cursors
 
 
+def _within(name, other):
+    """Whether one of two names lies within the other, as "val/loss" in "val"."""
+    return name.startswith(f"{other}/") or other.startswith(f"{name}/")
+
+
 def _layers_of(run):
     """Names of the layers that a Run has rows of; None: of none."""
     names = [name for name in (run.arrays if run else ()) if name.startswith(LAYERS)]
@@ -256,7 +270,8 @@ def _judge(scalars, known):
     """Steps and status of rows, from what is known of them."""
     moved = known["update_norm"]  # the step that was taken is the direction
     scalars[moved, _AT["step_size"]], scalars[moved, _AT["step_size_max"]] = 1.0, REACH
-    bad = np.zeros(len(scalars), bool)
-    for name in ("loss", "update_norm"):
-        bad |= known[name] & ~np.isfinite(scalars[:, _AT[name]])
+    loss, update = (scalars[:, _AT[name]] for name in ("loss", "update_norm"))
+    # An optimizer that looks at itself may not have been told the error; where that is none, the update is.
+    untold = np.isnan(loss) & moved & np.isfinite(update)
+    bad = (known["loss"] & ~np.isfinite(loss) & ~untold) | (moved & ~np.isfinite(update))
     scalars[:, _AT["status"]] = np.where(bad, DIVERGED, OK)

@@ -48,7 +48,8 @@ def _sum(leaves, pair, members):
 
 def _product(a, b):
     dtype = jnp.promote_types(jnp.promote_types(a.dtype, b.dtype), jnp.float32)
-    return jnp.real(jnp.vdot(a.astype(dtype), b.astype(dtype)))
+    # No dot product, which an array that is spread over devices may refuse.
+    return jnp.sum(jnp.real(jnp.conj(a.astype(dtype)) * b.astype(dtype)))
 
 
 def _share(nu, members, eps):

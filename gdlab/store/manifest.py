@@ -29,6 +29,8 @@ _OWN = ("schema", "generation", "id", "session", "sums", "checksum")
 _SUBGROUP = {"zarr_format": 3, "node_type": "group", "attributes": {}}
 _NUMBERS = (int, float, bool, type(None))
 _SPECIAL = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
+_LIKE_SPECIAL = re.compile(r"\\*(?:NaN|-?Infinity)")
+_ESCAPED = re.compile(r"\\+(?:NaN|-?Infinity)")
 
 
 class Manifest(NamedTuple):
@@ -179,6 +181,8 @@ def to_strict(value):
         return "NaN"
     if isinstance(value, float) and value in (_SPECIAL["Infinity"], _SPECIAL["-Infinity"]):
         return "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, str) and _LIKE_SPECIAL.fullmatch(value):  # a text that reads like one of these
+        return "\\" + value
     if isinstance(value, dict):
         return {key: to_strict(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -190,7 +194,7 @@ def from_strict(value):
     """The inverse of `to_strict`."""
     kind = type(value)
     if kind is str:
-        return _SPECIAL.get(value, value)
+        return value[1:] if _ESCAPED.fullmatch(value) else _SPECIAL.get(value, value)
     if kind is dict:
         return {key: item if type(item) in _NUMBERS else from_strict(item) for key, item in value.items()}
     if kind is list:

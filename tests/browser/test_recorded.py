@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gdlab
-from tests.browser.gestures import column, drawn
+from tests.browser.gestures import becomes, column, drawn
 
 pytestmark = pytest.mark.browser
 
@@ -26,7 +26,9 @@ def loops(tmp_path_factory):
     root = tmp_path_factory.mktemp("loops")
     with gdlab.Recorder(root / "seen", config={"learning_rate": 0.1}) as recorder:
         for step in range(100, 500, 10):
-            recorder.write(step, seen(100 / step))
+            recorder.write(step, seen(100 / step), reward=step / 100)
+            if step % 50 == 0:
+                recorder.write(step, {"test/accuracy": step / 500})
     with gdlab.Recorder(root / "numbers", config={"learning_rate": 0.2}) as recorder:
         for step in range(30):
             recorder.write(step, loss=1 / (1 + step))
@@ -74,3 +76,30 @@ def test_the_list_and_other_pages_take_them_as_runs(visit, loops):
     reads(page, "learning_rate")
     page = visit(loops, page="optimizers", run=["seen", "numbers"])
     reads(page, "learning_rate 0.2")
+
+
+def test_a_metric_is_drawn_in_place_of_the_error(visit, loops):
+    page = visit(loops, page="descent", run="seen", metric="reward", k=3)
+    drawn(page, "curve_figure")
+    reads(page, "Iterations 100 to 490. reward, as it was measured.")
+    np.testing.assert_allclose(column(page, "curve_dots", "y"), np.arange(1.0, 5.0, 0.1))
+    np.testing.assert_allclose(column(page, "curve_chosen", "y"), [1.3])
+    assert "metric=reward" in page.url
+    names = "model('metric_select').options.map((one) => one[1])"
+    becomes(page, names, ["error", "reward", "test/accuracy"])
+    page.evaluate("Bokeh.documents[0].get_model_by_name('metric_select').value = 'test/accuracy'")
+    becomes(page, "Array.from(data('curve_dots').x)", list(range(100, 500, 50)))
+    page = visit(loops, page="optimizers", run=["seen", "numbers"], metric="reward")
+    drawn(page, "overlay_figure")
+    np.testing.assert_allclose(column(page, "overlay_0_raw", "error"), np.arange(1.0, 5.0, 0.1))
+    assert len(column(page, "overlay_1_raw", "error")) == 0
+
+
+def test_a_loop_without_an_error_begins_with_a_metric(visit, loops):
+    with gdlab.Recorder(loops / "rewards") as recorder:
+        for step in range(40):
+            recorder.write(step, reward=float(step))
+    page = visit(loops, page="descent", run="rewards")
+    drawn(page, "curve_figure")
+    reads(page, "reward, as it was measured.")
+    np.testing.assert_allclose(column(page, "curve_dots", "y"), np.arange(40))

@@ -235,3 +235,13 @@ def test_settings_colours_scroll_and_a_selection_from_elsewhere(show, record):
     choose(page, "Colours up to", "10 %")
     becomes(page, "model('classes_rates').high", 0.1)
     assert high in (0.2, 0.5, 1.0)
+
+
+def test_no_class_with_an_anomaly_is_words_and_no_empty_frame(visit, dumped):
+    page = visit(dumped, **(MODE | {"track_threshold": 37, "tc_only": True}))
+    wait(page, "model('classes_nothing').visible && !model('classes_figure').visible")
+    page.get_by_text("No class has an anomaly under these settings.").wait_for(state="visible")
+    page.get_by_role("button", name="Only classes with anomalies").click()
+    wait(page, "!model('classes_nothing').visible && model('classes_figure').visible")
+    drawn(page, "classes_figure")
+    wait(page, "data('classes_stripes_source', 'x').length > 0")

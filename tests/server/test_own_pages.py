@@ -1,6 +1,5 @@
 """A page, a view and a probe of one's own in a real session; and that nothing else gets in."""
 
-import asyncio
 import subprocess
 import sys
 
@@ -9,6 +8,7 @@ import pytest
 from benchmarks.readers import Reader
 from server import export
 from tests import recording
+from tests.apart import run_apart
 from tests.documents import blocks
 from tests.server.test_serving import ROOT, started
 
@@ -86,7 +86,7 @@ def test_a_page_and_a_view_of_ones_own_are_shown(root, command, processes):
         reader.close()
 
     with started(*command, *processes) as (_, port):
-        asyncio.run(look(f"http://localhost:{port}/server"))
+        run_apart(look(f"http://localhost:{port}/server"))
 
 
 def test_bokehs_own_command_shows_them_too(root, command):
@@ -97,7 +97,7 @@ def test_bokehs_own_command_shows_them_too(root, command):
         reader.close()
 
     with started("bokeh", "serve", "server", "--port", "0", "--args", *command[1:4]) as (_, port):
-        asyncio.run(look(f"http://localhost:{port}/server"))
+        run_apart(look(f"http://localhost:{port}/server"))
 
 
 def test_the_view_of_the_tutorial_is_shown_as_described(root, tmp_path, monkeypatch):
@@ -115,7 +115,7 @@ def test_the_view_of_the_tutorial_is_shown_as_described(root, tmp_path, monkeypa
 
     conf = ["--config-dir", str(tmp_path / "my_conf"), "--port", "0", "--no-browser"]
     with started("server", str(root / "runs"), *conf) as (_, port):
-        asyncio.run(look(f"http://localhost:{port}/server"))
+        run_apart(look(f"http://localhost:{port}/server"))
 
 
 @pytest.mark.parametrize("way", ["server", "bokeh", "export"])

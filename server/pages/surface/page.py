@@ -140,12 +140,8 @@ class SurfacePage:
         columns = table.columns
         x, y = columns["x"], columns["y"]
         shown = self.shades.drawn(picture.filled(columns["value"], columns["done"]))
-        spread = [f" ± {size:.2g}" if np.isfinite(size) else "" for size in columns["deviation"].ravel()]
-        values = {
-            "value": columns["value"],
-            "deviation": columns["deviation"],
-            "spread": np.array(spread, object).reshape(columns["deviation"].shape),
-        }
+        values = {name: columns[name] for name in ("value", "deviation")}
+        values["spread"] = picture.spreads(columns["deviation"])
         levels = self.shades.drawn(self.shades.levels)
         map_.show(x, y, shown, self.shades.ticks(), levels, values, relief=self.options.relief)
         self.overlay(map_, place)

@@ -31,6 +31,12 @@ def cells(x, y, **pictures) -> dict:
     return {name: np.ravel(array) for name, array in (place | pictures).items()}
 
 
+def spreads(deviation) -> np.ndarray:
+    """ " ± 0.12" of deviations of any shape, "" where one is not known."""
+    texts = [f" ± {size:.2g}" if np.isfinite(size) else "" for size in np.ravel(deviation)]
+    return np.array(texts, object).reshape(np.shape(deviation))
+
+
 def filled(value, done) -> np.ndarray:
     """A picture [ny, nx] whose missing cells take the value of the nearest one that is done."""
     value, done = np.asarray(value, float), np.asarray(done, bool)

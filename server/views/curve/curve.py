@@ -11,7 +11,7 @@ from bokeh.events import Tap
 from gdlab.analysis import descents, segments, shape, steps
 from gdlab.records import Table
 from server.ui import card, figures
-from server.views.curve import data
+from server.views.curve import data, metrics
 from server.views.curve.feed import Feed
 from server.views.curve.plot import CurvePlot
 
@@ -66,13 +66,14 @@ class Curve:
 
     def limits(self) -> np.ndarray:
         """Values that the error axis must show."""
-        return data.limits(self.run)
+        return metrics.limits(self.run, self.options.what)
 
     def rescale(self) -> None:
         """Other scales: the clock and the strip are made anew."""
         self.clock = self.viewport.clock(self.run)
-        words = {"symlog": "error (symlog)"}.get(self.viewport.scale, "error")
-        self.plot.label(self.clock.label, words)
+        what = self.options.what
+        words = " (symlog)" if self.viewport.scale == "symlog" else ""
+        self.plot.label(self.clock.label, what + words, metrics.tips(self.run, what))
         self._draw_strip()
 
     def draw(self, low: float, high: float) -> np.ndarray:
@@ -81,7 +82,8 @@ class Curve:
         if not there:
             card.retitle(self.root, caption="No iteration has been recorded yet.")
             return np.empty(0)
-        sent = self._sent = data.load(self.run, self.clock, low, high, self.options.smoothing)
+        what, smoothing = self.options.what, self.options.smoothing
+        sent = self._sent = metrics.load(self.run, self.clock, low, high, smoothing, what)
         lines = self.options.connect or len(sent.dots["x"]) == 0
         sources, place = self.plot.sources, self._place
         sources["dots"].data = place(sent.dots)
@@ -99,7 +101,7 @@ class Curve:
     def _draw_segments(self, *, ask: bool) -> None:
         start, stop = self._steps_in_view()
         near = 0 < stop - start <= MAX_SEGMENTS
-        if not near:
+        if not near or self.options.what != metrics.ERROR:
             self.feed.leave()
             self._clear()
             self._say(start, stop, None, near)
@@ -173,7 +175,7 @@ class Curve:
     def _draw_strip(self) -> None:
         if not data.dot_count(self.run):
             return
-        whole = data.overview(self.run, self.clock)
+        whole = metrics.overview(self.run, self.clock, self.options.what)
         kind = "log" if self.viewport.scale == "log" else "linear"
         x0, x1 = self.viewport.extent()
         low, high = steps.view_range(self.viewport.apply(whole["y"]), kind)
@@ -197,12 +199,17 @@ class Curve:
             self.plot.sources["descents"].data = {"x": []}
         first, last = self.clock.number(np.array([start, max(stop - 1, start)])).astype(int)
         words = [f"Iterations {first:,} to {last:,}."]
-        sent = self._sent
+        sent, what = self._sent, self.options.what
+        if what != metrics.ERROR:
+            there = f"{metrics.METRICS}{what}" in self.run.arrays
+            words = (
+                [*words, f"{what}, as it was measured."] if there else [f"This run has not measured {what}."]
+            )
         if sent.nonfinite:
             words.append(f"{sent.nonfinite:,} not finite.")
-        if not near:
+        if what == metrics.ERROR and not near:
             words.append(f"Zoom in to {MAX_SEGMENTS} iterations to see the error along each direction.")
-        elif known is not None:
+        elif what == metrics.ERROR and known is not None:
             words += self._segment_words(start, stop, known)
         card.retitle(self.root, caption=" ".join(words))
 
@@ -253,8 +260,8 @@ class Curve:
             sources["chosen"].data = {"x": [], "y": []}
             sources["chosen_segment"].data = {"xs": [], "ys": []}
             return
-        loss = self.run.table("steps", k, k + 1, columns=["loss"]).columns["loss"]
-        sources["chosen"].data = {"x": self.clock.x([k]), "y": self.viewport.apply(loss)}
+        x, y = metrics.at(self.run, self.clock, k, self.options.what)
+        sources["chosen"].data = {"x": x, "y": self.viewport.apply(y)}
         for key in ("segments", "noisy"):
             drawn = sources[key].data
             if k in list(drawn["iteration"]):

@@ -7,6 +7,7 @@ from server.ui import card
 from server.ui.choices import Choice, checks, opener
 from server.ui.viewport import Viewport
 from server.ui.viewport_tools import ViewportTools
+from server.views.curve import metrics
 
 BATCHES = {"batch": "mini-batch", "train": "training set"}
 
@@ -35,6 +36,12 @@ class Options:
         self._more = choice("more", 0, (0, 1000), "More evaluations than", words)
         words = "What the error along the steps is taken of"
         self._on = choice("on", "batch", BATCHES, "Error along segments", words)
+        names = metrics.recorded(context)
+        words = "What is drawn over the iterations: the error, or a metric of a recorded loop"
+        self._what = Choice(
+            context, "metric", metrics.first(context), [metrics.ERROR, *names], title="Draw", help=words,
+            changed=lambda value: viewport.rescale(),
+        )  # fmt: skip
         rows = self._rows()
         self.panel = card.box(context, *rows, classes=["gd-options"], name="curve_options", visible=False)
         self._tools = ViewportTools(context, viewport, back=True)
@@ -64,6 +71,11 @@ class Options:
         return self._on.value
 
     @property
+    def what(self) -> str:
+        """What is drawn: `metrics.ERROR`, or the name of a metric."""
+        return self._what.value
+
+    @property
     def filters(self) -> dict:
         """Which segments are wanted, as keyword options."""
         return {
@@ -85,6 +97,7 @@ class Options:
         view, context = self.viewport, self.context
         rows = (
             [
+                *([self._what.select("metric_select")] if len(self._what.labels or ()) > 1 else []),
                 view.x_axis.select("axis_select"),
                 view.error_scale.select("scale_select"),
                 self._smooth.slider("smooth_slider", step=0.001, format="0.000"),

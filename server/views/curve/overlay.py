@@ -8,7 +8,7 @@ from gdlab.records import Table
 from server.core.context import Context, View
 from server.ui import card, figures, legend
 from server.ui.clock import Clock
-from server.views.curve import data
+from server.views.curve import data, metrics
 from server.views.curve.page import page
 
 
@@ -73,7 +73,8 @@ class Overlay:
 
     def limits(self) -> np.ndarray:
         """Values of all runs that the error axis must show."""
-        return np.concatenate([data.limits(self.context.run(name)) for name in self.clocks])
+        runs, what = map(self.context.run, self.clocks), self.options.what
+        return np.concatenate([metrics.limits(run, what) for run in runs])
 
     def rescale(self) -> None:
         """Follows a change of the x axis."""
@@ -81,7 +82,8 @@ class Overlay:
             run = self.context.run(run_name)
             self.clocks[run_name] = self.viewport.clock(run)
         self.figure.xaxis.axis_label = next(iter(self.clocks.values())).label
-        self.figure.yaxis.axis_label = "error (symlog)" if self.viewport.scale == "symlog" else "error"
+        words = " (symlog)" if self.viewport.scale == "symlog" else ""
+        self.figure.yaxis.axis_label = self.options.what + words
 
     def draw(self, low: float, high: float) -> np.ndarray:
         """Draws what lies in [low, high] of x; the values that are shown."""
@@ -90,7 +92,8 @@ class Overlay:
             run = self.context.run(run_name)
             if not data.dot_count(run):
                 continue
-            sent = data.load(run, self.clocks[run_name], low, high, self.options.smoothing)
+            clock, what = self.clocks[run_name], self.options.what
+            sent = metrics.load(run, clock, low, high, self.options.smoothing, what)
             label = self.context.short_label(run_name)
             for source, columns in ((raw, sent.line), (smooth, sent.smooth)):
                 y = self.viewport.apply(columns["y"]) if len(columns["y"]) else []

@@ -20,9 +20,10 @@ EMPTY = {
     "descents": ("x",),
     "noise": ("x0", "x1"),
 }
+LOSS = "@loss{%.6g}"
 TOOLTIPS = [
     ("iteration", "@iteration{0,0}"),
-    ("error", "@loss{%.6g}"),
+    ("error", LOSS),
     ("gradient norm", "@grad_norm{%.4g}"),
     ("step width", "@step_size{%.4g}"),
     ("evaluations", "@evaluations{0}"),
@@ -52,12 +53,15 @@ class CurvePlot:
         self._behind()
         self._curve()
         self._marks()
-        self.main.add_tools(self._hover())
+        self._tips = self._hover()
+        self.main.add_tools(self._tips)
         self.strip = self._strip(viewport)
 
-    def label(self, x: str, y: str) -> None:
-        """Titles both axes."""
+    def label(self, x: str, y: str, tips: list[tuple[str, str]]) -> None:
+        """Titles both axes; tips: what is said of a dot, of TOOLTIPS."""
         self.main.xaxis.axis_label, self.main.yaxis.axis_label = x, y
+        if self._tips.tooltips != tips:
+            self._tips.tooltips = tips
 
     def dot_size(self, count: int) -> None:
         """Smaller dots for more iterations; none are drawn for buckets."""
