@@ -115,12 +115,12 @@ class Pen:
         self._writer.close()
 
     def _give_up(self, error):
-        self.failure = error
         why = f"the recorder stopped: {type(error).__name__}: {error}"
         with contextlib.suppress(Exception):  # the first error is the one to tell
             self._writer.set_status("failed", why[:MOST_REASON])
         with contextlib.suppress(Exception):  # says so in the space that is kept for it, and ends the lease
             self._writer.close()
+        self.failure = error  # last: whoever sees it may use the folder again
 
     def _say(self, note):
         if note not in self._notes:
