@@ -88,7 +88,7 @@ def test_a_metric_is_drawn_in_place_of_the_error(visit, loops):
     names = "model('metric_select').options.map((one) => one[1])"
     becomes(page, names, ["error", "reward", "test/accuracy"])
     page.evaluate("Bokeh.documents[0].get_model_by_name('metric_select').value = 'test/accuracy'")
-    becomes(page, "Array.from(data('curve_dots').x)", list(range(100, 500, 50)))
+    becomes(page, "Array.from(data('curve_dots', 'x'))", list(range(100, 500, 50)))
     page = visit(loops, page="optimizers", run=["seen", "numbers"], metric="reward")
     drawn(page, "overlay_figure")
     np.testing.assert_allclose(column(page, "overlay_0_raw", "error"), np.arange(1.0, 5.0, 0.1))

@@ -238,7 +238,7 @@ def test_settings_colours_scroll_and_a_selection_from_elsewhere(show, record):
 
 
 def test_no_class_with_an_anomaly_is_words_and_no_empty_frame(visit, dumped):
-    page = visit(dumped, **(MODE | {"track_threshold": 37, "tc_only": True}))
+    page = visit(dumped, **(MODE | {"track_threshold": 37, "tc_only": 1}))
     wait(page, "model('classes_nothing').visible && !model('classes_figure').visible")
     page.get_by_text("No class has an anomaly under these settings.").wait_for(state="visible")
     page.get_by_role("button", name="Only classes with anomalies").click()
