@@ -67,9 +67,9 @@ def is_ready(written: Written) -> bool:
         return True
 
 
-def handed(written: Written) -> Handed | None:
-    """A `Handed` of NumPy arrays, None for no iteration; ValueError says what has a shape or kind that is not
-    expected."""
+def handed(written: Written) -> tuple[Handed | None, list[ValueError]]:
+    """A `Handed` of NumPy arrays, None where there is nothing to record, and what is wrong with the metrics
+    that are left out. ValueError: the iteration or the Observation is not what is expected."""
     step = operator.index(np.asarray(written.step).item() if hasattr(written.step, "item") else written.step)
     if not 0 <= step < MOST_STEPS:
         raise ValueError(f"step={step:.6g}: iterations count from 0 to {MOST_STEPS:,}")
@@ -81,18 +81,26 @@ def handed(written: Written) -> Handed | None:
             raise ValueError(f"an Observation of shape {values.shape}: [S], or [T, S] of a scan, is expected")
         values = np.atleast_2d(values)
         count = len(values)
-    if count == 0:
-        return None
-    metrics = {name: _numbers(name, value) for name, value in written.metrics.items()}
-    if count == 1:
-        metrics = {name: float(np.squeeze(v)) if np.size(v) == 1 else v for name, v in metrics.items()}
-    for name, value in metrics.items():
-        if type(value) is not float and value.shape != () and not (scanned and value.shape == (count,)):
-            raise ValueError(
-                f"{name} has shape {value.shape}: one number is expected"
-                + (f", or {count}, one of each iteration" if scanned else "")
-            )
-    return Handed(step, written.seconds, written.layout, values, metrics, count)
+    metrics, wrong = {}, []
+    for name, value in written.metrics.items() if count else ():
+        try:
+            metrics[name] = _fitting(name, value, count, scanned)
+        except ValueError as error:
+            wrong.append(error)
+    if count == 0 or (values is None and not metrics):
+        return None, wrong
+    return Handed(step, written.seconds, written.layout, values, metrics, count), wrong
+
+
+def _fitting(name, value, count, scanned):
+    """A number, or one of each iteration of a scan."""
+    found = _numbers(name, value)
+    if count == 1 and np.size(found) == 1:
+        return float(np.squeeze(found))
+    if np.shape(found) == () or (scanned and np.shape(found) == (count,)):
+        return found
+    more = f", or {count}, one of each iteration" if scanned else ""
+    raise ValueError(f"{name} has shape {np.shape(found)}: one number is expected{more}")
 
 
 def _on_host(array):

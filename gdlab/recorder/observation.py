@@ -64,7 +64,8 @@ def observe(
       params: theta_k, any pytree, as it was before the update.
       grads: g_k, a pytree like `params` (leaves that no gradient is taken of may be missing).
       updates: what is added to the parameters, theta_{k+1} - theta_k.
-      opt_state: the state of an optax transformation after the update; moments are found in it by class.
+      opt_state: the state of an optax transformation after the update; moments are found in it by class, and
+        the learning rate that `optax.inject_hyperparams` keeps.
       clip: the threshold of `optax.clip_by_global_norm`, which its state does not keep: "clipped" is
         recorded, 1 where |g_k| is larger.
       eps: epsilon of Adam or RMSProp, which their state does not keep: the share of each layer's numbers

@@ -170,7 +170,13 @@ class Recorder:
         self._tell(pen)
         if isinstance(seen, Mapping) and not holds_observation(seen):
             metrics, seen = {**seen, **metrics}, None
-        layout, values = found_in(seen)
+        try:
+            layout, values = found_in(seen)
+        except ValueError as error:  # the numbers beside it are recorded all the same
+            layout = values = None
+            if self.strict or not metrics:
+                raise
+            self._failed(error)
         kept_metrics = {name: kept(value) for name, value in metrics.items()}
         self._waiting.append(
             Written(kept(step), time.monotonic() - self._start, layout, values, kept_metrics)
@@ -184,7 +190,9 @@ class Recorder:
         while waiting and (everything or len(waiting) > WAITING or is_ready(waiting[0])):
             written = waiting.popleft()
             try:
-                if (found := handed(written)) is not None:
+                found, wrong = handed(written)
+                errors += wrong
+                if found is not None:
                     pen.put(found)
             except Exception as error:  # of this call alone
                 errors.append(error)

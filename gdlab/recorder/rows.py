@@ -117,8 +117,14 @@ class Rows:
         rows = self._rows(done) if done else {}
         metrics, self._metrics = self._metrics, {}
         for name, pairs in metrics.items():
-            self._begun(METRICS + name, METRIC)
-            rows[METRICS + name] = np.array(pairs, float)
+            # Whoever reads sees no metric of an iteration that he does not see.
+            early = self._open is not None and pairs[-1][0] >= self._open.step
+            ready = [pair for pair in pairs if pair[0] < self._open.step] if early else pairs
+            if early:
+                self._metrics[name] = pairs[len(ready) :]
+            if ready:
+                self._begun(METRICS + name, METRIC)
+                rows[METRICS + name] = np.array(ready, float)
         if rows:
             self._writer.append(rows)
 
@@ -200,6 +206,8 @@ class Rows:
             return
         pairs = self._metrics.setdefault(name, [])
         if count == 1:
+            if pairs and pairs[-1][0] == step:  # what is said last counts
+                pairs.pop()
             pairs.append((step, float(value)))
         else:
             pairs += zip(range(step, step + count), np.broadcast_to(value, (count,)).tolist(), strict=True)

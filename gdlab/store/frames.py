@@ -17,7 +17,7 @@ def to_pandas(run, table: str = "steps") -> Any:
         import pandas
     except ImportError:
         raise ImportError("to_pandas needs pandas: pip install pandas") from None
-    return pandas.DataFrame(_columns(run, table)).set_index(_INDEX[table])
+    return pandas.DataFrame(_columns(run, table)).set_index(_INDEX.get(table, ["iteration"]))
 
 
 def to_xarray(run) -> Any:

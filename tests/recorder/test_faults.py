@@ -279,3 +279,27 @@ def test_an_interrupted_beginning_locks_nothing(tmp_path, monkeypatch):
         recorder.write(0, loss=1.0)
         recorder.close()
     assert gdlab.open_run(tmp_path / "r").rows("scalars") == 1
+
+
+def test_what_is_wrong_leaves_the_numbers_beside_it(tmp_path):
+    with pytest.warns(RecordingWarning) as said, gdlab.Recorder(tmp_path / "r") as recorder:
+        recorder.write(0, optax.adam(0.1).init(PARAMS), loss=1.0)
+        recorder.write(1, loss=2.0, accuracy=np.ones(3))
+        recorder.write(2, loss=3.0, accuracy=0.5)
+        recorder.write(2, accuracy=0.75)
+    texts = "\n".join(str(one.message) for one in said)
+    assert "no Observation" in texts and "accuracy has shape (3,)" in texts
+    run = gdlab.open_run(tmp_path / "r")
+    np.testing.assert_array_equal(_loss(run), [1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(run.array("metric/accuracy"), [[2, 0.75]])
+
+
+def test_nobody_reads_a_metric_of_an_iteration_that_is_not_there(tmp_path):
+    with gdlab.Recorder(tmp_path / "r", commit_seconds=1e-3) as recorder:
+        for step in range(300):
+            recorder.write(step, loss=1.0, reward=1.0)
+            if step and (tmp_path / "r" / "run.json").exists():
+                run = gdlab.open_run(tmp_path / "r")
+                if "metric/reward" in run.arrays:
+                    assert run.rows("metric/reward") <= run.rows("scalars")
+    assert gdlab.open_run(tmp_path / "r").rows("metric/reward") == 300

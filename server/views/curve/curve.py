@@ -207,7 +207,7 @@ class Curve:
             )
         if sent.nonfinite:
             words.append(f"{sent.nonfinite:,} not finite.")
-        if what == metrics.ERROR and not near:
+        if what == metrics.ERROR and not near and not self.feed.silent:
             words.append(f"Zoom in to {MAX_SEGMENTS} iterations to see the error along each direction.")
         elif what == metrics.ERROR and known is not None:
             words += self._segment_words(start, stop, known)
