@@ -73,7 +73,8 @@ def handed(written: Written) -> tuple[Handed | None, list[ValueError]]:
     step = operator.index(np.asarray(written.step).item() if hasattr(written.step, "item") else written.step)
     if not 0 <= step < MOST_STEPS:
         raise ValueError(f"step={step:.6g}: iterations count from 0 to {MOST_STEPS:,}")
-    values, count, scanned = None, 1, False
+    values: Any = None
+    count, scanned = 1, False
     if written.values is not None:
         values = _on_host(written.values)
         scanned = values.ndim == 2
@@ -81,7 +82,8 @@ def handed(written: Written) -> tuple[Handed | None, list[ValueError]]:
             raise ValueError(f"an Observation of shape {values.shape}: [S], or [T, S] of a scan, is expected")
         values = np.atleast_2d(values)
         count = len(values)
-    metrics, wrong = {}, []
+    metrics: dict[str, Any] = {}
+    wrong: list[ValueError] = []
     for name, value in written.metrics.items() if count else ():
         try:
             metrics[name] = _fitting(name, value, count, scanned)
