@@ -181,12 +181,13 @@ class Recorder:
         self._waiting.append(
             Written(kept(step), time.monotonic() - self._start, layout, values, kept_metrics)
         )
-        for error in self._hand_on(pen):
-            self._failed(error)
+        for wrong in self._hand_on(pen):
+            self._failed(wrong)
 
     def _hand_on(self, pen, everything=False):
         """Gives the thread what has been computed by now, in order; the errors of calls that cannot be."""
-        waiting, errors = self._waiting, []
+        waiting = self._waiting
+        errors: list[Exception] = []
         while waiting and (everything or len(waiting) > WAITING or is_ready(waiting[0])):
             written = waiting.popleft()
             try:

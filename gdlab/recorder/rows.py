@@ -118,8 +118,9 @@ class Rows:
         metrics, self._metrics = self._metrics, {}
         for name, pairs in metrics.items():
             # Whoever reads sees no metric of an iteration that he does not see.
-            early = self._open is not None and pairs[-1][0] >= self._open.step
-            ready = [pair for pair in pairs if pair[0] < self._open.step] if early else pairs
+            row = self._open
+            early = row is not None and pairs[-1][0] >= row.step
+            ready = pairs if row is None else [pair for pair in pairs if pair[0] < row.step]
             if early:
                 self._metrics[name] = pairs[len(ready) :]
             if ready:
