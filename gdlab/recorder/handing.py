@@ -100,6 +100,8 @@ def handed(written: Written) -> tuple[Handed | None, list[ValueError]]:
 def _fitting(name, value, count, scanned):
     """A number, or one of each iteration of a scan."""
     found = _numbers(name, value)
+    if type(found) is float:
+        return found
     if count == 1 and np.size(found) == 1:
         return float(np.squeeze(found))
     if np.shape(found) == () or (scanned and np.shape(found) == (count,)):
