@@ -23,7 +23,10 @@ def codes(k: int) -> Table:
 
 @pytest.fixture
 def context(tmp_path):
-    run = SimpleNamespace(path=tmp_path, key="a", config={"model": {"code": 1}}, rows=lambda name: 30)
+    run = SimpleNamespace(
+        path=tmp_path, key="a", config={"model": {"code": 1}}, rows=lambda name: 30, arrays=("scalars",),
+        summary=lambda: {"best_loss": 1.0},
+    )  # fmt: skip
     doc = Document()
     return Context(
         root=tmp_path, doc=doc, mail=Mailbox(doc), cache=SimpleNamespace(run=lambda name: run),
