@@ -28,7 +28,11 @@ def table(run, name, start, stop, columns):
 
 
 def _metric(run, name, start, stop):
+    if run.columns(name) != ("iteration", "value") or len(run._layout(name).row_shape) != 1:
+        raise DamagedRun(f"'{name}' is not a metric: it has other columns", run.path / "log.zarr" / name)
     rows = run._array(name, start, stop)
+    if not np.isfinite(rows[:, 0]).all():
+        raise DamagedRun(f"'{name}' has iterations that are no numbers", run.path / "log.zarr" / name)
     columns = {"iteration": rows[:, 0].astype(np.int64), "value": rows[:, 1].copy()}
     return Table(columns, dict.fromkeys(columns, ("measurement",)), {"generation": run.generation})
 
@@ -39,7 +43,11 @@ def iterations(run, stop=None):
     Rows are the iterations 0, 1, 2, ..., but those of a recorded loop that left some out or began later.
     """
     if "iteration" in run.arrays:
-        return np.array(run.array("iteration", 0, stop))
+        found = np.array(run.array("iteration", 0, stop))
+        rising = found.ndim == 1 and found.dtype.kind in "iu" and bool(np.all(found[1:] > found[:-1]))
+        if not rising or run.rows("iteration") != run.rows("scalars"):
+            raise DamagedRun("not the iterations of the recorded rows", run.path / "log.zarr" / "iteration")
+        return found
     return np.arange(run.rows("scalars") if stop is None else stop)
 
 
