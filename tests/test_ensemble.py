@@ -185,6 +185,20 @@ def test_groups_of_one_are_trained_one_after_the_other_by_one_program(tmp_path):
     assert len(list(replay.steps(0, 40))) == 40 and replay.report()[:3] == (40, 0, 0.0)
 
 
+def test_groups_of_one_may_differ_in_their_seed(tmp_path):
+    """What a seed varies, the order of mini-batches, is each member's own in a program of one place, too."""
+    configs = [composed("experiment=digits_sgd", "train.steps=6", f"seed={seed}") for seed in (1, 2)]
+    outcomes = train(configs, folders_in(tmp_path, 2), width=1, progress=False)
+    assert [outcome.error for outcome in outcomes] == [None, None]
+    single = recorded(experiment.run(configs[1], tmp_path / "single", progress=False).path)
+    member = recorded(outcomes[1].folder)
+    for name in single:
+        np.testing.assert_allclose(member[name], single[name], rtol=1e-3, atol=1e-5, err_msg=name)
+    assert recorded(outcomes[0].folder)["scalars"][0, 0] != member["scalars"][0, 0]
+    replay = Replay(outcomes[1].folder)
+    assert len(list(replay.steps(0, 6))) == 6 and replay.report()[:3] == (6, 0, 0.0)
+
+
 def test_a_group_is_as_wide_as_memory_and_cache_allow(monkeypatch):
     assembly = assemble(composed("experiment=digits_momentum", "model.features=[16,10]"))
     largest, total = width.footprint(assembly)

@@ -195,7 +195,7 @@ class GroupSession:
         """Steps of the next `count` iterations, of each member where seeds vary; descents, epochs [count]."""
         made = [one.steps(self.step, count, self.group.length) for one in self.schedules]
         steps, descent, epoch = made[0]
-        if len(made) > 1 and steps.index is not None:
+        if SEED in self.group.varied and steps.index is not None:
             steps = steps._replace(index=np.stack([one.index for one, _, _ in made]))
         return steps, descent, epoch
 
