@@ -1,6 +1,6 @@
 """Every file of recorded runs damaged in eight ways, then read, replayed and resumed.
 
-    python -m tests.damage_matrix [--sample 1.0] [--seed 0] [--subjects plain dumped member]
+    python -m tests.damage_matrix [--sample 1.0] [--seed 0] [--part 1/1] [--subjects plain dumped member]
 
 What may come out of a damaged folder are the numbers that were recorded, or an error of gdlab's own that says
 what is wrong. Counted are: wrong numbers, hangs, and raw errors of Python or of a library; and whether the
@@ -221,11 +221,12 @@ def outcome(act):
     return "right"
 
 
-def matrix(subject, root, sample, chooser, report, told=lambda done, pairs, count: None):
-    """Counter of (action, outcome) over a share of all files and damages; told: after each of them."""
+def matrix(subject, root, sample, chooser, report, told, part):
+    """Counter of (action, outcome) over part (I, N) of a share of all files and damages; told: after each."""
     count = Counter()
     pairs = list(itertools.product(subject.files, DAMAGE))
     chosen = chooser.sample(pairs, max(1, round(sample * len(pairs))))
+    chosen = chosen[part[0] - 1 :: part[1]]
     for done, (file, damage) in enumerate(chosen):
         told(done, len(chosen), count)
         for act, came in case(subject, file, damage, root).items():
@@ -244,11 +245,23 @@ def progress(done, of, count):
         print(f"{done} of {of} damages: {dict(outcomes)}", file=sys.stderr, flush=True)
 
 
+def part_of(text):
+    """(I, N) of "I/N": all the cases take hours, which need not be the same day's."""
+    part, _, parts = text.partition("/")
+    found = int(part), int(parts)
+    if not 1 <= found[0] <= found[1]:
+        raise ValueError(f"--part {text}: I/N with 1 <= I <= N is expected")
+    return found
+
+
 def main():
     """Damage, act, count; prints one table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sample", type=float, default=1.0, help="share of all cases")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--part", type=part_of, default=(1, 1), help="I/N: of the cases, every Nth from the Ith on"
+    )
     parser.add_argument("--subjects", nargs="+", choices=SUBJECTS, default=list(SUBJECTS))
     options = parser.parse_args()
     logging.disable(logging.WARNING)
@@ -263,6 +276,7 @@ def main():
                 random.Random(options.seed),
                 lambda text: print(text, flush=True),
                 progress,
+                options.part,
             )
             for (act, came), cases in sorted(count.items()):
                 print(f"{name:8} {act:8} {came:6} {cases:5}", flush=True)
