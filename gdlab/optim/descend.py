@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gdlab.optim.nonlinear_cg import ConjugateGradientState, fast_conjugate_gradient
+from gdlab.optim.nonlinear_cg import fast_conjugate_gradient
+from gdlab.optim.search_state import TELLING_STATES
 from gdlab.records import OK
 
 
@@ -39,7 +40,7 @@ def minimize(
     Args:
       value_fn: params -> (), the error function.
       params: start, any pytree.
-      optimizer: an optimizer from `conjugate_gradient`; default: `fast_conjugate_gradient` without a trace.
+      optimizer: one of `conjugate_gradient` or `lbfgs`; default: `fast_conjugate_gradient` without a trace.
       steps: at most this many iterations.
       target: error to stop at.
       gradient_tolerance: Euclidean norm of the gradient to stop at, >= 0.
@@ -53,10 +54,10 @@ def minimize(
     optimizer = optimizer or fast_conjugate_gradient(keep_trace=False)
     value, grad = jax.value_and_grad(value_fn)(params)
     state = optimizer.init(params)
-    if not isinstance(state, ConjugateGradientState):
+    if not isinstance(state, TELLING_STATES):
         raise ValueError(
             f"minimize: the optimizer has a {type(state).__name__} and no line search, whose end would end "
-            "the descent; allowed: gdlab.optim.conjugate_gradient and fast_conjugate_gradient"
+            "the descent; allowed: gdlab.optim.conjugate_gradient, fast_conjugate_gradient, lbfgs"
         )
 
     def going(carry):
