@@ -32,6 +32,7 @@ from gdlab.optim.limited_memory import SEARCH
 
 LIMIT = 10_000  # evaluations
 STEPS = 100_000
+ENDLESS = {"tol": 0.0, "max_iterations": STEPS, "max_evaluations": 1 << 30, "history": False}
 
 
 class Seen(Counter):
@@ -66,7 +67,7 @@ class Case:
 def ours(optimizer):
     """A transformation with gdlab's line search."""
     return lambda counter: jax.block_until_ready(
-        jax.jit(lambda x: optim.minimize(counter.for_jax(), x, optimizer=optimizer, steps=STEPS))(
+        jax.jit(lambda x: optim.minimize(counter.for_jax(), x, method=optimizer, **ENDLESS))(
             counter.case.start
         )
     )

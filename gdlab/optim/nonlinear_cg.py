@@ -127,7 +127,8 @@ def fast_conjugate_gradient(**options: Any) -> optax.GradientTransformationExtra
     where it does not see the minimum yet, and is content with a fifth of the slope. `options` are those of
     `two_phase` and replace these; `keep_trace=False` where nobody looks at the searches.
     """
-    setting: dict[str, Any] = {"initial": "previous_length", "sigma": 0.2, "rho": 1e-4, "beta": 10.0, "epsilon": 1e-6}
+    setting: dict[str, Any] = {"initial": "previous_length", "sigma": 0.2, "rho": 1e-4, "beta": 10.0}
+    setting["epsilon"] = 1e-6
     setting |= options
     return conjugate_gradient(polak_ribiere_plus, partial(two_phase, **setting))
 
