@@ -4,12 +4,13 @@
     python -m benchmarks.cutest --results cutest.jsonl --summary [--picture profiles.svg]
 
 All unconstrained problems of sif2jax with at most `--largest` variables (5,000), float64, from the published
-starts, at most 10,000 evaluations; an evaluation is one call of the error function, with or without its slope,
-counted where the numbers are computed. Every method writes when it first saw which error; what counts as solved
-is asked afterwards, f* being the lowest error that any method saw. The file goes on where it stopped.
+starts, at most 10,000 evaluations; an evaluation is one call of the error function, with or without its
+slope, counted where the numbers are computed. Every method writes when it first saw which error; what counts
+as solved is asked afterwards, f* being the lowest error that any method saw. The file goes on where it
+stopped.
 
-A random half of the problems (`--half chosen`, seed 0) is for choosing settings, the other for telling how good
-they are. Needs the packages of the extra `bench`.
+A random half of the problems (`--half chosen`, seed 0) is for choosing settings, the other for telling how
+good they are. Needs the packages of the extra `bench`.
 """
 
 import argparse

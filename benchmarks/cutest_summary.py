@@ -72,33 +72,50 @@ def _cell(counts, method, names):
 
 def profiles(counts, problems, methods, rule):
     """SVG: for each method the share of problems solved within tau times the fewest evaluations of any."""
-    fewest = {name: min(c[name] for c in counts.values() if name in c) for name in problems
-              if any(name in c for c in counts.values())}  # fmt: skip
-    ticks = [1, 2, 4, 8, 16, FARTHEST]
-    across = lambda tau: MARGIN + (WIDTH - 220) * np.log(tau) / np.log(FARTHEST)  # noqa: E731
-    up = lambda share: HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * share  # noqa: E731
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" font-family="sans-serif" '
-             f'font-size="12"><rect width="100%" height="100%" fill="white"/>',
-             f'<text x="{MARGIN}" y="20">Share of {len(problems)} problems solved ({rule.replace("<", "&lt;")}) within '
-             "so many times the fewest evaluations</text>"]  # fmt: skip
-    for tau in ticks:
-        parts.append(
-            f'<text x="{across(tau):.0f}" y="{HEIGHT - MARGIN + 18}" text-anchor="middle">{tau}</text>'
-        )
-    for share in (0, 0.25, 0.5, 0.75, 1):
-        parts.append(f'<line x1="{MARGIN}" x2="{across(FARTHEST):.0f}" y1="{up(share):.0f}" y2="{up(share):.0f}" '
-                     f'stroke="#ddd"/><text x="{MARGIN - 6}" y="{up(share) + 4:.0f}" text-anchor="end">'
-                     f"{share:.0%}</text>")  # fmt: skip
+    solved_by = {name: [c[name] for c in counts.values() if name in c] for name in problems}
+    fewest = {name: min(found) for name, found in solved_by.items() if found}
+    title = f"Share of {len(problems)} problems solved ({rule.replace('<', '&lt;')}) within so many times"
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
+        'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>',
+        f'<text x="{MARGIN}" y="20">{title} the fewest evaluations of any</text>',
+        *_axes(),
+    ]
     for number, method in enumerate(methods):
         ratios = np.sort([counts[method][name] / fewest[name] for name in counts[method]])
-        colour, points, share = COLOURS[number % len(COLOURS)], [], 0.0
-        for at, ratio in enumerate(ratios[ratios <= FARTHEST]):
-            points += [(across(ratio), up(share)), (across(ratio), up((at + 1) / len(problems)))]
-            share = (at + 1) / len(problems)
-        points.append((across(FARTHEST), up(share)))
-        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        y = MARGIN + 18 * number
-        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.8"/>'
-                     f'<line x1="{WIDTH - 150}" x2="{WIDTH - 130}" y1="{y}" y2="{y}" stroke="{colour}" '
-                     f'stroke-width="3"/><text x="{WIDTH - 124}" y="{y + 4}">{method}</text>')  # fmt: skip
+        colour, y = COLOURS[number % len(COLOURS)], MARGIN + 18 * number
+        parts.append(
+            f'<polyline points="{_stairs(ratios, len(problems))}" fill="none" stroke="{colour}" '
+            f'stroke-width="1.8"/><line x1="{WIDTH - 150}" x2="{WIDTH - 130}" y1="{y}" y2="{y}" '
+            f'stroke="{colour}" stroke-width="3"/><text x="{WIDTH - 124}" y="{y + 4}">{method}</text>'
+        )
     return "\n".join([*parts, "</svg>", ""])
+
+
+def _axes():
+    """The ticks of both axes, as SVG."""
+    low, right = HEIGHT - MARGIN + 18, _across(FARTHEST)
+    for tau in (1, 2, 4, 8, 16, FARTHEST):
+        yield f'<text x="{_across(tau):.0f}" y="{low}" text-anchor="middle">{tau}</text>'
+    for share in (0, 0.25, 0.5, 0.75, 1):
+        y = _up(share)
+        yield f'<line x1="{MARGIN}" x2="{right:.0f}" y1="{y:.0f}" y2="{y:.0f}" stroke="#ddd"/>'
+        yield f'<text x="{MARGIN - 6}" y="{y + 4:.0f}" text-anchor="end">{share:.0%}</text>'
+
+
+def _stairs(ratios, count):
+    """Points of a profile: one step up of 1 / count at each ratio."""
+    points, share = [], 0.0
+    for at, ratio in enumerate(ratios[ratios <= FARTHEST]):
+        points += [(_across(ratio), _up(share)), (_across(ratio), _up((at + 1) / count))]
+        share = (at + 1) / count
+    points.append((_across(FARTHEST), _up(share)))
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+
+
+def _across(tau):
+    return MARGIN + (WIDTH - 220) * np.log(tau) / np.log(FARTHEST)
+
+
+def _up(share):
+    return HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * share

@@ -31,14 +31,12 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from gdlab.linesearch import hermite
 from gdlab.linesearch.options import check_options, first_step
+from gdlab.linesearch.proposal import propose
 from gdlab.records import (
     BISECT,
-    CUBIC,
     EXTRAPOLATE,
     NO_FIT,
-    QUADRATIC,
     SHRINK,
     TRACE_COLUMNS,
     LineSearchTrace,
@@ -191,7 +189,7 @@ def two_phase(
 def _step(search, call, start, rho, sigma, limits, noise, *, onward):
     """Evaluate the proposed step width, judge it, and propose the next one.
 
-    noise: how far values may differ by round-off, None where every digit counts; `onward` as of `_propose`.
+    noise: how far values may differ by round-off, None where every digit counts; `onward` as of `propose`.
     """
     phi, dphi, aux = call(search.eta)
     dtype = start.phi.dtype
@@ -211,7 +209,7 @@ def _step(search, call, start, rho, sigma, limits, noise, *, onward):
     # Phase one interpolates between 0 and the current step width; phase two inside its bracket.
     a = _select(shrinking & ~beyond, current, search.a)
     b = _select(~shrinking | beyond, current, search.b)
-    fit = _propose(a, b, current, start, shrinking, limits, noise, onward=onward)
+    fit = propose(a, b, current, start, shrinking, limits, noise, onward=onward)
     taken = accepted | (finite & (current.phi < search.best.phi))
     step_size_max = jnp.maximum(search.step_size_max, current.eta)
     rows = search.rows
@@ -230,62 +228,6 @@ def _step(search, call, start, rho, sigma, limits, noise, *, onward):
         step_size_max=step_size_max,
         rows=rows,
     )
-
-
-class _Fit(NamedTuple):
-    kind: Any
-    coefficients: tuple
-    minimiser: Any
-    lower: Any
-    upper: Any
-    eta: Any
-
-
-def _propose(a, b, current, start, shrinking, limits, noise, *, onward):
-    """Next step width: the interpolant's minimiser, limited to the allowed interval.
-
-    limits: (alpha, beta, gamma); noise: as of `_step`; onward: phase one does not walk back where the slope
-    falls (version 2).
-    """
-    alpha, beta, gamma = limits
-    h = b.eta - a.eta
-    coefficients, use_parabola = _interpolant(a, b, h, start, shrinking, noise)
-    minimiser = a.eta + h * hermite.minimiser(*coefficients[1:])
-    usable = jnp.isfinite(minimiser) & jnp.isfinite(b.phi) & jnp.isfinite(b.dphi)
-    bisect = shrinking & ~usable
-    nearest = alpha * current.eta
-    if onward:
-        nearest = jnp.where(current.dphi < 0, current.eta, nearest)
-    lower = jnp.where(shrinking, a.eta + gamma * h, nearest)
-    # Never infinitely far: a bracket must have a middle.
-    farthest = jnp.minimum(beta * current.eta, jnp.finfo(h.dtype).max)
-    upper = jnp.where(shrinking, b.eta - gamma * h, farthest)
-    # Without a minimum ahead the function keeps falling: go as far as allowed.
-    ahead = usable & (minimiser >= 0)
-    if onward:
-        ahead = ahead & (shrinking | (minimiser >= nearest))
-    wanted = jnp.where(ahead, minimiser, jnp.where(bisect, a.eta + h / 2, upper))
-    eta = jnp.clip(wanted, lower, upper)
-    kind = jnp.where(bisect, BISECT, jnp.where(use_parabola, QUADRATIC, CUBIC))
-    return _Fit(kind, coefficients, minimiser, lower, upper, eta)
-
-
-def _interpolant(a, b, h, start, shrinking, noise):
-    """(coefficients of the polynomial between two points, whether it is a parabola)."""
-    use_parabola = shrinking & (b.phi > (start.phi if noise is None else start.phi + noise))
-    fits = zip(
-        hermite.quadratic(h, a.phi, a.dphi, b.phi),
-        hermite.cubic(h, a.phi, a.dphi, b.phi, b.dphi),
-        strict=True,
-    )
-    coefficients = tuple(jnp.where(use_parabola, q, c) for q, c in fits)
-    if noise is None:
-        return coefficients, use_parabola
-    # Values that differ by round-off alone tell nothing; the slopes still do.
-    same = ~use_parabola & (jnp.abs(b.phi - a.phi) <= noise)
-    by_slopes = hermite.quadratic_by_slopes(h, a.phi, a.dphi, b.dphi)
-    coefficients = tuple(jnp.where(same, s, c) for s, c in zip(by_slopes, coefficients, strict=True))
-    return coefficients, use_parabola | same
 
 
 def _row(current, a, b, fit, shrinking, phase, accepted):

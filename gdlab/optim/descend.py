@@ -31,8 +31,8 @@ MESSAGES = (
     "the error is at most target",
     "max_evaluations are spent",
     "max_iterations are made",
-    "nothing lower is found along the descent direction: the digits of the error are exhausted, or its gradient "
-    "is not its slope",
+    "nothing lower is found along the descent direction: the digits of the error are exhausted, or its "
+    "gradient is not its slope",
     "the error or its gradient is not finite",
     "the callback has stopped it",
     "still going",
@@ -47,8 +47,8 @@ class Minimum(NamedTuple):
     fun, jac     the error there, and its gradient, a pytree like x
     nit, nfev    iterations made; (value, gradient) calls, the one at the start included
     status       why it ended, an index of `MESSAGES`: 0 and 1 are what was asked for
-    history      {"fun", "grad_norm", "nfev"} [max_iterations + 1]: the error and |g| after so many iterations,
-                 calls made until then; NaN and 0 behind the last. None without `history`
+    history      {"fun", "grad_norm", "nfev"} [max_iterations + 1]: the error and |g| after so many
+                 iterations, calls made until then; NaN and 0 behind the last. None without `history`
     aux          what `fun` handed out besides the error at x, None without `has_aux`
     """
 
@@ -130,17 +130,8 @@ def minimize(
     _check(method, tol, max_evaluations, max_iterations)
     x0 = jax.tree.map(jnp.asarray, x0)
     limits = tuple(jnp.asarray(limit) for limit in (tol, target, max_evaluations))
-    return _minimize(
-        fun,
-        x0,
-        tuple(args),
-        limits,
-        method,
-        callback,
-        has_aux=has_aux,
-        iterations=max_iterations,
-        keep=history,
-    )
+    options = {"has_aux": has_aux, "iterations": max_iterations, "keep": history}
+    return _minimize(fun, x0, tuple(args), limits, method, callback, **options)
 
 
 @partial(jax.jit, static_argnums=(0, 4, 5), static_argnames=("has_aux", "iterations", "keep"))
@@ -251,10 +242,8 @@ def _check(method, tol, max_evaluations, max_iterations):
             f"method={method!r} is a {type(method).__name__}, not an optax transformation; allowed: "
             f"{', '.join(METHODS)}, or one"
         )
-    for name, value, least in (
-        ("max_evaluations", max_evaluations, 1),
-        ("max_iterations", max_iterations, 0),
-    ):
+    counts = (("max_evaluations", max_evaluations, 1), ("max_iterations", max_iterations, 0))
+    for name, value, least in counts:
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             raise ValueError(f"{name}={value!r}: allowed: a whole number, {least} or more")
     if isinstance(tol, int | float) and not 0 <= tol < np.inf:

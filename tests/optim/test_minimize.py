@@ -60,9 +60,8 @@ def test_against_scipy_on_a_pytree_with_arguments():
     start = {"w": jnp.ones(5), "b": jnp.zeros(())}
     found = optim.minimize(error, start, (matrix, target), has_aux=True, tol=1e-9)
     flat = lambda x: error({"w": x[:5], "b": x[5]}, matrix, target)[0]  # noqa: E731
-    other = scipy.optimize.minimize(
-        flat, np.array([1.0] * 5 + [0.0]), jac=jax.grad(flat), method="BFGS", tol=1e-9
-    )
+    first = np.array([1.0] * 5 + [0.0])
+    other = scipy.optimize.minimize(flat, first, jac=jax.grad(flat), method="BFGS", tol=1e-9)
     np.testing.assert_allclose(found.fun, other.fun, rtol=1e-10)
     np.testing.assert_allclose([*found.x["w"], found.x["b"]], other.x, atol=1e-6)
     np.testing.assert_allclose(found.aux, error(found.x, matrix, target)[1])
@@ -88,7 +87,6 @@ def test_it_is_compiled_once_for_a_function():
 
     for start in (0.0, 2.0, -3.0):
         np.testing.assert_allclose(optim.minimize(error, jnp.full(3, start)).x, 1.0, atol=1e-4)
-    assert len(traced) == len(traced[: traced.index((3,)) + len(traced)])
     count = len(traced)
     optim.minimize(error, jnp.full(3, 5.0), tol=1e-3, target=-1.0, max_evaluations=77)
     assert len(traced) == count, "other limits are no other program"
