@@ -9,8 +9,9 @@ from gdlab.records import BISECT, CUBIC, QUADRATIC
 
 
 class Fit(NamedTuple):
-    """A proposal, scalars (): the kind of interpolant (a code of `gdlab.records.KINDS`), its four coefficients
-    in powers of u = (eta - a) / (b - a), its minimiser, the interval allowed, and eta, the next step width."""
+    """A proposal, scalars (): the kind of interpolant (a code of `gdlab.records.KINDS`), its four
+    coefficients in powers of u = (eta - a) / (b - a), its minimiser, the interval allowed; eta: the next
+    step width."""
 
     kind: Any
     coefficients: tuple
@@ -23,9 +24,9 @@ class Fit(NamedTuple):
 def propose(a, b, current, start, shrinking, limits, noise, *, onward):
     """Next step width: the interpolant's minimiser, limited to the allowed interval.
 
-    a, b: the anchors, current, start: (eta, phi, dphi); shrinking: whether in phase two; limits: (alpha, beta,
-    gamma); noise: by how much values may differ by round-off, None where every digit counts; onward: phase
-    one does not walk back where the slope falls (version 2).
+    a, b: the anchors; current, start: (eta, phi, dphi) each; shrinking: whether in phase two; limits: (alpha,
+    beta, gamma); noise: by how much values may differ by round-off, None where every digit counts; onward:
+    phase one does not walk back where the slope falls (version 2).
     """
     alpha, beta, gamma = limits
     h = b.eta - a.eta

@@ -21,8 +21,10 @@ from gdlab.optim.searching import (
     Course,
     check_parameters,
     descended,
+    dot,
     error_function,
     rows_of_trace,
+    scaled,
     steepest_descent,
     unsearched,
 )
@@ -112,12 +114,13 @@ def _course(preconditioner, grads, gradient, memory, params, begins, dtype):
     memory = _select(begins, empty, memory)
     product, after = preconditioner.update(grads, memory, params)
     direction = jax.tree.map(lambda d, p: -d.astype(p.dtype), product, params)
-    slope = jnp.asarray(optax.tree.vdot(gradient, direction), dtype)
+    slope = dot(gradient, direction, dtype)
     uphill = ~(slope < 0)
     # Without its pairs the first direction is the gradient, not longer than 1.
-    lowest, emptied = preconditioner.update(grads, empty, params)
-    lowest = jax.tree.map(lambda d, p: -d.astype(p.dtype), lowest, params)
-    lowest_slope = jnp.asarray(optax.tree.vdot(gradient, lowest), dtype)
+    steepest, steepest_slope = steepest_descent(grads, gradient, dtype)
+    shorter = jnp.minimum(1, 1 / jnp.asarray(optax.tree.norm(steepest), dtype))
+    lowest, lowest_slope = scaled(shorter, steepest), shorter * steepest_slope
+    emptied = preconditioner.update(grads, empty, params)[1]
     direction = _select(uphill, lowest, direction)
     return (
         Course(direction, jnp.where(uphill, lowest_slope, slope), ~begins & uphill, begins | uphill),

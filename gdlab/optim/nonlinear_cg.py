@@ -26,6 +26,7 @@ from gdlab.optim.searching import (
     Course,
     check_parameters,
     descended,
+    dot,
     error_function,
     rows_of_trace,
     steepest_descent,
@@ -141,7 +142,7 @@ def _course(beta, grads, gradient, state, new_descent, dtype):
     lost = ~fresh & ~jnp.isfinite(factor)
     factor = jnp.where(fresh | lost, 0, factor)
     conjugate = jax.tree.map(lambda g, d: -g + factor.astype(g.dtype) * d, grads, state.direction)
-    slope = jnp.asarray(optax.tree.vdot(gradient, conjugate), dtype)
+    slope = dot(gradient, conjugate, dtype)
     uphill = ~(slope < 0)
     steepest = fresh | uphill | (factor == 0)
     lowest, lowest_slope = steepest_descent(grads, gradient, dtype)

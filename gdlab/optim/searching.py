@@ -50,7 +50,7 @@ class Course(NamedTuple):
 
 def unsearched(params: Any, max_evaluations: int | None) -> dict[str, Any]:
     """The fields of a state before the first iteration; max_evaluations None keeps no trace."""
-    dtype = optax.tree.dtype(params, "promote")
+    dtype = searched_dtype(params)
     zeros, scalar = optax.tree.zeros_like(params), jnp.zeros((), dtype)
     return {
         "direction": zeros,
@@ -115,6 +115,17 @@ def descended(
     }
 
 
+def searched_dtype(params: Any) -> Any:
+    """The precision of errors, slopes and step widths: that of the parameters, at least single."""
+    return jnp.promote_types(optax.tree.dtype(params, "promote"), jnp.float32)
+
+
+def dot(x: Any, y: Any, dtype: Any) -> Any:
+    """x . y of two pytrees, summed in `dtype` where the leaves have less."""
+    wide = lambda leaf: leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32))  # noqa: E731
+    return jnp.asarray(optax.tree.vdot(jax.tree.map(wide, x), jax.tree.map(wide, y)), dtype)
+
+
 def steepest_descent(grads: Any, gradient: Any, dtype: Any) -> tuple[Any, Any]:
     """(direction, slope along it) of steepest descent.
 
@@ -122,17 +133,17 @@ def steepest_descent(grads: Any, gradient: Any, dtype: Any) -> tuple[Any, Any]:
     downhill, else the gradient's own.
     """
     if grads is gradient:
-        return jax.tree.map(jnp.negative, gradient), -jnp.asarray(optax.tree.vdot(gradient, gradient), dtype)
-    slope = -jnp.asarray(optax.tree.vdot(gradient, grads), dtype)
+        return jax.tree.map(jnp.negative, gradient), -dot(gradient, gradient, dtype)
+    slope = -dot(gradient, grads, dtype)
     downhill = slope < 0
     direction = jax.tree.map(lambda t, g: jnp.where(downhill, -t, -g), grads, gradient)
-    return direction, jnp.where(downhill, slope, -jnp.asarray(optax.tree.vdot(gradient, gradient), dtype))
+    return direction, jnp.where(downhill, slope, -dot(gradient, gradient, dtype))
 
 
 def scaled(step_size: Any, direction: Any) -> Any:
     """eta d as a pytree like d; 0 where eta is, though d be not finite (0 times infinity is no number)."""
     # The direction is masked, not the product: a product and the sum that follows may be rounded as one.
-    return jax.tree.map(lambda d: step_size * jnp.where(step_size == 0, 0, d), direction)
+    return jax.tree.map(lambda d: (step_size * jnp.where(step_size == 0, 0, d)).astype(d.dtype), direction)
 
 
 def error_function(name: str, value_fn: Callable, extra: dict[str, Any], has_aux: bool) -> Callable:
@@ -248,13 +259,13 @@ def _search(attempt, line_search, value_fn, params, value, gradient, previous, c
     def phi(eta):
         point = jax.tree.map(lambda p, d: p + eta.astype(p.dtype) * d, params, direction)
         phi_eta, gradient_eta = jax.value_and_grad(value_fn)(point)
-        return phi_eta, jnp.asarray(optax.tree.vdot(gradient_eta, direction), dtype), gradient_eta
+        return phi_eta.astype(dtype), dot(gradient_eta, direction, dtype), gradient_eta
 
     found = line_search(
         phi,
         value,
         attempt.slope,
-        squared_norm=jnp.asarray(optax.tree.vdot(direction, direction), dtype),
+        squared_norm=dot(direction, direction, dtype),
         previous=(jnp.where(attempt.attempts == 0, previous[0], 0), *previous[1:]),
         aux=gradient,
         has_aux=True,
