@@ -72,14 +72,15 @@ def why_failed(evaluations: Table, loss: float, slope: float) -> str:
         return "the error is finite nowhere along the direction"
     single = np.all(phi[finite] == phi[finite].astype(np.float32))
     digits = ROUND_OFF * abs(loss) * (np.finfo(np.float32).eps if single else np.finfo(np.float64).eps)
-    eta, rise = eta[finite], phi[finite] - loss
-    nearest = int(np.argmin(eta))
-    if abs(rise[nearest]) > STALE * (eta[nearest] * abs(slope) + digits):
+    order = np.argsort(eta[finite])
+    eta, rise = eta[finite][order], phi[finite][order] - loss
+    stays = len(eta) > 1 and abs(rise[0] - rise[1]) <= abs(rise[0]) / 10
+    if stays and abs(rise[0]) > STALE * (eta[0] * abs(slope) + digits):
         return "the error at 0 is not that of the function searched; with new data it must be computed anew"
     seen = rise > digits
     if seen.sum() > 2 and np.ptp(np.log(rise[seen] / eta[seen])) < np.ptp(np.log(eta[seen])) / 2:
         return "the gradient is not the slope of the error: close by it rises where it should fall"
-    if abs(rise[nearest]) <= digits:
+    if abs(rise[0]) <= digits:
         return "round-off: along the direction the error differs in its last digits alone"
     return "the evaluations are spent"
 
