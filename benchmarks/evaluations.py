@@ -22,12 +22,13 @@ from gdlab import optim
 from gdlab.linesearch import two_phase
 
 STEPS = 100_000
+ENDLESS = {"tol": 0.0, "max_iterations": STEPS, "max_evaluations": 1 << 30, "history": False}
 
 
 def ours(optimizer):
     """`gdlab.optim.minimize` with an optimizer, jitted."""
     return lambda counter: jax.block_until_ready(
-        jax.jit(lambda x: optim.minimize(counter.for_jax(), x, optimizer=optimizer, steps=STEPS))(
+        jax.jit(lambda x: optim.minimize(counter.for_jax(), x, method=optimizer, **ENDLESS))(
             counter.case.start
         )
     )
@@ -162,12 +163,13 @@ def settings_of(case, initial, limit):
 
         search = partial(two_phase, initial=initial, sigma=sigma, beta=beta, rho=1e-4, keep_trace=False)
         optimizer = optim.conjugate_gradient(choose, search)
-        return optim.minimize(case.loss, case.start, optimizer=optimizer, steps=limit, target=case.target)
+        limits = {"max_iterations": limit, "max_evaluations": limit, "target": case.target, "tol": 0.0}
+        return optim.minimize(case.loss, case.start, method=optimizer, history=False, **limits)
 
     for formula, sigma, beta in itertools.product(range(len(FORMULAS)), SIGMAS, BETAS):
         found = run(formula, sigma, beta)
-        solved = found.value <= case.target and found.evaluations <= limit
-        yield float(found.evaluations) if solved else np.nan
+        solved = found.fun <= case.target and found.nfev <= limit
+        yield float(found.nfev) if solved else np.nan
 
 
 def leave_half_out(ratios, times=1000):

@@ -196,7 +196,7 @@ for _ in range(3):
     updates, state = optimizer.update(grads, state, params, value=value, grad=grads, value_fn=loss)
     params = optax.apply_updates(params, updates)
 assert loss(params) < 1e-3, params
-assert loss(gdlab.minimize(loss, jnp.zeros(3)).params) < 1e-3
+assert loss(gdlab.minimize(loss, jnp.zeros(3)).x) < 1e-3
 try:
     import hydra
 except ModuleNotFoundError:

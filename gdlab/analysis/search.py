@@ -14,6 +14,8 @@ from gdlab.records import KINDS, NO_FIT, PHASES, Table
 SHOWN = (
     "search", "phase", "kind", "anchor_a", "anchor_b", "c0", "c1", "c2", "c3", "minimiser", "lower", "upper",
 )  # fmt: skip
+ROUND_OFF = 16  # units in the last place
+STALE = 100  # times what the slope promises
 AT_BOUND = 1e-6  # relative distance below which a step width is at a bound of its interval
 
 
@@ -50,6 +52,37 @@ def polynomial(table: Table, row: int, eta) -> np.ndarray:
     a, b, *c = (table.columns[name][row] for name in _POLYNOMIAL)
     u = (np.asarray(eta, float) - a) / (b - a)
     return c[0] + u * (c[1] + u * (c[2] + u * c[3]))
+
+
+def why_failed(evaluations: Table, loss: float, slope: float) -> str:
+    """Why a search found nothing lower, in words, from its trace rows; loss, slope: at step width 0.
+
+    Told apart by what the last search's values do as the step shrinks to 0: they may be not finite; differ
+    from the error at 0 by less than round-off; tend to another value, so that the error at 0 is of other
+    data; rise in proportion to the step, which no smooth function does whose slope falls; or none of these,
+    where the bound of evaluations was in the way.
+    """
+    trace = evaluations.columns
+    if not len(trace["eta"]) or not slope < 0:
+        return "the direction does not lead downhill"
+    last = trace["search"] == trace["search"].max()
+    eta, phi = trace["eta"][last], trace["phi"][last]
+    finite = np.isfinite(phi)
+    if not finite.any():
+        return "the error is finite nowhere along the direction"
+    single = np.all(phi[finite] == phi[finite].astype(np.float32))
+    digits = ROUND_OFF * abs(loss) * (np.finfo(np.float32).eps if single else np.finfo(np.float64).eps)
+    order = np.argsort(eta[finite])
+    eta, rise = eta[finite][order], phi[finite][order] - loss
+    stays = len(eta) > 1 and abs(rise[0] - rise[1]) <= abs(rise[0]) / 10
+    if stays and abs(rise[0]) > STALE * (eta[0] * abs(slope) + digits):
+        return "the error at 0 is not that of the function searched; with new data it must be computed anew"
+    seen = rise > digits
+    if seen.sum() > 2 and np.ptp(np.log(rise[seen] / eta[seen])) < np.ptp(np.log(eta[seen])) / 2:
+        return "the gradient is not the slope of the error: close by it rises where it should fall"
+    if abs(rise[0]) <= digits:
+        return "round-off: along the direction the error differs in its last digits alone"
+    return "the evaluations are spent"
 
 
 def interval(table: Table, row: int) -> tuple[float, float] | None:

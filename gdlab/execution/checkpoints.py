@@ -18,7 +18,7 @@ import orbax.checkpoint as ocp
 
 from gdlab.execution import plain_checkpoints
 from gdlab.messages import counted
-from gdlab.optim.nonlinear_cg import ConjugateGradientState
+from gdlab.optim.search_state import TELLING_STATES
 from gdlab.store import DamagedRun, StoreError, files, trees
 
 _PART, _ORBAX_PART = ".part", ".orbax-checkpoint-tmp"
@@ -239,7 +239,7 @@ def _remove(path):
 
 
 def _holds_trace(node):
-    return isinstance(node, ConjugateGradientState)
+    return isinstance(node, TELLING_STATES)
 
 
 def _without_trace(state):

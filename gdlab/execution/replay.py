@@ -29,8 +29,8 @@ from gdlab.execution.identity import differences as changed
 from gdlab.execution.identity import identity
 from gdlab.execution.own_code import changed_code, code_of
 from gdlab.execution.recording import check_ours
-from gdlab.optim.nonlinear_cg import ConjugateGradientState, scaled
-from gdlab.optim.search_state import search_state
+from gdlab.optim.search_state import TELLING_STATES, search_state
+from gdlab.optim.searching import scaled
 from gdlab.plan.assembly import assemble, training
 from gdlab.plan.soundness import check_looked_at
 from gdlab.plan.sources import Places, around, located
@@ -271,6 +271,6 @@ def _data_differences(run, assembly):
 def _updates(before, state, info):
     """The step taken: eta_k d_k where the optimizer keeps its direction, else theta_{k+1} - theta_k."""
     found = search_state(state.opt_state)
-    if not isinstance(found, ConjugateGradientState):
+    if not isinstance(found, TELLING_STATES):
         return jax.tree.map(lambda old, new: new - old, before, state.params)
     return scaled(info.step_size, found.direction)

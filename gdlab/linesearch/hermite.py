@@ -28,6 +28,15 @@ def quadratic(h, phi_a, dphi_a, phi_b):
     return phi_a, start, c2, jnp.zeros_like(c2)
 
 
+def quadratic_by_slopes(h, phi_a, dphi_a, dphi_b):
+    """Parabola with pi(a) = phi_a, pi'(a) = dphi_a, pi'(b) = dphi_b, as (c0, c1, c2, c3 = 0) of u.
+
+    Its minimum is where the secant through both slopes is 0.
+    """
+    c2 = h * (dphi_b - dphi_a) / 2
+    return phi_a, h * dphi_a, c2, jnp.zeros_like(c2)
+
+
 def minimiser(c1, c2, c3):
     """Where c1 u + c2 u^2 + c3 u^3 has its local minimum; NaN where it has none.
 

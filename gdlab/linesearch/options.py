@@ -10,7 +10,7 @@ VERSIONS = (1, 2)
 INITIAL = ("inverse_norm", "previous", "previous_length")
 
 
-def check_options(sigma, rho, alpha, beta, gamma, max_evaluations, version):
+def check_options(sigma, rho, alpha, beta, gamma, max_evaluations, version, epsilon):
     """Refuse options outside their ranges, before anything runs.
 
     Values that are traced by JAX (a whole range of sigmas under vmap) cannot be looked at and pass.
@@ -26,6 +26,7 @@ def check_options(sigma, rho, alpha, beta, gamma, max_evaluations, version):
         ("alpha", alpha, "0 < alpha < 1", "", lambda v: 0 < v < 1),
         ("beta", beta, "beta > 1", "", lambda v: 1 < v < float("inf")),
         ("gamma", gamma, "0 < gamma < 1/2", "", lambda v: 0 < v < 0.5),
+        ("epsilon", epsilon, "0 <= epsilon < 1", "", lambda v: 0 <= v < 1),
     )
     for name, value, allowed, detail, holds in rules:
         number = _number(value)

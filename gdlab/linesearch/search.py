@@ -13,10 +13,17 @@ where the slope still falls and the error has not risen (phi'(eta^j) < 0, phi(et
 before eta^j is none, the upper bound is taken, and the allowed interval is [eta^j, beta eta^j]. The paper's
 own picture of phase one, which extrapolates, knows nothing else.
 
+Near a minimum the differences of phi drown in its round-off long before its slopes do: the former are of
+the order of eta^2, the latter of eta. With `epsilon` the search then believes the slopes (the approximate
+Wolfe conditions): a value up to phi(0) + epsilon |phi(0)| counts as not risen, a step there is accepted by
+its slope alone, and between values that differ by less the interpolant is the parabola through both slopes.
+
 The search sees only `phi(eta) -> (value, slope)`. Everything it visits goes into a trace.
-Source: Becker, Lippel, Zielke 2019, section 2.3 and Table 2.
+Source: Becker, Lippel, Zielke 2019, section 2.3 and Table 2; approximate Wolfe conditions: Hager and Zhang
+2005, section 3, eq. 4.1.
 """
 
+import numbers
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -24,14 +31,12 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from gdlab.linesearch import hermite
 from gdlab.linesearch.options import check_options, first_step
+from gdlab.linesearch.proposal import propose
 from gdlab.records import (
     BISECT,
-    CUBIC,
     EXTRAPOLATE,
     NO_FIT,
-    QUADRATIC,
     SHRINK,
     TRACE_COLUMNS,
     LineSearchTrace,
@@ -100,11 +105,13 @@ def two_phase(
     has_aux: bool = False,
     keep_trace: bool = True,
     version: int = 2,
+    epsilon: float = 0.0,
 ) -> SearchResult:
     """Seek the smallest stationary point of phi: min{eta > 0 : phi'(eta) = 0}.
 
     eta^j is accepted when |phi'(eta^j)| <= sigma |phi'(0)|, phi(eta^j) < phi(0) and
-    phi(eta^j) <= phi(0) + rho eta^j phi'(0).
+    phi(eta^j) <= phi(0) + rho eta^j phi'(0); with `epsilon` also when, instead of the last two,
+    phi(eta^j) <= phi(0) + epsilon |phi(0)| and phi'(eta^j) <= (2 rho - 1) phi'(0).
 
     Args:
       phi: eta () -> (value (), slope ()), or (value, slope, aux) with `has_aux`.
@@ -127,6 +134,8 @@ def two_phase(
       has_aux: whether `phi` returns a third value, handed out for the step found.
       keep_trace: record every evaluation.
       version: 2, or 1: phase one may walk back where the slope still falls, as in runs of before.
+      epsilon: share of |phi(0)| that counts as round-off, 0 <= epsilon < 1; 0: every digit counts, and the
+        error falls at every step. With more it may rise by so much.
 
     Returns:
       A SearchResult. Works under jit, vmap and scan, in float32 and float64.
@@ -134,7 +143,7 @@ def two_phase(
     Raises:
       ValueError: an option outside its range, named with its value and the allowed range.
     """
-    check_options(sigma, rho, alpha, beta, gamma, max_evaluations, version)
+    check_options(sigma, rho, alpha, beta, gamma, max_evaluations, version, epsilon)
     call = phi if has_aux else lambda eta: (*phi(eta), None)
     if value is None or slope is None:
         like = squared_norm if isinstance(initial, str) else initial
@@ -143,9 +152,12 @@ def two_phase(
     slope = jnp.asarray(slope, value.dtype)
     start = Point(jnp.zeros_like(value), value, slope)
     eta = jnp.asarray(first_step(initial, slope, squared_norm, previous), value.dtype)
+    # None keeps the program, and with it the bits, of searches that know no round-off.
+    exact = isinstance(epsilon, numbers.Real) and epsilon == 0
+    noise = None if exact else jnp.asarray(epsilon, value.dtype) * jnp.abs(value)
 
     def step(search):
-        return _step(search, call, start, rho, sigma, (alpha, beta, gamma), onward=version > 1)
+        return _step(search, call, start, rho, sigma, (alpha, beta, gamma), noise, onward=version > 1)
 
     rows = jnp.zeros((max_evaluations, len(TRACE_COLUMNS)), value.dtype) if keep_trace else None
     search = _Search(
@@ -174,19 +186,22 @@ def two_phase(
     )
 
 
-def _step(search, call, start, rho, sigma, limits, *, onward):
-    """Evaluate the proposed step width, judge it, and propose the next one; `onward` as of `_propose`."""
+def _step(search, call, start, rho, sigma, limits, noise, *, onward):
+    """Evaluate the proposed step width, judge it, and propose the next one.
+
+    noise: how far values may differ by round-off, None where every digit counts; `onward` as of `propose`.
+    """
     phi, dphi, aux = call(search.eta)
     dtype = start.phi.dtype
     current = Point(search.eta, jnp.asarray(phi, dtype), jnp.asarray(dphi, dtype))
     finite = jnp.isfinite(current.phi) & jnp.isfinite(current.dphi)
     decreased = current.phi <= start.phi + rho * current.eta * start.dphi
-    accepted = (
-        finite
-        & decreased
-        & (current.phi < start.phi)
-        & (jnp.abs(current.dphi) <= sigma * jnp.abs(start.dphi))
-    )
+    lower = decreased & (current.phi < start.phi)
+    if noise is not None:
+        level = current.phi <= start.phi + noise
+        lower = lower | (level & (current.dphi <= (2 * rho - 1) * start.dphi))
+        decreased = decreased | level
+    accepted = finite & lower & (jnp.abs(current.dphi) <= sigma * jnp.abs(start.dphi))
     # Written as "not low enough" so that NaN counts as beyond the minimum.
     beyond = ~finite | (current.dphi > 0) | ~decreased
     shrinking = (search.phase == SHRINK) | beyond
@@ -194,7 +209,7 @@ def _step(search, call, start, rho, sigma, limits, *, onward):
     # Phase one interpolates between 0 and the current step width; phase two inside its bracket.
     a = _select(shrinking & ~beyond, current, search.a)
     b = _select(~shrinking | beyond, current, search.b)
-    fit = _propose(a, b, current, start, shrinking, limits, onward=onward)
+    fit = propose(a, b, current, start, shrinking, limits, noise, onward=onward)
     taken = accepted | (finite & (current.phi < search.best.phi))
     step_size_max = jnp.maximum(search.step_size_max, current.eta)
     rows = search.rows
@@ -213,49 +228,6 @@ def _step(search, call, start, rho, sigma, limits, *, onward):
         step_size_max=step_size_max,
         rows=rows,
     )
-
-
-class _Fit(NamedTuple):
-    kind: Any
-    coefficients: tuple
-    minimiser: Any
-    lower: Any
-    upper: Any
-    eta: Any
-
-
-def _propose(a, b, current, start, shrinking, limits, *, onward):
-    """Next step width: the interpolant's minimiser, limited to the allowed interval.
-
-    limits: (alpha, beta, gamma); onward: phase one does not walk back where the slope falls (version 2).
-    """
-    alpha, beta, gamma = limits
-    h = b.eta - a.eta
-    use_parabola = shrinking & (b.phi > start.phi)
-    fits = zip(
-        hermite.quadratic(h, a.phi, a.dphi, b.phi),
-        hermite.cubic(h, a.phi, a.dphi, b.phi, b.dphi),
-        strict=True,
-    )
-    coefficients = tuple(jnp.where(use_parabola, q, c) for q, c in fits)
-    minimiser = a.eta + h * hermite.minimiser(*coefficients[1:])
-    usable = jnp.isfinite(minimiser) & jnp.isfinite(b.phi) & jnp.isfinite(b.dphi)
-    bisect = shrinking & ~usable
-    nearest = alpha * current.eta
-    if onward:
-        nearest = jnp.where(current.dphi < 0, current.eta, nearest)
-    lower = jnp.where(shrinking, a.eta + gamma * h, nearest)
-    # Never infinitely far: a bracket must have a middle.
-    farthest = jnp.minimum(beta * current.eta, jnp.finfo(h.dtype).max)
-    upper = jnp.where(shrinking, b.eta - gamma * h, farthest)
-    # Without a minimum ahead the function keeps falling: go as far as allowed.
-    ahead = usable & (minimiser >= 0)
-    if onward:
-        ahead = ahead & (shrinking | (minimiser >= nearest))
-    wanted = jnp.where(ahead, minimiser, jnp.where(bisect, a.eta + h / 2, upper))
-    eta = jnp.clip(wanted, lower, upper)
-    kind = jnp.where(bisect, BISECT, jnp.where(use_parabola, QUADRATIC, CUBIC))
-    return _Fit(kind, coefficients, minimiser, lower, upper, eta)
 
 
 def _row(current, a, b, fit, shrinking, phase, accepted):

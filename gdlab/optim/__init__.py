@@ -9,14 +9,16 @@ from gdlab.optim.betas import (
     polak_ribiere_plus,
 )
 from gdlab.optim.decay import coupled_weight_decay, decoupled_weight_decay
-from gdlab.optim.descend import Descent, minimize
+from gdlab.optim.descend import Minimum, minimize
+from gdlab.optim.limited_memory import LbfgsState, lbfgs
 from gdlab.optim.nonlinear_cg import ConjugateGradientState, conjugate_gradient, fast_conjugate_gradient
 from gdlab.optim.resilient import irprop_minus, irprop_plus, rprop_minus, rprop_plus
 from gdlab.optim.search_state import value_and_grad_from_state
 
 __all__ = [
     "ConjugateGradientState",
-    "Descent",
+    "LbfgsState",
+    "Minimum",
     "conjugate_gradient",
     "coupled_weight_decay",
     "dai_yuan",
@@ -27,6 +29,7 @@ __all__ = [
     "hestenes_stiefel",
     "irprop_minus",
     "irprop_plus",
+    "lbfgs",
     "minimize",
     "polak_ribiere",
     "polak_ribiere_plus",

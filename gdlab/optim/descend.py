@@ -1,75 +1,250 @@
-"""A whole descent as one compiled program, for those who want the minimum and not the record."""
+"""A whole descent as one compiled program, for those who want the minimum and not the record.
+
+`minimize` has the habits of `scipy.optimize.minimize` and takes any pytree, any optax transformation, and
+`jax.jit` and `jax.vmap` around it. It is compiled once for an error function and the shapes of its arguments.
+"""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+from jax.experimental import io_callback
 
-from gdlab.optim.nonlinear_cg import ConjugateGradientState, fast_conjugate_gradient
-from gdlab.records import OK
+from gdlab.linesearch import two_phase
+from gdlab.optim.limited_memory import SEARCH, lbfgs
+from gdlab.optim.nonlinear_cg import conjugate_gradient, fast_conjugate_gradient
+from gdlab.optim.search_state import search_state
+from gdlab.records import CONVERGED, OK
+
+METHODS = {
+    "cg": partial(fast_conjugate_gradient, keep_trace=False),
+    "cg_paper": partial(conjugate_gradient, line_search=partial(two_phase, keep_trace=False)),
+    "lbfgs": partial(lbfgs, line_search=partial(SEARCH, keep_trace=False)),
+}
+GRADIENT, TARGET, EVALUATIONS, ITERATIONS, NO_MORE, NOT_FINITE, CALLBACK, GOING = range(8)
+MESSAGES = (
+    "the gradient is at most tol everywhere",
+    "the error is at most target",
+    "max_evaluations are spent",
+    "max_iterations are made",
+    "nothing lower is found along the descent direction: the digits of the error are exhausted, or its "
+    "gradient is not its slope",
+    "the error or its gradient is not finite",
+    "the callback has stopped it",
+    "still going",
+)
+PATIENCE = 50  # iterations without a lower error or a smaller gradient: only round-off moves it then
 
 
-class Descent(NamedTuple):
-    """Where a descent ended: parameters, J and |g| there, iterations and evaluations spent, status code."""
+class Minimum(NamedTuple):
+    """Where a descent ended; () each, or [B] behind `jax.vmap`, unless said.
 
-    params: Any
-    value: Any
-    grad_norm: Any
-    iterations: Any
-    evaluations: Any
+    x            parameters, a pytree like the start
+    fun, jac     the error there, and its gradient, a pytree like x
+    nit, nfev    iterations made; (value, gradient) calls, the one at the start included
+    status       why it ended, an index of `MESSAGES`: 0 and 1 are what was asked for
+    history      {"fun", "grad_norm", "nfev"} [max_iterations + 1]: the error and |g| after so many
+                 iterations, calls made until then; NaN and 0 behind the last. None without `history`
+    aux          what `fun` handed out besides the error at x, None without `has_aux`
+    """
+
+    x: Any
+    fun: Any
+    jac: Any
+    nit: Any
+    nfev: Any
     status: Any
+    history: dict[str, Any] | None
+    aux: Any = None
+
+    @property
+    def success(self) -> Any:
+        """Whether it ended where it was asked to: a small gradient, or a small error."""
+        return (self.status == GRADIENT) | (self.status == TARGET)
+
+    @property
+    def message(self) -> str:
+        """The status in words; of several descents, that of each. Outside of `jax.jit` alone."""
+        codes = np.asarray(self.status)
+        return MESSAGES[int(codes)] if codes.ndim == 0 else "; ".join(MESSAGES[int(c)] for c in codes.ravel())
+
+
+class _Going(NamedTuple):
+    x: Any
+    opt_state: Any
+    fun: Any
+    jac: Any
+    nit: Any
+    nfev: Any
+    status: Any
+    lowest: Any
+    smallest: Any
+    stalled: Any
+    history: Any
 
 
 def minimize(
-    value_fn: Callable,
-    params: Any,
+    fun: Callable,
+    x0: Any,
+    args: tuple = (),
     *,
-    optimizer: optax.GradientTransformationExtraArgs | None = None,
-    steps: int = 1000,
-    target: float = -jnp.inf,
-    gradient_tolerance: float = 0.0,
-) -> Descent:
-    """Follow a line-search descent until it has arrived.
-
-    Stops at `steps` iterations, at J <= target, at |g| <= gradient_tolerance, or when the line search
-    can do no more. Call it under `jax.jit` to compile once for many starts, or `vmap` it over them.
+    method: str | optax.GradientTransformation = "cg",
+    tol: float = 1e-5,
+    target: float = -np.inf,
+    max_evaluations: int = 10_000,
+    max_iterations: int = 1000,
+    callback: Callable | None = None,
+    has_aux: bool = False,
+    history: bool = True,
+) -> Minimum:
+    """Follow a descent until it has arrived.
 
     Args:
-      value_fn: params -> (), the error function.
-      params: start, any pytree.
-      optimizer: an optimizer from `conjugate_gradient`; default: `fast_conjugate_gradient` without a trace.
-      steps: at most this many iterations.
-      target: error to stop at.
-      gradient_tolerance: Euclidean norm of the gradient to stop at, >= 0.
-
-    Raises:
-      ValueError: an optimizer without such a line search.
+      fun: (x, *args) -> (), the error; with `has_aux` -> ((), anything). The same function object is not
+        compiled again, a new `lambda` is.
+      x0: start, any pytree of real floating-point arrays.
+      args: further arguments of `fun`, pytrees of arrays.
+      method: "cg", `gdlab.fast_conjugate_gradient`; "cg_paper", the paper's conjugate gradients; "lbfgs",
+        `gdlab.optim.lbfgs`; or any optax transformation, as `optax.adam(1e-3)` or a chain.
+      tol: ends where every component of the gradient is at most so large, >= 0.
+      target: ends where the error is at most so large.
+      max_evaluations: no iteration is begun after so many calls of `fun`, at least 1; the last one may need
+        more, a line search of gdlab 50 at most.
+      max_iterations: at most so many iterations, at least 0.
+      callback: (x, fun, nit) on the host, after every iteration; what is true, or StopIteration, ends the
+        descent. Not under `jax.vmap`.
+      has_aux: whether `fun` hands out something besides the error.
+      history: keep error, gradient norm and calls of every iteration.
 
     Returns:
-      A Descent. `evaluations` counts (value, slope) calls, the one at the start included.
+      A Minimum.
+
+    Raises:
+      ValueError: an option outside its range, an unknown method, parameters that are no real floating-point
+        numbers.
     """
-    optimizer = optimizer or fast_conjugate_gradient(keep_trace=False)
-    value, grad = jax.value_and_grad(value_fn)(params)
-    state = optimizer.init(params)
-    if not isinstance(state, ConjugateGradientState):
-        raise ValueError(
-            f"minimize: the optimizer has a {type(state).__name__} and no line search, whose end would end "
-            "the descent; allowed: gdlab.optim.conjugate_gradient and fast_conjugate_gradient"
+    _check(method, tol, max_evaluations, max_iterations)
+    x0 = jax.tree.map(jnp.asarray, x0)
+    limits = tuple(jnp.asarray(limit) for limit in (tol, target, max_evaluations))
+    options = {"has_aux": has_aux, "iterations": max_iterations, "keep": history}
+    return _minimize(fun, x0, tuple(args), limits, method, callback, **options)
+
+
+@partial(jax.jit, static_argnums=(0, 4, 5), static_argnames=("has_aux", "iterations", "keep"))
+def _minimize(fun, x0, args, limits, method, callback, *, has_aux, iterations, keep):
+    optimizer = METHODS[method]() if isinstance(method, str) else method
+    optimizer = optax.with_extra_args_support(optimizer)
+    error = (lambda x: fun(x, *args)[0]) if has_aux else (lambda x: fun(x, *args))
+
+    def step(at):
+        return _step(optimizer, error, limits, callback, iterations, at)
+
+    value, jac = jax.value_and_grad(error)(x0)
+    trail = None
+    if keep:
+        trail = jnp.full((2, iterations + 1), jnp.nan, value.dtype), jnp.zeros(iterations + 1, jnp.int32)
+    norm = optax.tree.norm(jac)
+    begun = _Going(
+        x0, optimizer.init(x0), value, jac, jnp.int32(0), jnp.int32(1), jnp.int32(GOING), value, norm,
+        jnp.int32(0), _noted(trail, 0, value, norm, 1),
+    )  # fmt: skip
+    begun = begun._replace(status=_judged(begun, limits, OK, iterations))
+    end = jax.lax.while_loop(lambda at: at.status == GOING, step, begun)
+    told = None
+    if keep:
+        told = {"fun": end.history[0][0], "grad_norm": end.history[0][1], "nfev": end.history[1]}
+    aux = fun(end.x, *args)[1] if has_aux else None
+    return Minimum(end.x, end.fun, end.jac, end.nit, end.nfev, end.status, told, aux)
+
+
+def _step(optimizer, error, limits, callback, iterations, at):
+    """One iteration on."""
+    updates, opt_state = optimizer.update(
+        at.jac, at.opt_state, at.x, value=at.fun, grad=at.jac, value_fn=error
+    )
+    x = optax.apply_updates(at.x, updates)
+    found: Any = search_state(opt_state)
+    own = found is not None and hasattr(found, "evaluations")
+    if own:  # the search has evaluated where it ended
+        value, jac, calls, code = found.value, found.grad, found.evaluations, found.status
+    else:
+        (value, jac), calls, code = jax.value_and_grad(error)(x), 1, OK
+    value = value.astype(at.fun.dtype)
+    norm = optax.tree.norm(jac)
+    better = (value < at.lowest) | (norm < at.smallest)
+    moved = at._replace(
+        x=x,
+        opt_state=opt_state,
+        fun=value,
+        jac=jac,
+        nit=at.nit + 1,
+        nfev=at.nfev + calls,
+        lowest=jnp.fmin(at.lowest, value),
+        smallest=jnp.fmin(at.smallest, norm),
+        stalled=jnp.where(better | jnp.bool_(not own), 0, at.stalled + 1),
+        history=_noted(at.history, at.nit + 1, value, norm, at.nfev + calls),
+    )
+    status = _judged(moved, limits, code, iterations)
+    if callback is not None:
+        stop = io_callback(
+            partial(_asked, callback), jax.ShapeDtypeStruct((), bool), x, value, moved.nit, ordered=True
         )
+        status = jnp.where(stop & (status == GOING), CALLBACK, status)
+    return moved._replace(status=status)
 
-    def going(carry):
-        _, state, value, grad, step, _ = carry
-        arrived = (value <= target) | (optax.tree.norm(grad) <= gradient_tolerance)
-        return (step < steps) & ~arrived & (state.status == OK)
 
-    def iterate(carry):
-        params, state, value, grad, step, evaluations = carry
-        updates, state = optimizer.update(grad, state, params, value=value, grad=grad, value_fn=value_fn)
-        params = optax.apply_updates(params, updates)
-        return params, state, state.value, state.grad, step + 1, evaluations + state.evaluations
+def _judged(at, limits, code, iterations):
+    """The status after an iteration whose search ended with `code`."""
+    tol, target, evaluations = limits
+    largest = jnp.stack([jnp.max(jnp.abs(leaf), initial=0) for leaf in jax.tree.leaves(at.jac)]).max()
+    finite = jnp.isfinite(at.fun) & jnp.isfinite(largest)
+    rules = (
+        (~finite, NOT_FINITE),
+        (largest <= tol, GRADIENT),
+        (at.fun <= target, TARGET),
+        (code == CONVERGED, NO_MORE),
+        (code != OK, NO_MORE),
+        (at.stalled >= PATIENCE, NO_MORE),
+        (at.nit >= iterations, ITERATIONS),
+        (at.nfev >= evaluations, EVALUATIONS),
+    )
+    holds, codes = zip(*rules, strict=True)
+    return jnp.select(list(holds), [jnp.int32(c) for c in codes], jnp.int32(GOING))
 
-    start = (params, state, jnp.asarray(value, state.value.dtype), grad, jnp.int32(0), jnp.int32(1))
-    params, state, value, grad, step, evaluations = jax.lax.while_loop(going, iterate, start)
-    return Descent(params, value, optax.tree.norm(grad), step, evaluations, state.status)
+
+def _noted(history, at, value, norm, calls):
+    if history is None:
+        return None
+    numbers, counts = history
+    return numbers.at[:, at].set(jnp.stack([value, norm.astype(value.dtype)])), counts.at[at].set(calls)
+
+
+def _asked(callback, x, value, nit):
+    """Whether the callback wants to stop."""
+    try:
+        return np.asarray(bool(callback(x, float(value), int(nit))))
+    except StopIteration:
+        return np.asarray(True)
+
+
+def _check(method, tol, max_evaluations, max_iterations):
+    if isinstance(method, str) and method not in METHODS:
+        raise ValueError(
+            f"method={method!r}: allowed: {', '.join(METHODS)}, or an optax transformation such as "
+            "optax.adam(1e-3)"
+        )
+    if not isinstance(method, str) and not hasattr(method, "update"):
+        raise ValueError(
+            f"method={method!r} is a {type(method).__name__}, not an optax transformation; allowed: "
+            f"{', '.join(METHODS)}, or one"
+        )
+    counts = (("max_evaluations", max_evaluations, 1), ("max_iterations", max_iterations, 0))
+    for name, value, least in counts:
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+            raise ValueError(f"{name}={value!r}: allowed: a whole number, {least} or more")
+    if isinstance(tol, int | float) and not 0 <= tol < np.inf:
+        raise ValueError(f"tol={tol!r}: allowed: a number >= 0")

@@ -8,11 +8,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from gdlab.optim.limited_memory import LbfgsState
 from gdlab.optim.nonlinear_cg import ConjugateGradientState
 
+# Those that tell of their iteration by themselves: direction, slope, step sizes, status, trace.
+TELLING_STATES = (ConjugateGradientState, LbfgsState)
 # optax's searches keep the error and the gradient under the same names.
 SEARCH_STATES = (
-    ConjugateGradientState,
+    *TELLING_STATES,
     optax.ScaleByBacktrackingLinesearchState,
     optax.ScaleByZoomLinesearchState,
 )

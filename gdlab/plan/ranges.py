@@ -66,6 +66,7 @@ _SEARCH = {
     "gamma": Range(0, 0.5, (False, False)),
     "max_evaluations": COUNT,
     "version": Range(1, 2, whole=True),
+    "epsilon": BELOW_ONE,
 }
 RANGES = {
     "seed": Range(0, whole=True, words=("each",)),

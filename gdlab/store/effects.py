@@ -10,7 +10,7 @@ one's own it is taken that it reads everything.
 from collections.abc import Callable, Mapping
 
 NETWORKS = ("gdlab.problems.classification", "gdlab.problems.discriminant")  # problems that take a model
-SEARCHERS = ("gdlab.optim.conjugate_gradient",)  # optimizers that search lines
+SEARCHERS = ("gdlab.optim.conjugate_gradient", "gdlab.optim.lbfgs")  # optimizers that search lines
 # Sections that are read where an optimizer's option refers to them, and what they are.
 REFERRED = {
     "beta": ("optimizer.beta", "beta formula"),

@@ -47,6 +47,11 @@ LATER: tuple[Later, ...] = (
     Later("train.drop_last", True, True),
     Later("linesearch.version", 1, 2, target="gdlab.linesearch.two_phase"),
     Later("optimizer.line_search.version", 1, 2, target="gdlab.linesearch.two_phase"),
+    # What conf/ gives it is 0 in the paper's setting and more in the fast one.
+    Later("linesearch.epsilon", 0.0, 0.0, target="gdlab.linesearch.two_phase"),
+    Later("linesearch.epsilon", 0.0, 1e-6, target="gdlab.linesearch.two_phase"),
+    Later("optimizer.line_search.epsilon", 0.0, 0.0, target="gdlab.linesearch.two_phase"),
+    Later("optimizer.line_search.epsilon", 0.0, 1e-6, target="gdlab.linesearch.two_phase"),
 )
 
 

@@ -14,12 +14,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gdlab.optim.nonlinear_cg import ConjugateGradientState
-from gdlab.optim.search_state import search_state, with_search_state
+from gdlab.optim.search_state import TELLING_STATES, search_state, with_search_state
 from gdlab.records import DIVERGED, IDLE, OK, StepInfo
 from gdlab.training.devices import on_all, split
 
-# What conjugate gradients tell of an iteration by themselves: fields of their state and of a StepInfo.
+# What gdlab's searches tell of an iteration by themselves: fields of their state and of a StepInfo.
 _TOLD = ("slope", "step_size", "step_size_max", "restarted", "status", "evaluations", "line_search")
 
 
@@ -190,14 +189,14 @@ def _search_step(optimizer, value_fn, state, fresh, several_descents):
         # The values of the last accepted point hold as long as the batch stays the same.
         known = jnp.isfinite(loss) & ~fresh
         loss, grads = jax.lax.cond(known, lambda: stored, lambda: _evaluate(value_fn, state, stored))
-    conjugate = isinstance(search_state(opt_state), ConjugateGradientState)
+    tells = isinstance(search_state(opt_state), TELLING_STATES)
     # The searches of optax hand what they do not know on to the error function.
-    begins = {"new_descent": fresh} if conjugate else {}
+    begins = {"new_descent": fresh} if tells else {}
     updates, opt_state = optimizer.update(
         grads, opt_state, params, value=loss, grad=grads, value_fn=value_fn, **begins
     )
     found: Any = search_state(opt_state)
-    if conjugate:
+    if tells:
         told = {name: getattr(found, name) for name in _TOLD}
     else:
         # A step of 0 leaves the parameters as they are, though its direction be not finite.

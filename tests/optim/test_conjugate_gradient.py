@@ -223,9 +223,3 @@ def test_wrong_arguments_are_named():
     params = jnp.ones(2)
     with pytest.raises(ValueError, match=r"value=, grad=, value_fn="):
         optimizer.update(params, optimizer.init(params), params)
-
-
-def test_minimize_refuses_an_optimizer_without_a_line_search():
-    for optimizer in (optax.adam(0.1), optax.chain(optax.clip(1.0), optax.sgd(0.1))):
-        with pytest.raises(ValueError, match=r"no line search.*conjugate_gradient"):
-            optim.minimize(lambda p: jnp.sum(p**2), jnp.ones(2), optimizer=optimizer)

@@ -11,7 +11,7 @@ import pytest
 from gdlab import optim
 from gdlab.linesearch import two_phase
 from gdlab.optim import conjugate_gradient
-from gdlab.records import OK, TRACE_COLUMNS
+from gdlab.records import TRACE_COLUMNS
 from tests.optim.descents import descend, make_step, rosenbrock
 
 STARTS = jnp.array([[-1.2, 1.0], [0.5, -0.5], [2.0, 2.0]])
@@ -163,42 +163,3 @@ def test_a_part_of_the_parameters_is_refused_clearly():
     )
     with pytest.raises(ValueError, match=r"multi_transform.*moves all parameters along one direction"):
         optimizer.init(params)
-
-
-def test_minimize_is_the_loop():
-    optimizer = conjugate_gradient()
-    states = [state for _, state, _ in descend(optimizer, rosenbrock, STARTS[0], 5)]
-    found = jax.jit(lambda start: optim.minimize(rosenbrock, start, optimizer=optimizer, steps=5))(STARTS[0])
-    assert found.iterations == 5
-    assert found.evaluations == 1 + sum(int(state.evaluations) for state in states)
-    np.testing.assert_allclose(found.value, states[-1].value, rtol=1e-4)
-
-
-def test_minimize_stops_where_it_is_told():
-    with jax.enable_x64(True):
-        start = jnp.asarray(STARTS[0], jnp.float64)
-
-        @jax.jit
-        def minimize(target, gradient_tolerance, steps):
-            limits = {"target": target, "gradient_tolerance": gradient_tolerance, "steps": steps}
-            return optim.minimize(rosenbrock, start, **limits)
-
-        at_target = minimize(1e-6, 0.0, 1000)
-        assert at_target.value <= 1e-6 and at_target.status == OK
-        assert minimize(1e-6, 0.0, at_target.iterations - 1).value > 1e-6
-        flat = minimize(-jnp.inf, 1e-5, 1000)
-        assert flat.grad_norm <= 1e-5
-        gradient = jax.grad(rosenbrock)(flat.params)
-        np.testing.assert_allclose(flat.grad_norm, jnp.linalg.norm(gradient), rtol=1e-4)
-        assert minimize(100.0, 0.0, 1000).evaluations == 1
-        to_the_end = minimize(-jnp.inf, 0.0, 1000)
-        np.testing.assert_allclose(to_the_end.params, 1.0, rtol=1e-7)
-        assert to_the_end.status != OK and to_the_end.iterations < 1000
-
-
-def test_minimize_many_starts_at_once():
-    with jax.enable_x64(True):
-        starts = jnp.asarray(STARTS, jnp.float64)
-        found = jax.jit(jax.vmap(lambda start: optim.minimize(rosenbrock, start, target=1e-10)))(starts)
-        assert (found.value <= 1e-10).all()
-        np.testing.assert_allclose(found.params, 1.0, atol=1e-3)

@@ -136,11 +136,11 @@ def _caption(step, trace: Table) -> str:
     words.append("both phases" if np.any(trace.columns["phase"] == 2) else "phase one only")
     words.append(f"η = {search.number(step['step_size'])}")
     words.append(f"J {search.number(step['loss'])} → {search.number(step['loss_end'])}")
-    status = _status(step)
+    status = _status(step, trace)
     return " · ".join(words + ([status] if status else []))
 
 
-def _status(step) -> str:
+def _status(step, trace: Table) -> str:
     words = []
     if step["new_descent"] == 1:
         words.append("a new descent begins")
@@ -149,7 +149,8 @@ def _status(step) -> str:
     code = int(step["status"]) if np.isfinite(step["status"]) else 0
     if code:
         failed = code == LINE_SEARCH_FAILED
-        words.append("the search found no lower point" if failed else STATUS[code])
+        why = search.why_failed(trace, step["loss"], step["slope"]) if failed else ""
+        words.append(f"the search found no lower point: {why}" if failed else STATUS[code])
     return ", ".join(words)
 
 
