@@ -140,7 +140,7 @@ def _caption(step, trace: Table) -> str:
     return " · ".join(words + ([status] if status else []))
 
 
-def _status(step, trace: Table) -> str:
+def _status(step, trace: Table | None = None) -> str:
     words = []
     if step["new_descent"] == 1:
         words.append("a new descent begins")
@@ -149,8 +149,9 @@ def _status(step, trace: Table) -> str:
     code = int(step["status"]) if np.isfinite(step["status"]) else 0
     if code:
         failed = code == LINE_SEARCH_FAILED
-        why = search.why_failed(trace, step["loss"], step["slope"]) if failed else ""
-        words.append(f"the search found no lower point: {why}" if failed else STATUS[code])
+        words.append("the search found no lower point" if failed else STATUS[code])
+        if failed and trace is not None:
+            words[-1] += ": " + search.why_failed(trace, step["loss"], step["slope"])
     return ", ".join(words)
 
 
