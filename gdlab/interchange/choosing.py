@@ -1,6 +1,7 @@
 """Which of the metrics of a run is the error that was minimised, and which tell how well it did.
 
-Loops call them as they like: "loss", "train/loss", "Loss/train", "epoch_loss" in the part "train", "eval_accuracy".
+Loops call them as they like: "loss", "train/loss", "Loss/train", "epoch_loss" in the part "train",
+"eval_accuracy".
 What cannot be told is left open and said; `loss=` and `accuracy=` choose.
 """
 
@@ -13,11 +14,14 @@ from gdlab.messages import closest
 
 _WORD = re.compile(r"[a-z]+|\d+")
 _HELD = frozenset(("val", "valid", "validation", "test", "eval", "evaluation", "dev", "holdout", "testing"))
-_TRAIN = frozenset(("train", "training", "epoch", "batch", "step", "total", "mean", "avg", "average", "running"))
+_TRAIN = frozenset(
+    ("train", "training", "epoch", "batch", "step", "total", "mean", "avg", "average", "running")
+)
 _LOSS = frozenset(("loss", "losses", "objective"))
 _ACCURACY = frozenset(("accuracy", "acc"))
 # Of quantities that a loop may log beside its error: their names hold the word, and they are something else.
 _NOT_THE_ERROR = frozenset(("scale", "aux", "auxiliary", "weight", "kl", "reg", "regularization"))
+_SUMMARY = frozenset(("hparam", "hparams", "hp"))  # one number that a sweep is compared by
 
 
 class Chosen(NamedTuple):
@@ -52,7 +56,9 @@ def _asked(name, option, names):
     if name is None or name in names:
         return name
     hint = closest(name, names)
-    raise Unreadable(f"has no metric {name!r} ({option}={name})" + (f"; there is {hint!r}" if hint else ""))
+    raise Unreadable(
+        f"has no metric {name!r} (import.{option}={name})" + (f"; there is {hint!r}" if hint else "")
+    )
 
 
 def _error(names):
@@ -63,11 +69,11 @@ def _error(names):
         if _words(name) & _LOSS and not _words(name) & (_HELD | _NOT_THE_ERROR)
     )
     if not ranked:
-        return None, "no metric is called a loss: no error is drawn unless loss=NAME chooses one"
+        return None, "no metric is called a loss: no error is drawn unless import.loss=NAME chooses one"
     best = [name for foreign, *_, name in ranked if foreign == ranked[0][0]]
     if ranked[0][0] and len(best) > 1:
         several = ", ".join(best[:4])
-        return None, f"several metrics may be the error ({several}): loss=NAME chooses one"
+        return None, f"several metrics may be the error ({several}): import.loss=NAME chooses one"
     return ranked[0][3], ""
 
 
@@ -76,7 +82,7 @@ def _first(names, kind, held):
     ranked = sorted(
         (len(_foreign(name, kind | _HELD | _TRAIN)), len(_words(name)), place, name)
         for place, name in enumerate(names)
-        if _words(name) & kind and bool(_words(name) & _HELD) == held
+        if _words(name) & kind and bool(_words(name) & _HELD) == held and not _words(name) & _SUMMARY
     )
     return ranked[0][3] if ranked else None
 

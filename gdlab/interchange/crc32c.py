@@ -1,8 +1,8 @@
 """CRC-32C (Castagnoli) of many short records at once, as TFRecord files have it.
 
-Records of one length are taken together, byte by byte, which NumPy does for thousands as quickly as Python does
-for a few; the standard library has only the other polynomial. Source: RFC 3720, appendix B.4; the mask of
-TensorFlow's `lib/hash/crc32c.h`.
+Records of one length are taken together, byte by byte, which NumPy does for thousands as quickly as Python
+does for a few; the standard library has only the other polynomial. Source: RFC 3720, appendix B.4; the mask
+of TensorFlow's `lib/hash/crc32c.h`.
 """
 
 import numpy as np

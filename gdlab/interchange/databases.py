@@ -1,7 +1,7 @@
 """SQLite files of strangers, opened to be read and no more: nothing in them is executed, nothing is written.
 
-A view, a trigger or an expression in a schema would be code of whoever made the file: only ordinary tables are
-read, and the time that a query takes has a bound. A journal beside the file is not replayed into it.
+A view, a trigger or an expression in a schema would be code of whoever made the file: only ordinary tables
+are read, and the time that a query takes has a bound. A journal beside the file is not replayed into it.
 """
 
 import sqlite3

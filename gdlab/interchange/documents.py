@@ -46,8 +46,8 @@ def _depth(text):
 
 
 def plain(value: Any, depth: int = 12) -> Any:
-    """A value as a configuration holds it: dict, list, text, number, bool, None; anything else as its text, and
-    what lies deeper as "..."."""
+    """A value as a configuration holds it: dict, list, text, number, bool, None; anything else as its text,
+    and what lies deeper as "..."."""
     if value is None or isinstance(value, (bool, str)):
         return value if not isinstance(value, str) else _text(value)
     if isinstance(value, (int, float)):

@@ -38,12 +38,21 @@ class Event(NamedTuple):
     hparams: list[bytes]
 
 
+class _Tags(NamedTuple):
+    """What is remembered of tags. scalars: {tag: whether its plug-in is of numbers}; plain: {all of a
+    summary but the four bytes of its only number, which are its last: tag}, since a loop writes the same a
+    thousand times."""
+
+    scalars: dict[str, bool]
+    plain: dict[bytes, str]
+
+
 def events(file: Opened, damage: list[str]) -> Iterator[Event]:
     """The events of a file that say something, up to its end or to the first damage, which is noted.
 
     Raises Unreadable where not even the first frame is one.
     """
-    tags: dict[str, bool] = {}
+    tags = _Tags({}, {})
     data, begin, skip, first = b"", 0, 0, True
     while True:
         more = file.read(BLOCK)
@@ -122,7 +131,7 @@ def _sums(data, places):
 
 
 def _event(data, at, end, tags):
-    """The Event in a message, None where it says nothing; tags: {tag: whether it is of numbers}."""
+    """The Event in a message, None where it says nothing; tags: a _Tags."""
     wall, step, restarted, numbers, hparams = 0.0, 0, False, [], []
     while at < end:
         key = data[at]
@@ -132,7 +141,11 @@ def _event(data, at, end, tags):
             step, at = varint(data, at + 1, end)
         elif key == 0x2A:
             begin, at = span(data, at + 1, end)
-            _summary(data, begin, at, tags, numbers, hparams)
+            tag = tags.plain.get(data[begin : at - 4])
+            if tag is not None:
+                numbers.append((tag, FLOAT_OF(data, at - 4)[0]))
+            elif _summary(data, begin, at, tags, numbers, hparams) and len(tags.plain) < MOST_TAGS:
+                tags.plain[data[begin : at - 4]] = numbers[-1][0]
         else:
             field, kind, begin, at = next(wire.fields(data, at, end))
             if field == 7 and kind == wire.BYTES:
@@ -145,19 +158,22 @@ def _event(data, at, end, tags):
 
 
 def _summary(data, at, end, tags, numbers, hparams):
-    """Adds what the values of a summary say."""
+    """Adds what the values of a summary say; whether it is a number alone, whose bytes are the last ones."""
+    plain = []
     while at < end:
         if data[at] != 0x0A:
             *_, at = next(wire.fields(data, at, end))
+            plain.append(False)
             continue
         begin, at = span(data, at + 1, end)
-        _value(data, begin, at, tags, numbers, hparams)
+        plain.append(_value(data, begin, at, tags.scalars, numbers, hparams))
+    return plain == [True]
 
 
 def _value(data, at, end, tags, numbers, hparams):
-    name, value, tensor, plugin = "", None, None, None
+    name, value, tensor, plugin, last = "", None, None, None, 0
     while at < end:
-        key = data[at]
+        key = last = data[at]
         if key == 0x0A:
             begin, at = span(data, at + 1, end)
             name = text(data, begin, at)
@@ -182,6 +198,7 @@ def _value(data, at, end, tags, numbers, hparams):
         value = number_of(data, *tensor)
         if value is not None:
             numbers.append((name, value))
+    return last == 0x15 and plugin is None and tensor is None
 
 
 def _plugin(data, at, end):

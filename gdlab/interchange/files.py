@@ -1,4 +1,6 @@
-"""Files of other programs, read as data: regular files alone, no links, each with a bound and a fingerprint."""
+"""Files of other programs, read as data: regular files alone, no links, each with a bound and a
+fingerprint.
+"""
 
 import hashlib
 import os

@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gdlab.interchange import mlflow_database, mlflow_files, tables, tensorboard, trackio_database, wandb_files
+from gdlab.interchange import (
+    mlflow_database,
+    mlflow_files,
+    tables,
+    tensorboard,
+    trackio_database,
+    wandb_files,
+)
 from gdlab.interchange.databases import SUFFIXES, opened
 from gdlab.interchange.files import walk
 from gdlab.interchange.readers import suffix_of
@@ -22,7 +29,9 @@ FORMATS = (tensorboard.NAME, wandb_files.NAME, mlflow_files.NAME, trackio_databa
 
 @dataclass
 class Searched:
-    """sources: the runs found; skipped: [(place, why)]; left: in words, what lies there and was not asked for."""
+    """sources: the runs found; skipped: [(place, why)]; left: in words, what lies there and was not asked
+    for.
+    """
 
     sources: list[Source] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
@@ -60,7 +69,9 @@ def search(root: Path, format: str | None, metrics: Sequence[str] = (), step=Non
     root = root if root.is_dir() else root.parent
     kinds = _kinds(root, lying, found, metrics)
     there = [name for name, members in kinds.items() if members]
-    by_table = {kind: {p: n for p, n in lying.tables.items() if suffix_of(p) == f".{kind}"} for kind in TABLES}
+    by_table = {
+        kind: {p: n for p, n in lying.tables.items() if suffix_of(p) == f".{kind}"} for kind in TABLES
+    }
     if format is None and len(there) > 1:
         raise Unreadable(f"{root} holds records of {' and '.join(there)}: format=NAME says which are meant")
     if format in TABLES or (format is None and not there):
@@ -69,9 +80,13 @@ def search(root: Path, format: str | None, metrics: Sequence[str] = (), step=Non
     else:
         found.sources = kinds[format or there[0]]
         if lying.tables and format is None:
-            found.left.append(f"{counted(len(lying.tables), 'table')} left alone (format=csv, jsonl or parquet)")
+            found.left.append(
+                f"{counted(len(lying.tables), 'table')} left alone (format=csv, jsonl or parquet)"
+            )
     if lying.links:
-        found.left.append(f"{counted(lying.links, 'entry', 'entries')} left out: links, pipes and devices are not read")
+        found.left.append(
+            f"{counted(lying.links, 'entry', 'entries')} left out: links, pipes and devices are not read"
+        )
     if not found.sources and not found.skipped:
         raise Unreadable(_nothing(root, format))
     return found
@@ -80,7 +95,7 @@ def search(root: Path, format: str | None, metrics: Sequence[str] = (), step=Non
 def _nothing(root, format):
     what = f"{format} " if format else ""
     return (
-        f"{root}: no {what}record found there; read are event files (*tfevents*), *.wandb, mlruns, *.db, *.csv, "
+        f"{root}: no {what}record is there; read are event files (*tfevents*), *.wandb, mlruns, *.db, *.csv, "
         "*.jsonl, *.parquet"
     )
 
@@ -97,7 +112,9 @@ def _kinds(root, lying, found, metrics) -> dict[str, list[Source]]:
         try:
             with opened(path) as connection:
                 module: Any = mlflow_database if mlflow_database.is_one(connection) else None
-                module = trackio_database if module is None and trackio_database.is_one(connection) else module
+                module = (
+                    trackio_database if module is None and trackio_database.is_one(connection) else module
+                )
             if module is None:
                 raise Unreadable("is a database of another program")
             kinds[module.NAME] += module.sources(root, path, size, metrics)

@@ -25,8 +25,8 @@ _WORDS = ("imported", "extended", "made anew", "already there")
 
 class Imported(NamedTuple):
     """What `import_runs` did. folders: of the runs, whether written now or before; counts: {"imported",
-    "extended", "made anew" or "already there": runs}; skipped: [(place, why)]; notes: [(folder, words)] of what
-    was read with losses; left: in words, what lies there and was not asked for; points: numbers read."""
+    "extended", "made anew" or "already there": runs}; skipped: [(place, why)]; notes: [(folder, words)] of
+    what was read with losses; left: in words, what lies there and was not asked for; points: numbers read."""
 
     folders: list[Path]
     counts: dict[str, int]
@@ -44,7 +44,9 @@ class _Options(NamedTuple):
     run: str | None
 
     def plain(self):
-        return {key: list(value) if key == "metrics" else value for key, value in self._asdict().items() if value}
+        return {
+            key: list(value) if key == "metrics" else value for key, value in self._asdict().items() if value
+        }
 
 
 def import_runs(
@@ -82,7 +84,11 @@ def import_runs(
     root, options = Path(path), _Options(loss, accuracy, tuple(metrics), step, run)
     found = search(root, format, options.metrics, step, run)
     base = root.resolve()
-    target = Path(into) if into is not None else Path(RUNS) / folder_name(base.name if root.is_dir() else base.stem)
+    target = (
+        Path(into)
+        if into is not None
+        else Path(RUNS) / folder_name(base.name if root.is_dir() else base.stem)
+    )
     places = _places(root, target, found.sources)
     done = Imported([], dict.fromkeys(_WORDS, 0), list(found.skipped), [], found.left, 0)
     ending = _Ending(found.sources, progress)
@@ -113,7 +119,9 @@ class _Ending:
 
     def at(self, source: Source, folder: Path) -> None:
         if self._tell is not None and time.monotonic() >= self._next:
-            self._tell(self._before / self._sum, f"run {self._number + 1:,} of {self._count:,}: {folder.name}")
+            self._tell(
+                self._before / self._sum, f"run {self._number + 1:,} of {self._count:,}: {folder.name}"
+            )
             self._next = time.monotonic() + 0.1
         self._before += source.size
         self._number += 1
@@ -142,12 +150,14 @@ def _one(source, folder, root, options):
     facts = placing.origin(source, root, "", options.plain())
     before = placing.recorded_origin(folder)
     if before is not None and not placing.is_same(before, facts):
-        raise Unreadable(f"{folder} holds a run imported from {before.get('source')}: choose another folder by into=")
+        raise Unreadable(
+            f"{folder} holds a run imported from {before.get('source')}: choose another folder by into="
+        )
     if before is None and folder.exists() and any(folder.iterdir()):
         raise Unreadable(f"{folder} holds something else: choose another folder by into=")
-    if before is not None and before.get("options") == facts["options"] and placing.is_whole(folder):
-        if before.get("fingerprint") == source.fingerprint():
-            return "already there", folder, [], 0
+    known = before if before is not None and before.get("options") == facts["options"] else {}
+    if known and placing.is_whole(folder) and known.get("fingerprint") == source.fingerprint():
+        return "already there", folder, [], 0
     found = source.read()
     if not found.series:
         raise Unreadable("; ".join(["it has no numbers", *found.damage, *found.notes]))

@@ -1,5 +1,8 @@
-"""MLflow's SQLite store: runs, metrics, parameters and tags as tables. Source: its `store/tracking/dbmodels`."""
+"""MLflow's SQLite store: runs, metrics, parameters and tags as tables. Source: its
+`store/tracking/dbmodels`.
+"""
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -27,14 +30,18 @@ def sources(root: Path, path: Path, size: int, metrics: Sequence[str]) -> list[S
         rows = connection.execute(
             "SELECT run_uuid, name, experiment_id FROM runs ORDER BY start_time LIMIT ?", (_MOST_RUNS,)
         ).fetchall()
-    names = [str(name or uuid) for uuid, name, _ in rows]
+        called = {"experiment_id", "name"} <= set(columns(connection, "experiments"))
+        pairs = connection.execute("SELECT experiment_id, name FROM experiments") if called else ()
+        experiments = {key: str(name)[:200].replace("/", "_") for key, name in pairs}
+    names = Counter(str(name or uuid) for uuid, name, _ in rows)
     found = []
     for uuid, name, experiment in rows:
         said = str(name or uuid)
-        own = f"{said}-{str(uuid)[:8]}" if names.count(said) > 1 else said
+        own = f"{said}-{str(uuid)[:8]}" if names[said] > 1 else said
         read = partial(_read, path, str(uuid), metrics)
         print_of = partial(fingerprint, path)
-        found.append(Source(f"{experiment}/{own}", NAME, path, read, print_of, size // max(len(rows), 1)))
+        where = experiments.get(experiment, experiment)
+        found.append(Source(f"{where}/{own}", NAME, path, read, print_of, size // max(len(rows), 1)))
     return found
 
 
@@ -55,7 +62,9 @@ def _read(path, uuid, metrics):
         )
         for key, value, time, step, is_nan in values:
             if not (isinstance(step, int) and isinstance(value, (int, float)) and isinstance(key, str)):
-                raise Unreadable(f"run {uuid}: a metric with the step {step!r:.40} and the value {value!r:.40}")
+                raise Unreadable(
+                    f"run {uuid}: a metric with the step {step!r:.40} and the value {value!r:.40}"
+                )
             when = time / 1000 if isinstance(time, (int, float)) else float("nan")
             numbers.add(key, step, float("nan") if is_nan else _unpacked(value), when)
     found.series, found.notes = numbers.series(), numbers.notes()

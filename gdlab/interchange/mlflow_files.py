@@ -1,9 +1,11 @@
-"""MLflow's folder of runs, `mlruns/EXPERIMENT/RUN/{meta.yaml,metrics,params,tags}`: small texts, one a metric.
+"""MLflow's folder of runs, `mlruns/EXPERIMENT/RUN/{meta.yaml,metrics,params,tags}`: small texts, one a
+metric.
 
 A line of a metric is "milliseconds value step". Artifacts are not entered. Source: mlflow's
 `store/tracking/file_store.py`.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -17,7 +19,8 @@ META = "meta.yaml"
 STATES = {
     "1": "running", "2": "scheduled", "3": "finished", "4": "failed", "5": "killed",
 }  # fmt: skip
-_MOST_META, _MOST_TEXT, _MOST_LINE = 1 << 20, 1 << 16, 1 << 12
+_MOST_META, _MOST_TEXT, _MOST_LINE = 1 << 16, 1 << 16, 1 << 12
+_MOST_NESTED = 500  # brackets; the loader in C has no bound of its own
 _OWN_TAGS = "mlflow."
 
 
@@ -29,9 +32,10 @@ def is_run(entry: Entry) -> bool:
 def sources(root: Path, folders: Sequence[Path], metrics: Sequence[str]) -> list[Source]:
     """The runs in these folders; metrics: patterns of those wanted."""
     found = []
-    for folder in folders:
-        size = sum(sum(entry.files.values()) for part in ("metrics", "params") for entry in _entries(folder / part))
-        name = folder.relative_to(root).as_posix()
+    for folder, name in _named(root, folders):
+        size = sum(
+            sum(entry.files.values()) for part in ("metrics", "params") for entry in _entries(folder / part)
+        )
         read, print_of = partial(_read, folder, metrics), partial(_fingerprint, folder)
         found.append(Source(name, NAME, folder, read, print_of, size))
     return found
@@ -55,6 +59,25 @@ def value_of(text: str) -> bool | int | float | str:
         except ValueError:
             continue
     return text
+
+
+def _named(root, folders):
+    """[(folder, "EXPERIMENT/RUN")] by the names that people gave them; runs of one name have their id behind
+    it.
+    """
+    names = {folder: (_said(folder.parent, "name"), _said(folder, "run_name")) for folder in folders}
+    several = Counter(names.values())
+    for folder, (experiment, run) in names.items():
+        own = run if several[experiment, run] == 1 else f"{run}-{folder.name[:8]}"
+        yield folder, own if folder.parent == root and experiment == root.name else f"{experiment}/{own}"
+
+
+def _said(folder, key):
+    """A name in a folder's meta.yaml, else that of the folder."""
+    try:
+        return str(_meta(folder).get(key) or folder.name)[:200].replace("/", "_")
+    except Unreadable:
+        return folder.name
 
 
 def _entries(folder):
@@ -107,10 +130,12 @@ def _meta(folder):
 
     try:
         data = content(folder / META, _MOST_META)
-        events = yaml.parse(data, Loader=yaml.SafeLoader)
-        if any(isinstance(event, yaml.AliasEvent) for event in events):
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(data, Loader=loader)):
             raise Unreadable(f"{META} has aliases")
-        meta = yaml.safe_load(data)
+        if data.count(b"[") + data.count(b"{") > _MOST_NESTED:
+            raise Unreadable(f"{META} is nested deeply")
+        meta = yaml.load(data, Loader=loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise Unreadable(f"{META} is no YAML: {' '.join(str(error).split())[:200]}") from None
     if not isinstance(meta, dict):

@@ -12,7 +12,9 @@ _SETTING = re.compile(r"([A-Za-z_][\w.]{0,60})=([\w.+-]{1,60})")
 
 
 def metric_names(names: Iterable[str]) -> dict[str, str]:
-    """{name as it was written: name of its array below "metric/"}, no two of them one, none within another."""
+    """{name as it was written: name of its array below "metric/"}, no two of them one, none within
+    another.
+    """
     found: dict[str, str] = {}
     taken: set[str] = set()
     for name in names:

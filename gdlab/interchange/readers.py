@@ -148,7 +148,9 @@ def _parquet_dicts(path):
     read = [
         field.name
         for field in file.schema_arrow
-        if not (kinds.is_nested(field.type) or kinds.is_binary(field.type) or kinds.is_large_binary(field.type))
+        if not (
+            kinds.is_nested(field.type) or kinds.is_binary(field.type) or kinds.is_large_binary(field.type)
+        )
     ]
     try:
         for batch in file.iter_batches(batch_size=1 << 14, columns=read):

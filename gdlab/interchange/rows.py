@@ -30,8 +30,8 @@ _AT = {name: index for index, name in enumerate(COLUMNS)}
 
 
 class Arrays(NamedTuple):
-    """specs: {array: ArraySpec}; rows: {array: rows}; seconds: of the training; started: seconds since 1970 or
-    None; notes: in words."""
+    """specs: {array: ArraySpec}; rows: {array: rows}; seconds: of the training; started: seconds since 1970
+    or None; notes: in words."""
 
     specs: dict[str, ArraySpec]
     rows: dict[str, np.ndarray]
@@ -71,8 +71,8 @@ def arrays(found: Found, choice: Chosen) -> Arrays:
 
 
 def settled(one: Series) -> Series:
-    """A metric with steps that rise: what was written last of a step counts, and a step that goes back gives up
-    what had been written from it on."""
+    """A metric with steps that rise: what was written last of a step counts, and a step that goes back gives
+    up what had been written from it on."""
     if len(one.step) < 2 or np.all(np.diff(one.step) > 0):
         return one
     lowest_behind = np.minimum.accumulate(one.step[::-1])[::-1]

@@ -1,7 +1,8 @@
-"""What other programs have recorded, before it is written as a run: numbers by name, each at steps of its own.
+"""What other programs have recorded, before it is written as a run: numbers by name, each at steps of its
+own.
 
-Names, steps and numbers come from strangers' files. How much of them is kept has a bound, and what is left out
-is counted and said.
+Names, steps and numbers come from strangers' files. How much of them is kept has a bound, and what is left
+out is counted and said.
 """
 
 import fnmatch
@@ -27,7 +28,9 @@ class Unreadable(ValueError):
 
 
 class Series(NamedTuple):
-    """A metric as it was written: steps int64 [n], values float64 [n], seconds since 1970 [n] (NaN: unknown)."""
+    """A metric as it was written: steps int64 [n], values float64 [n], seconds since 1970 [n] (NaN:
+    unknown).
+    """
 
     step: np.ndarray
     value: np.ndarray
@@ -39,8 +42,8 @@ class Found:
     """What was read of a run.
 
     config: hyper-parameters, nested as they come; series: {name: Series} in the order of their writing;
-    state, reason: as of `gdlab.store.Run`; started: seconds since 1970 or None; fingerprint: of the bytes read;
-    notes: what was left out or cut, in words; damage: what ends before its end, in words.
+    state, reason: as of `gdlab.store.Run`; started: seconds since 1970 or None; fingerprint: of the bytes
+    read; notes: what was left out or cut, in words; damage: what ends before its end, in words.
     """
 
     config: dict[str, Any]
@@ -83,9 +86,9 @@ class Collector:
         """One number. Raises Unreadable where a run has more of them than may be kept."""
         found = self._of.get(name)
         if found is None:
-            if name in self._of or not self._begin(name):
+            found = None if name in self._of else self._begin(name)
+            if found is None:
                 return
-            found = self._of[name]
         if not 0 <= step < MOST_STEP:
             self.negative += 1
             return
@@ -95,7 +98,7 @@ class Collector:
         self._points += 1
         if self._points > MOST_POINTS:
             raise Unreadable(
-                f"more than {MOST_POINTS:,} numbers in one run: choose some of its metrics by metrics=NAME"
+                f"more than {MOST_POINTS:,} numbers in a run: import.metrics=NAME chooses some of its metrics"
             )
 
     def restart(self, step: int, prefix: str = "") -> None:
@@ -121,24 +124,26 @@ class Collector:
         if self._left:
             more = "more than " if len(self._left) >= _MOST_COUNTED else ""
             count = counted(len(self._left), "metric")
-            found.append(f"{more}{count} beyond the first {MOST_METRICS:,} left out; metrics=NAME chooses")
+            found.append(
+                f"{more}{count} beyond the first {MOST_METRICS:,} left out; import.metrics=NAME chooses"
+            )
         if self.negative:
             found.append(f"{counted(self.negative, 'number')} at steps below 0 or beyond 2^53 left out")
         return found
 
     def _begin(self, name):
-        """Whether a name that was not met before is kept."""
+        """The place of a name that was not met before; None where it is not kept."""
         if self._wanted and not any(fnmatch.fnmatchcase(name, pattern) for pattern in self._wanted):
             if len(self._of) < _MOST_COUNTED:
                 self._of[name] = None
-            return False
+            return None
         if self._kept >= MOST_METRICS or len(name) > MOST_NAME or not name:
             if len(self._left) < _MOST_COUNTED:
                 self._left.add(name[:MOST_NAME])
-            return False
+            return None
         self._kept += 1
-        self._of[name] = (array("q"), array("d"), array("d"))
-        return True
+        found = self._of[name] = (array("q"), array("d"), array("d"))
+        return found
 
 
 def number(value: Any) -> float | None:

@@ -4,7 +4,8 @@
     run_name,step,loss                         several runs in one file, told apart by a column
 
 An empty cell is a metric that was not written at this step; texts are left out. Where a file holds several
-runs, columns of texts or numbers that are constant in each of them and differ between them are hyper-parameters.
+runs, columns of texts or numbers that are constant in each of them and differ between them are
+hyper-parameters.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,17 @@ from gdlab.interchange.source import MOST_METRICS, MOST_POINTS, Collector, Found
 from gdlab.interchange.trackio_database import config_of, time_of
 from gdlab.messages import closest
 
-STEPS = ("step", "_step", "global_step", "trainer/global_step", "iteration", "iter", "iterations", "steps", "epoch")
+STEPS = (
+    "step",
+    "_step",
+    "global_step",
+    "trainer/global_step",
+    "iteration",
+    "iter",
+    "iterations",
+    "steps",
+    "epoch",
+)
 TIMES = ("_timestamp", "timestamp", "wall_time", "wall time", "time", "date", "datetime", "created_at")
 RUNS = ("run", "run_name", "run_id", "run name", "run_uuid", "name")
 _OWN = ("_runtime", "_wandb")  # beginnings of what the exporter itself keeps
@@ -33,7 +44,9 @@ _MOST_SETTINGS = 200
 _MOST_SORTED = 1 << 20  # rows
 
 
-def sources(root: Path, files: Mapping[Path, int], metrics: Sequence[str], step, run, beside=()) -> list[Source]:
+def sources(
+    root: Path, files: Mapping[Path, int], metrics: Sequence[str], step, run, beside=()
+) -> list[Source]:
     """The runs in these files; step, run: names of their columns, None to tell them by their usual names.
 
     beside: all tables that lie there; what trackio writes beside its export is a part of it.
@@ -49,7 +62,9 @@ def sources(root: Path, files: Mapping[Path, int], metrics: Sequence[str], step,
         for value in runs:
             name = own if value is None else f"{own}/{value or 'unnamed'}"
             kind = suffix_of(path).removeprefix(".")
-            found.append(Source(name, kind, path, partial(table.read, value), table.fingerprint, size // len(runs)))
+            found.append(
+                Source(name, kind, path, partial(table.read, value), table.fingerprint, size // len(runs))
+            )
     return found
 
 
@@ -62,7 +77,9 @@ class _Table:
         names = self._reader.columns(path)
         self._step = _column(names, step, STEPS, "step", path)
         if self._step is None:
-            raise Unreadable(f"{path.name}: no column of steps ({', '.join(STEPS[:4])}, ...): step=NAME names it")
+            raise Unreadable(
+                f"{path.name}: no column of steps ({', '.join(STEPS[:4])}, ...): import.step=NAME names it"
+            )
         self._by = None if run == "none" else _column(names, run, RUNS, "run", path)
         self._time = _column(names, None, TIMES, "time", path)
         self._parts: dict[str | None, _Part] | None = None
@@ -75,7 +92,9 @@ class _Table:
         for row in self._reader.rows(self.path):
             found.setdefault(_key(row.get(self._by)), None)
             if len(found) > _MOST_RUNS:
-                raise Unreadable(f"{self.path.name}: column {self._by!r} tells more than {_MOST_RUNS:,} runs apart")
+                raise Unreadable(
+                    f"{self.path.name}: column {self._by!r} tells more than {_MOST_RUNS:,} runs apart"
+                )
         return list(found) or [None]
 
     def fingerprint(self) -> str:
@@ -104,7 +123,7 @@ class _Table:
                 parts[run] = _Part(Collector(self._metrics), {})
             left -= self._take(row, parts[run], count)
             if left < 0:
-                raise Unreadable(f"more than {MOST_POINTS:,} numbers: metrics=NAME chooses some")
+                raise Unreadable(f"more than {MOST_POINTS:,} numbers: import.metrics=NAME chooses some")
         return parts
 
     def _take(self, row, part, count):
@@ -121,17 +140,17 @@ class _Table:
                 continue
             if (one := number_in(value)) is not None:
                 part.numbers.add(name, step, one, when)
-            if self._by is not None and (name in part.settings or len(part.settings) < _MOST_SETTINGS):
-                if part.settings.setdefault(name, value) != value:
-                    part.settings[name] = None
+            kept = name in part.settings or len(part.settings) < _MOST_SETTINGS
+            if self._by is not None and kept and part.settings.setdefault(name, value) != value:
+                part.settings[name] = None
         return len(row)
 
     def _ordered(self):
         """The rows, from the first step on where they were exported from the last one on."""
         rows = self._reader.rows(self.path)
         first = list(islice(rows, 2))
-        steps = [number_in(row.get(self._step)) for row in first]
-        if len(steps) == 2 and None not in steps and steps[1] < steps[0] and self._by is None:
+        steps = [one for row in first if (one := number_in(row.get(self._step))) is not None]
+        if len(steps) == 2 and steps[1] < steps[0] and self._by is None:
             every = [*first, *islice(rows, _MOST_SORTED)]
             if next(rows, None) is not None:
                 raise Unreadable(f"steps that fall, in more than {_MOST_SORTED:,} rows: sort them")
@@ -160,7 +179,7 @@ def _column(names, asked, usual, option, path):
             return asked
         hint = closest(asked, names)
         more = f"; there is {hint!r}" if hint else ""
-        raise Unreadable(f"{path.name} has no column {asked!r} ({option}={asked}){more}")
+        raise Unreadable(f"{path.name} has no column {asked!r} (import.{option}={asked}){more}")
     lower = {name.lower(): name for name in reversed(names)}
     return next((lower[name] for name in usual if name in lower), None)
 
@@ -189,7 +208,7 @@ def _configs(path):
         own |= {
             name: plain(value)
             for name, value in row.items()
-            if not name.startswith("_") and name.lower() not in (*_KEYS, *RUNS, "config", "created_at")
+            if not name.startswith("_") and name.lower() not in (*_KEYS, "config", "created_at")
         }
         found[_key(run)] = own
     return found
@@ -211,7 +230,9 @@ def _step(value, column, row):
     if found is None or found != found:
         return None
     if abs(found) >= 2**63 or found != int(found):
-        raise Unreadable(f"row {row}: {column}={value!r:.40} is no whole number: step=NAME names another column")
+        raise Unreadable(
+            f"row {row}: {column}={value!r:.40} is no whole number: import.step=NAME names another column"
+        )
     return int(found)
 
 

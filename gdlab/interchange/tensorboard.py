@@ -1,8 +1,8 @@
 """Folders of TensorBoard's event files as runs: which folder is a run, and what of it is a part of another.
 
 A folder with event files is a run, as TensorBoard has it, but for what one training writes into several: the
-parts "train" and "validation" of Keras and clu, whose metrics are named after them, and the folder named by the
-time that PyTorch's `add_hparams` makes for hyper-parameters.
+parts "train" and "validation" of Keras and clu, whose metrics are named after them, and the folder named by
+the time that PyTorch's `add_hparams` makes for hyper-parameters.
 """
 
 import re

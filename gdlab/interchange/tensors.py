@@ -9,8 +9,8 @@ from gdlab.interchange.wire import Malformed, signed, varint
 
 # {number of the type: how its bytes are read}
 _CONTENT = {
-    1: "<f4", 2: "<f8", 3: "<i4", 4: "u1", 5: "<i2", 6: "i1", 9: "<i8", 10: "?", 17: "<u2", 19: "<f2", 22: "<u4",
-    23: "<u8",
+    1: "<f4", 2: "<f8", 3: "<i4", 4: "u1", 5: "<i2", 6: "i1", 9: "<i8", 10: "?", 17: "<u2", 19: "<f2", 22:
+    "<u4", 23: "<u8",
 }  # fmt: skip
 _BFLOAT16, _HALF = 14, 19
 _FLOATS, _DOUBLES, _INTEGERS, _HALVES = 5, 6, (7, 10, 11, 16, 17), 13

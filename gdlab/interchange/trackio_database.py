@@ -3,6 +3,7 @@
 Source: trackio's `sqlite_storage.py`. Older files have no `run_id`; runs are then told apart by their names.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
@@ -29,11 +30,11 @@ def sources(root: Path, path: Path, size: int, metrics: Sequence[str]) -> list[S
         rows = connection.execute(
             f"SELECT {key}, MAX(run_name) FROM metrics GROUP BY {key} ORDER BY MIN(id) LIMIT ?", (_MOST_RUNS,)
         ).fetchall()
-    names = [str(name) for _, name in rows]
+    names = Counter(str(name) for _, name in rows)
     found = []
-    for place, (run, _) in enumerate(rows):
-        said = names[place]
-        own = f"{said}-{str(run)[:8]}" if names.count(said) > 1 else said
+    for run, name in rows:
+        said = str(name)
+        own = f"{said}-{str(run)[:8]}" if names[said] > 1 else said
         read, print_of = partial(_read, path, key, run, metrics), partial(fingerprint, path)
         found.append(Source(f"{path.stem}/{own}", NAME, path, read, print_of, size // max(len(rows), 1)))
     return found

@@ -1,8 +1,8 @@
 """Weights & Biases' own files of a run, `run-ID.wandb`: messages in the log format of LevelDB.
 
 The history becomes metrics, the configuration hyper-parameters; what else is in it (output, code, system
-statistics, files) is stepped over unread. Source: LevelDB's `doc/log_format.md`, whose checksum is the CRC-32 of
-zlib here; wandb's `proto/wandb_internal.proto`.
+statistics, files) is stepped over unread. Source: LevelDB's `doc/log_format.md`, whose checksum is the
+CRC-32 of zlib here; wandb's `proto/wandb_internal.proto`.
 """
 
 import json
@@ -107,7 +107,9 @@ def _take(message, numbers, found):
         elif field == _RUN:
             _run(message, begin, end, found)
         elif field == _EXIT:
-            code = next((varint(message, a, b)[0] for n, _, a, b in wire.fields(message, begin, end) if n == 1), 0)
+            code = next(
+                (varint(message, a, b)[0] for n, _, a, b in wire.fields(message, begin, end) if n == 1), 0
+            )
             found.state = "failed" if code else "finished"
             found.reason = f"exit code {signed(code)}" if code else None
 
@@ -121,7 +123,9 @@ def _history(data, at, end, numbers):
             key, value = _item(data, begin, stop)
             items[key] = value
         elif field == 2 and kind == wire.BYTES:
-            step = next((signed(varint(data, a, b)[0]) for n, _, a, b in wire.fields(data, begin, stop) if n == 1), 0)
+            step = next(
+                (signed(varint(data, a, b)[0]) for n, _, a, b in wire.fields(data, begin, stop) if n == 1), 0
+            )
     step = items.get("_step", step)
     if type(step) is not int:
         return
@@ -167,5 +171,7 @@ def _run(data, at, end, found):
         if field == 4:
             found.config |= _items(data, begin, stop)
         elif field == 17:  # google.protobuf.Timestamp
-            seconds = next((varint(data, a, b)[0] for n, _, a, b in wire.fields(data, begin, stop) if n == 1), 0)
+            seconds = next(
+                (varint(data, a, b)[0] for n, _, a, b in wire.fields(data, begin, stop) if n == 1), 0
+            )
             found.started = float(signed(seconds)) or None

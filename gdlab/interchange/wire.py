@@ -1,8 +1,8 @@
 """The wire format of protocol buffers, as far as reading other programs' records needs it.
 
-A message is a sequence of (field number, value), so what is not asked for is stepped over without being looked
-at. Nothing is believed: a length that leads out of its message, a number without an end and a kind that does not
-exist are `Malformed`. Source: the encoding chapter of the Protocol Buffers documentation.
+A message is a sequence of (field number, value), so what is not asked for is stepped over without being
+looked at. Nothing is believed: a length that leads out of its message, a number without an end and a kind
+that does not exist are `Malformed`. Source: the encoding chapter of the Protocol Buffers documentation.
 """
 
 import struct
@@ -21,6 +21,8 @@ class Malformed(ValueError):
 
 def varint(data: bytes, at: int, end: int) -> tuple[int, int]:
     """(the unsigned number that begins at `at`, where it ends)."""
+    if at < end and data[at] < 0x80:
+        return data[at], at + 1
     value = shift = 0
     for place in range(at, min(end, at + _MOST_VARINT)):
         byte = data[place]

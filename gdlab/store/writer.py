@@ -210,7 +210,7 @@ class RunWriter:
 
     def dated(self, started, seconds):
         """Of a record made elsewhere: when its training began (s since 1970), and how long it took (s)."""
-        self._facts["started"], self._before, self._opened = started, seconds, None
+        self._facts["started"], self._before, self._opened = started, seconds, 0.0
 
     def cursors(self):
         """{name: accepted rows}, what a checkpoint keeps to resume from."""
