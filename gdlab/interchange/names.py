@@ -18,7 +18,7 @@ def metric_names(names: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     taken: set[str] = set()
     for name in names:
-        kept = _safe(name)
+        kept = metric_name(name)
         found[name] = kept if kept.lower() not in taken else _marked(kept, name)
         taken.add(found[name].lower())
     folders = {kept[:at] for kept in taken for at in _slashes(kept)}
@@ -39,7 +39,8 @@ def settings(name: str) -> dict[str, str | int | float | bool]:
     return {key: _value(value) for key, value in _SETTING.findall(name[:1000])}
 
 
-def _safe(name):
+def metric_name(name: str) -> str:
+    """A name as that of an array below "metric/": letters, digits, "_", "." and "-" in at most five parts."""
     parts = [_part(part) for part in name.split("/")]
     parts = [part for part in parts if part] or [f"metric-{_digest(name)}"]
     if len(parts) > MOST_PARTS:

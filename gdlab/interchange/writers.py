@@ -13,6 +13,9 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from gdlab.interchange.choosing import chosen
+from gdlab.interchange.names import metric_name
+
 
 class Records(Protocol):
     """What a `gdlab.Recorder` does, as far as it is needed here."""
@@ -49,15 +52,15 @@ class MetricWriter:
 
     Args:
       recorder: of the run; it is closed by `close`.
-      loss: the scalar that becomes the error of the run; None: "loss".
+      loss: the scalar that becomes the error of the run; None: the first that is called so, "train/loss".
     """
 
     def __init__(self, recorder: Records, loss: str | None = None):
-        self._recorder, self._loss, self._said = recorder, loss, _Said()
+        self._recorder, self._names, self._said = recorder, _Names(loss), _Said()
 
     def write_scalars(self, step: int, scalars: Mapping[str, Any]) -> None:
         """Records numbers of a step."""
-        _write(self._recorder, step, scalars, self._loss)
+        self._recorder.write(step, **self._names.of(scalars))
 
     def write_hparams(self, hparams: Mapping[str, Any]) -> None:
         """The hyper-parameters, before the first scalars; later ones are not recorded."""
@@ -111,16 +114,16 @@ class LoggingBackend:
 
     Args:
       recorder: of the run; it is closed by `close`.
-      loss: the event that becomes the error of the run; None: "loss".
+      loss: the event that becomes the error of the run; None: the first that is called so, "train/loss".
     """
 
     def __init__(self, recorder: Records, loss: str | None = None):
-        self._recorder, self._loss = recorder, loss
+        self._recorder, self._names = recorder, _Names(loss)
 
     def log_scalar(self, event: str, value: Any, **kwargs: Any) -> None:
-        """Records one number; step: its iteration, 0 where none is given, as metrax's own backends have it."""
+        """Records one number; step: its iteration, 0 where none is given, as metrax's own backends do."""
         step = kwargs.get("step")
-        _write(self._recorder, 0 if step is None else int(step), {event.lstrip("/"): value}, self._loss)
+        self._recorder.write(0 if step is None else int(step), **self._names.of({event.lstrip("/"): value}))
 
     def close(self) -> None:
         """Ends the run."""
@@ -141,7 +144,7 @@ class Callback:
 
     Args:
       recorder: of the run; it is closed by `close`, and by leaving the block.
-      loss: the metric that becomes the error of the run; None: "loss".
+      loss: the metric that becomes the error of the run; None: the first that is called so.
       prefix: before the names of metrics, "train" makes "train/accuracy"; the error has none.
       every: record every so many calls; what the others are given is not looked at.
     """
@@ -149,7 +152,7 @@ class Callback:
     def __init__(self, recorder: Records, *, loss: str | None = None, prefix: str = "", every: int = 1):
         if not (isinstance(every, int) and every > 0):
             raise ValueError(f"every={every!r}: a whole number above 0 is expected")
-        self._recorder, self._loss, self._prefix, self._every = recorder, loss or "loss", prefix, every
+        self._recorder, self._names, self._prefix, self._every = recorder, _Names(loss), prefix, every
         self._count = 0
         self._watched: bool | None = None
 
@@ -161,11 +164,11 @@ class Callback:
             return
         step = _step(state, count)
         given = {**_computed(metrics), **more}
-        numbers = {
-            name if name == self._loss or not self._prefix else f"{self._prefix}/{name}": value
-            for name, value in given.items()
-        }
-        numbers = {"loss" if name == self._loss else name: value for name, value in numbers.items()}
+        numbers = self._names.of(given)
+        if self._prefix:
+            numbers = {
+                name if name == "loss" else f"{self._prefix}/{name}": value for name, value in numbers.items()
+            }
         seen = self._seen(state)
         if seen is None:
             self._recorder.write(step, **numbers)
@@ -194,20 +197,29 @@ class Callback:
 
 
 def _step(state, count):
-    """The iteration that a state has just done, which may still be computed; the count where it does not say."""
-    step = getattr(state, "step", None)
+    """The iteration that a state has just done, which may still be computed; the count if it does not say."""
+    step: Any = getattr(state, "step", None)
     step = step.get_value() if hasattr(step, "get_value") else step  # a variable of nnx
     known = isinstance(step, int) or (hasattr(step, "dtype") and getattr(step, "shape", None) == ())
-    return step - 1 if known and step is not None else count
+    return step - 1 if known else count
 
 
-def _write(recorder, step, scalars, loss):
-    numbers = {"loss" if name == loss else name: value for name, value in scalars.items()}
-    if loss is not None and loss != "loss" and "loss" in scalars:
-        numbers["loss.value"] = scalars["loss"]  # there is one error, and another was chosen
-        numbers["loss"] = scalars.get(loss, float("nan"))
-    if numbers:
-        recorder.write(step, **numbers)
+class _Names:
+    """Names of scalars as a run has them: "loss" for the error, the others made fit to be names of arrays."""
+
+    def __init__(self, loss: str | None):
+        self._loss = loss  # None until one is met that is called so
+
+    def of(self, scalars: Mapping[str, Any]) -> dict[str, Any]:
+        """{name: value} for `Recorder.write`."""
+        if self._loss is None:
+            self._loss = chosen(map(str, scalars)).loss
+        return {self._name(str(name)): value for name, value in scalars.items()}
+
+    def _name(self, name):
+        if name == self._loss:
+            return "loss"
+        return "loss.value" if name == "loss" else metric_name(name)
 
 
 def _computed(metrics):
