@@ -52,6 +52,11 @@ def chosen(names: Iterable[str], loss: str | None = None, accuracy: str | None =
     return Chosen(error, held, best, train, note)
 
 
+def is_measure(name: str) -> bool:
+    """Whether a name is that of an error or an accuracy, which is measured and not chosen."""
+    return bool(_words(name) & (_LOSS | _ACCURACY))
+
+
 def _asked(name, option, names):
     if name is None or name in names:
         return name

@@ -155,8 +155,8 @@ def _one(source, folder, root, options):
         )
     if before is None and folder.exists() and any(folder.iterdir()):
         raise Unreadable(f"{folder} holds something else: choose another folder by into=")
-    known = before if before is not None and before.get("options") == facts["options"] else {}
-    if known and placing.is_whole(folder) and known.get("fingerprint") == source.fingerprint():
+    asked = before is not None and before.get("options") == facts["options"]
+    if asked and placing.is_whole(folder, source.fingerprint()):
         return "already there", folder, [], 0
     found = source.read()
     if not found.series:

@@ -23,7 +23,6 @@ from gdlab.store.reader import Run
 IMPORTED = "imported"  # in the identity of a run: where its numbers come from
 MOST_NOTE, MOST_NOTES = 300, 12
 _PARTS = 3  # of a source's path that are kept: enough to know it, and not where somebody's files lie
-STATES = ("finished", "failed", "interrupted", "diverged")
 
 
 def origin(source: Source, root: Path, fingerprint: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -56,10 +55,11 @@ def is_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return all(one.get(key) == other.get(key) for key in ("format", "source", "name"))
 
 
-def is_whole(folder: Path) -> bool:
-    """Whether an import into the folder came to its end."""
+def is_whole(folder: Path, fingerprint: str) -> bool:
+    """Whether an import of a source with this fingerprint into the folder came to its end: the last commit
+    says so."""
     try:
-        return open_run(folder).state in STATES
+        return open_run(folder).summary()["status"].get(IMPORTED) == fingerprint
     except StoreError:
         return False
 
@@ -72,7 +72,7 @@ def create(folder: Path, config: dict, state: str, reason: str | None, made: Arr
     try:
         config = {RECORDER: 1, CONFIG: config}
         writer = RunWriter.create(beside, config=config, identity=_identity(facts), arrays=made.specs)
-        _fill(writer, made, made.rows, state, reason)
+        _fill(writer, made, made.rows, state, reason, facts)
         os.rename(beside, folder)
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
@@ -93,8 +93,9 @@ def renew(folder: Path, config: dict, state: str, reason: str | None, made: Arra
             raise
         shutil.rmtree(old, ignore_errors=True)
         return "made anew"
-    grown = any(len(rows) for rows in added.values()) or open_run(folder).state != state
-    if not grown:
+    run, before = open_run(folder), recorded_origin(folder) or {}
+    alike = not any(map(len, added.values())) and (run.state, run.reason) == (state, reason)
+    if alike and is_whole(folder, before.get("fingerprint", "")):  # others in its file have changed
         return "already there"
     config = {RECORDER: 1, CONFIG: config}
     writer = RunWriter.resume(folder, config=config, identity=_identity(facts))
@@ -102,11 +103,11 @@ def renew(folder: Path, config: dict, state: str, reason: str | None, made: Arra
     for name, spec in made.specs.items():
         if name not in there:
             writer.add_array(name, spec)
-    _fill(writer, made, added, state, reason)
+    _fill(writer, made, added, state, reason, facts)
     return "extended"
 
 
-def _fill(writer, made, rows, state, reason):
+def _fill(writer, made, rows, state, reason, facts):
     with writer:
         if made.started is not None:
             writer.dated(made.started, made.seconds)
@@ -116,6 +117,7 @@ def _fill(writer, made, rows, state, reason):
             notes.append(f"{len(made.notes) - MOST_NOTES:,} more notes")
         writer.commit(notes=" · ".join(notes))
         writer.set_status(state, reason)
+        writer.commit(**{IMPORTED: facts["fingerprint"]})
 
 
 def _added(folder, config, made):

@@ -4,8 +4,8 @@
     run_name,step,loss                         several runs in one file, told apart by a column
 
 An empty cell is a metric that was not written at this step; texts are left out. Where a file holds several
-runs, columns of texts or numbers that are constant in each of them and differ between them are
-hyper-parameters.
+runs, a column that is constant in each of them is a hyper-parameter, unless it is called a loss or an
+accuracy.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from gdlab.interchange.choosing import is_measure
 from gdlab.interchange.documents import plain
 from gdlab.interchange.files import fingerprint_once
 from gdlab.interchange.readers import READERS, suffix_of
@@ -189,7 +190,8 @@ def _set_apart(found, settings, rows):
     for name, value in settings.items():
         one = number_in(value)
         there = name in found.series and len(found.series[name].step) == rows and rows > 1
-        if value is not None and (one is None or there) and len(found.config) < MOST_METRICS:
+        chosen = value is not None and (one is None or there) and not is_measure(name)
+        if chosen and len(found.config) < MOST_METRICS:
             whole = one is not None and abs(one) < 1e15 and one == int(one)
             found.config[name] = plain(value if one is None else int(one) if whole else one)
             found.series.pop(name, None)

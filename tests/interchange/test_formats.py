@@ -1,4 +1,4 @@
-"""Files that the libraries themselves have written (make_fixtures.py), read to the numbers that were written."""
+"""Files that the libraries themselves have written (make_fixtures.py) give the numbers that were written."""
 
 import gzip
 import json
@@ -77,7 +77,7 @@ def test_the_parts_of_keras_are_one_run(lying, tmp_path):
 
 def test_a_folder_of_several_programs_asks_which_is_meant(lying, tmp_path):
     with pytest.raises(
-        Unreadable, match="records of tensorboard and wandb and mlflow and trackio: format=NAME"
+        Unreadable, match=r"records of tensorboard and wandb and mlflow and trackio: format=NAME"
     ):
         gdlab.import_runs(lying, tmp_path / "runs")
     done = gdlab.import_runs(lying, tmp_path / "runs", format="tensorboard")
@@ -99,7 +99,7 @@ def test_metrics_can_be_chosen(lying, tmp_path):
     run = gdlab.open_run(tmp_path / "run")
     assert set(run.arrays) == {"scalars", "metric/bad", "metric/val/accuracy", "validation"}
     assert np.isnan(column(run, "loss")).all() and run.summary()["best_loss"] is None
-    with pytest.raises(Unreadable, match="csv, jsonl, parquet. Did you mean 'parquet'"):
+    with pytest.raises(Unreadable, match=r"csv, jsonl, parquet\. Did you mean 'parquet'"):
         gdlab.import_runs(lying / "clu", tmp_path / "other", format="parkett")
 
 

@@ -1,4 +1,4 @@
-"""The interfaces of clu and metrax, and the callback, over a Recorder; the packages themselves where they are."""
+"""The interfaces of clu and metrax, and a callback, over a Recorder; the packages where they are installed."""
 
 import warnings
 
