@@ -30,8 +30,9 @@ def metric_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def folder_name(name: str) -> str:
-    """A run's name as that of a folder, with what would lead elsewhere or hide left out."""
-    return run_name(name, {})
+    """A run's name as that of a folder, "lr=0.1,seed=3" as gdlab's own sweeps have it, "lr-0.1--seed-3"; what
+    would lead elsewhere or hide is left out."""
+    return run_name(_SETTING.sub(r"\1-\2", name).replace(",", "--"), {})
 
 
 def settings(name: str) -> dict[str, str | int | float | bool]:

@@ -1,4 +1,4 @@
-"""Files of strangers: damaged, endless, named to lead elsewhere. What is whole is imported, the rest named."""
+"""Files of strangers: damaged, endless, named to lead elsewhere. The whole is imported, the rest named."""
 
 import contextlib
 import os

@@ -1,5 +1,8 @@
-"""The interfaces of clu and metrax, and a callback, over a Recorder; the packages where they are installed."""
+"""The interfaces of clu and metrax, and a callback, over a Recorder; the packages where installed."""
 
+import importlib
+import subprocess
+import sys
 import warnings
 
 import jax
@@ -95,20 +98,30 @@ def test_a_backend_of_metrax_is_recorded(tmp_path):
     assert _metric(run, "perplexity") == {step: float(step) for step in range(5)}
 
 
-def test_metrax_itself_and_the_monitoring_of_jax_take_the_backend(tmp_path):
+def test_metrax_itself_takes_the_backend(tmp_path):
     logging = pytest.importorskip(
         "metrax.logging", reason="metrax is not installed: pip install 'gdlab[rivals]'"
     )
     backend: logging.LoggingBackend = LoggingBackend(gdlab.Recorder(tmp_path / "run", strict=True))
     wanted = {name for name in vars(logging.LoggingBackend) if not name.startswith("_")}
     assert wanted <= set(dir(backend))
-    jax.monitoring.register_scalar_listener(backend.log_scalar)
-    try:
-        for step in range(4):
-            jax.monitoring.record_scalar("own/loss", 1.0 + step, step=step)
-    finally:
-        jax._src.monitoring.unregister_scalar_listener(backend.log_scalar)
+    for step in range(4):
+        backend.log_scalar("own/loss", 1.0 + step, step=step)
     backend.close()
+    np.testing.assert_array_equal(_losses(gdlab.open_run(tmp_path / "run")), [1, 2, 3, 4])
+
+
+def test_the_monitoring_of_jax_takes_the_backend(tmp_path):
+    code = """
+import sys, jax, gdlab
+from gdlab.interchange import LoggingBackend
+backend = LoggingBackend(gdlab.Recorder(sys.argv[1], strict=True))
+jax.monitoring.register_scalar_listener(backend.log_scalar)
+for step in range(4):
+    jax.monitoring.record_scalar("own/loss", 1.0 + step, step=step)
+backend.close()
+"""  # a process of its own, since a listener stays
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "run")], check=True, timeout=120)
     np.testing.assert_array_equal(_losses(gdlab.open_run(tmp_path / "run")), [1, 2, 3, 4])
 
 
@@ -179,8 +192,6 @@ def test_a_loop_without_a_state_is_counted_and_told_how_it_ended(tmp_path):
 
 
 def test_the_writers_import_none_of_these_packages(monkeypatch):
-    import sys
-
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for name in ("clu", "metrax", "tensorflow", "flax", "jax"):
@@ -190,3 +201,14 @@ def test_the_writers_import_none_of_these_packages(monkeypatch):
         import gdlab.interchange.writers
 
         assert gdlab.interchange.writers.MetricWriter
+
+
+@pytest.mark.parametrize("name", ["clu_writer", "metrax_backend"])
+def test_the_loops_in_examples_are_recorded(tmp_path, name):
+    with jax.numpy_rank_promotion("allow"):  # as everybody has it
+        importlib.import_module(f"examples.{name}").main(tmp_path / "run", 60)
+    run = gdlab.open_run(tmp_path / "run")
+    assert (run.state, run.rows("scalars")) == ("finished", 60)
+    assert _losses(run)[-10:].mean() < 0.7 * _losses(run)[:10].mean()
+    assert run.array("metric/train/accuracy")[-10:, 1].mean() > 0.5
+    assert run.config["config"]["learning_rate"] in (0.1, 3e-3)
