@@ -19,6 +19,7 @@ from gdlab.interchange.choosing import is_measure
 from gdlab.interchange.documents import plain
 from gdlab.interchange.files import fingerprint_once
 from gdlab.interchange.readers import READERS, suffix_of
+from gdlab.interchange.shapes import shaped
 from gdlab.interchange.source import MOST_METRICS, MOST_POINTS, Collector, Found, Source, Unreadable, number
 from gdlab.interchange.trackio_database import config_of, time_of
 from gdlab.messages import closest
@@ -74,7 +75,7 @@ class _Table:
 
     def __init__(self, path: Path, metrics: Sequence[str], step: str | None, run: str | None):
         self.path, self._metrics = path, metrics
-        self._reader = READERS[suffix_of(path)]
+        self._reader = shaped(READERS[suffix_of(path)], path, STEPS if step is None else (step.lower(),))
         names = self._reader.columns(path)
         self._step = _column(names, step, STEPS, "step", path)
         if self._step is None:

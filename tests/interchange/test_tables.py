@@ -70,6 +70,33 @@ def test_several_runs_in_a_table_are_told_apart_and_what_is_constant_tells_them(
     assert (counts["extended"], counts["already there"]) == (1, 2)
 
 
+def test_a_chart_of_wandb_and_a_table_of_numbers_are_turned_into_steps(tmp_path):
+    chart = (
+        "Step,sun-1 - loss,sun-1 - loss__MIN,sun-1 - loss__MAX,sea - 2 - loss\n0,1.0,1,1,2.0\n5,0.5,0,1,\n"
+    )
+    (tmp_path / "chart.csv").write_text(chart)
+    done = gdlab.import_runs(tmp_path / "chart.csv", tmp_path / "chart")
+    found = {path.name: gdlab.open_run(path) for path in done.folders}
+    assert len(found) == 2 and column(found["sun-1"], "loss").tolist() == [1.0, 0.5]
+    assert found["sun-1"].array("iteration").tolist() == [0, 5] and set(found["sun-1"].arrays) == {
+        "scalars",
+        "iteration",
+    }
+    rows = [
+        {"run": run, "tag": tag, "step": step, "value": step + place}
+        for place, run in enumerate("ab")
+        for tag in ("loss", "val/accuracy")
+        for step in (0, 1)
+    ]
+    done = gdlab.import_runs(write(tmp_path / "long.csv", rows), tmp_path / "long")
+    runs = [gdlab.open_run(path) for path in done.folders]
+    assert [column(run, "loss").tolist() for run in runs] == [[0.0, 1.0], [1.0, 2.0]]
+    assert [run.array("metric/val/accuracy").tolist() for run in runs] == [
+        [[0, 0], [1, 1]],
+        [[0, 1], [1, 2]],
+    ]
+
+
 def test_columns_can_be_named(tmp_path):
     rows = [{"t": step, "who": step % 2, "loss": 1.0, "step": 0.5} for step in STEPS]
     path = write(tmp_path / "odd.csv", rows)
