@@ -37,9 +37,8 @@ def main():
             done = gdlab.import_runs(Path(folder) / "logs", Path(folder) / "runs")
             seconds, busy = time.perf_counter() - start, time.process_time() - busy
             numbers = f", {done.points / seconds:,.0f} numbers/s" if done.points else ""
-            print(
-                f"{what}: {seconds:.1f} s, CPU {busy:.1f} s, {len(done.folders) / seconds:,.0f} runs/s{numbers}"
-            )
+            rates = f"{len(done.folders) / seconds:,.0f} runs/s{numbers}"
+            print(f"{what}: {seconds:.1f} s, CPU {busy:.1f} s, {rates}")
             assert len(done.folders) == arguments.runs and not done.skipped, done.skipped[:3]
         times = []
         for _ in range(3):

@@ -1,7 +1,7 @@
 """Tables that are not one row a step and one column a metric, turned into such.
 
-Step,run a - loss,run a - loss__MIN,run b - loss     a chart that Weights & Biases has exported
-run,tag,step,value                                   one row a number, as TensorBoard's and MLflow's frames are
+A chart that Weights & Biases has exported:     Step,run a - loss,run a - loss__MIN,run b - loss
+One row a number, as in frames of TensorBoard:  run,tag,step,value
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,8 @@ RUN = "run"
 
 
 def shaped(reader: Reader, path: Path, steps: tuple[str, ...]) -> Reader:
-    """The reader of a table, or one that turns its rows into rows of steps; steps: usual names of that column."""
+    """The reader of a table, or one that turns its rows into rows of steps; steps: usual names of that
+    column."""
     names = reader.columns(path)
     lower = {name.lower(): name for name in names}
     lines = {name: name.rsplit(_BETWEEN, 1) for name in names if _BETWEEN in name}
