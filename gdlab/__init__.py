@@ -6,6 +6,7 @@
     table = gdlab.run_probe("runs/mine", "confusion", {"iteration": 50})   # ask what needs parameters
     found = gdlab.minimize(loss, params)                            # minimise, nothing recorded
     recorder = gdlab.Recorder("runs/own")                           # record a loop of one's own
+    gdlab.import_runs("lightning_logs", "runs/old")                 # make runs of what others recorded
 
 Names are imported on first use, so that `import gdlab` costs nothing and never starts JAX.
 """
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from gdlab.execution.probing import run_probe as run_probe
     from gdlab.execution.replay import Replay as Replay
     from gdlab.experiment import run as run
+    from gdlab.interchange import import_runs as import_runs
     from gdlab.linesearch import two_phase as two_phase
     from gdlab.optim import conjugate_gradient as conjugate_gradient
     from gdlab.optim import fast_conjugate_gradient as fast_conjugate_gradient
@@ -55,6 +57,7 @@ _PUBLIC = {
     "compose": "gdlab.commands.composition:compose",
     "conjugate_gradient": "gdlab.optim:conjugate_gradient",
     "fast_conjugate_gradient": "gdlab.optim:fast_conjugate_gradient",
+    "import_runs": "gdlab.interchange:import_runs",
     "list_runs": "gdlab.store:list_runs",
     "minimize": "gdlab.optim:minimize",
     "observe": "gdlab.recorder:observe",

@@ -21,6 +21,7 @@ _VALUE = re.compile(r"(?<==)(?:None|True|False)\b")
 EXTRAS = {
     "record": ("flax", "hydra", "omegaconf", "orbax", "PIL", "pooch", "rich", "scipy"),
     "app": ("bokeh", "colorcet", "contourpy", "re2", "sklearn", "tornado"),
+    "import": ("pyarrow",),
     "export": ("playwright",),
 }
 _INSTALLED = ("site-packages", "dist-packages", "<frozen", "<string>", "<__array_function__")

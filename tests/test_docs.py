@@ -19,7 +19,17 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md"))
 RUN = [path for path in PAGES if any(block.why_not is None for block in blocks(path))]
-_PACKAGES = ("data", "ensemble", "linesearch", "models", "optim", "problems", "recorder", "store")
+_PACKAGES = (
+    "data",
+    "ensemble",
+    "interchange",
+    "linesearch",
+    "models",
+    "optim",
+    "problems",
+    "recorder",
+    "store",
+)
 MODULES = ("gdlab", *(f"gdlab.{name}" for name in _PACKAGES))
 PARTS = ("Drawn", "Legend", "From", "Look for")
 READINGS = sorted((ROOT / "server" / "reading").glob("*.md"))

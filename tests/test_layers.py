@@ -47,7 +47,7 @@ def test_importing_gdlab_loads_nothing_heavy():
     assert not names & {*JAX_WING, *SLOW, "hydra", "yaml"}
 
 
-@pytest.mark.parametrize("package", ["gdlab.store", "gdlab.analysis", "gdlab.data"])
+@pytest.mark.parametrize("package", ["gdlab.store", "gdlab.analysis", "gdlab.data", "gdlab.interchange"])
 def test_the_numpy_wing_stays_light(package):
     names = loaded(IMPORT_ALL, package)
     assert "numpy" in names

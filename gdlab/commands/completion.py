@@ -29,8 +29,19 @@ FLAGS = {
     "--info": "what a configuration is made of",
     "--hydra-help": "what Hydra has besides",
 }
-_PLACES = ("run", "output", "data_dir")  # whose values are files, which the shell completes by itself
-_VALUES = {"precision": ("float32", "float64"), "true": ("true", "false"), "false": ("true", "false")}
+_PLACES = (
+    "run",
+    "output",
+    "data_dir",
+    "from",
+    "into",
+)  # whose values are files, which the shell completes by itself
+_VALUES = {
+    "precision": ("float32", "float64"),
+    "format": ("tensorboard", "wandb", "mlflow", "trackio", "csv", "jsonl", "parquet"),
+    "true": ("true", "false"),
+    "false": ("true", "false"),
+}
 _LAUNCHERS = {
     "vmap": "gdlab_vmap",
     "joblib": "hydra_joblib_launcher",

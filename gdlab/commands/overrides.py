@@ -13,7 +13,10 @@ from gdlab.plan.builder import ConfigError, nearest
 # Options that hold one path or name: what cannot be parsed in them is taken as it stands.
 # Groups of which a run may have none: Hydra knows no null where an experiment chooses.
 OPTIONAL = ("dataset", "model", "schedule", "weight_decay", "class_shares")
-TEXTS = ("run", "output", "data_dir", "name", "hydra.run.dir", "hydra.sweep.dir")
+TEXTS = (
+    *("run", "output", "data_dir", "name", "hydra.run.dir", "hydra.sweep.dir", "from", "into"),
+    *("import.loss", "import.accuracy", "import.metrics", "import.step", "import.run"),
+)
 
 
 MOST_SWEPT = 20  # choices of a group that are looked at for an option

@@ -32,4 +32,12 @@ TASKS = {
         ("run", "train.steps", "data_dir"),
         "python -m gdlab task=extend run=runs/digits_adam train.steps=4000",
     ),
+    "import": Task(
+        "make runs of what TensorBoard, W&B, MLflow or trackio recorded, or of CSV, JSON lines, Parquet",
+        (
+            *("from", "into", "format"),
+            *("import.loss", "import.accuracy", "import.metrics", "import.step", "import.run"),
+        ),
+        "python -m gdlab task=import from=lightning_logs into=runs/old",
+    ),
 }

@@ -16,7 +16,7 @@ from gdlab.store.files import read_small, stays_inside
 # Keys that say where things lie or how much is shown, not what is computed.
 IGNORED_KEYS = (
     *("data_dir", "runs", "hydra", "task", "run", "output", "probe", "probes", "progress", "verbose"),
-    "accept_difference",
+    *("from", "into", "format", "import", "accept_difference"),
     *("record.commit_seconds", "record.checkpoint_seconds", "record.sync", "version"),
 )
 CONFIG_FILE = os.path.join(".hydra", "config.yaml")

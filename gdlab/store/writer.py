@@ -185,7 +185,7 @@ class RunWriter:
         self._flush(fsync)
         self._facts["status"] = {**self._facts["status"], **status_fields}
         now = time.time()
-        self._facts["seconds"] = self._before + time.monotonic() - self._opened
+        self._facts["seconds"] = self._before + (time.monotonic() - self._opened if self._opened else 0.0)
         self._facts["updated"] = now
         self._facts["summary"] = {"iterations": self._iterations(), **self._losses.facts()}
         layouts = {name: stream.layout for name, stream in self._streams.items()}
@@ -207,6 +207,10 @@ class RunWriter:
             raise UnknownName(f"no state '{state}'." + nearest(state, schema.STATES))
         self._facts["state"], self._facts["reason"] = state, None if reason is None else str(reason)
         self.commit()
+
+    def dated(self, started, seconds):
+        """Of a record made elsewhere: when its training began (s since 1970), and how long it took (s)."""
+        self._facts["started"], self._before, self._opened = started, seconds, 0.0
 
     def cursors(self):
         """{name: accepted rows}, what a checkpoint keeps to resume from."""
