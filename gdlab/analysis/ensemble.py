@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gdlab.analysis import validation
 from gdlab.analysis.axes import hyperparameters
 from gdlab.analysis.hyper import as_key, shown, varying
 from gdlab.messages import counted
@@ -123,8 +124,8 @@ def _member(run):
         size = run.identity.get("parameters")
         names = [n for n in run.arrays if n.startswith(_CORRELATION) and n != _STEP and run.rows(n)]
         widths = {n.removeprefix(_CORRELATION): run.array(n, 0, 1).shape[1] for n in names}
-        if "validation" in run.arrays:
-            rows = np.asarray(run.array("validation"), float)
+        found = validation.rows(run).columns
+        rows = np.stack([found[name] for name in ("iteration", *MEASURES)], axis=1)
     except StoreError as error:
         damage = f"cannot be read: {error}"
     structure = ("problem._target_", "model._target_", "dataset._target_", "problem")

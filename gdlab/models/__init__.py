@@ -1,6 +1,6 @@
 """Networks: flax.linen modules made by factories with plain arguments."""
 
-from gdlab.models.autoencoder import Autoencoder, galaxy
+from gdlab.models.autoencoder import Autoencoder, autoencoder, galaxy
 from gdlab.models.dense import Dense, mlp
 from gdlab.models.hamid import CIFAR10Quick, hamid_cifar, hamid_mnist
 from gdlab.models.layers import Conv, max_pool
@@ -16,6 +16,7 @@ __all__ = [
     "Dense",
     "LeNet",
     "ResNet",
+    "autoencoder",
     "galaxy",
     "hamid_cifar",
     "hamid_mnist",

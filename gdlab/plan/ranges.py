@@ -84,7 +84,7 @@ RANGES = {
     },
     "problem": {
         "n": COUNT,
-        "weight_decay": NOT_NEGATIVE,
+        **dict.fromkeys(("weight_decay", "initial_weight", "boundary_weight"), NOT_NEGATIVE),
         "reconstruction_weight": SHARE,
         "start": ANY._replace(many=True),
         "augment": {"shift": NUMBER},
@@ -94,7 +94,9 @@ RANGES = {
         "noise": NOT_NEGATIVE,
         "seed": NUMBER,
         "test_fraction": BETWEEN,
-        "turns": ANY,
+        **dict.fromkeys(("turns", "periods"), ANY),
+        "diffusivity": POSITIVE,
+        "amplitudes": ANY._replace(many=True),
     },
     "model": {
         **dict.fromkeys(("blocks", "dense", "features", "filters"), COUNTS),
