@@ -9,6 +9,7 @@ from gdlab.data.heat_points import heat_points
 from gdlab.data.idx import read_idx
 from gdlab.data.image_files import images
 from gdlab.data.mnist_digits import mnist
+from gdlab.data.python_source import python_source
 from gdlab.data.sampling import Schedule
 from gdlab.data.sine_wave import sinusoid
 from gdlab.data.spiral_arms import galaxy
@@ -25,6 +26,7 @@ __all__ = [
     "galaxy",
     "images",
     "mnist",
+    "python_source",
     "read_idx",
     "sinusoid",
 ]

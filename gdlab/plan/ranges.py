@@ -90,7 +90,7 @@ RANGES = {
         "augment": {"shift": NUMBER},
     },
     "dataset": {
-        **dict.fromkeys(("channels", "n_classes", "n_per_class", "n_train", "n_test", "size"), COUNT),
+        **dict.fromkeys(("channels", "n_classes", "n_per_class", "n_train", "n_test", "size", "context"), COUNT),
         "noise": NOT_NEGATIVE,
         "seed": NUMBER,
         "test_fraction": BETWEEN,
@@ -100,7 +100,7 @@ RANGES = {
     },
     "model": {
         **dict.fromkeys(("blocks", "dense", "features", "filters"), COUNTS),
-        **dict.fromkeys(("classes", "code", "depth", "pooling"), COUNT),
+        **dict.fromkeys(("classes", "code", "context", "depth", "pooling", "vocabulary"), COUNT),
         "dropout": BELOW_ONE,
         "slope": Range(0, 1),
     },

@@ -28,6 +28,7 @@ from gdlab.problems.curve_fitting import (
     watson,
 )
 from gdlab.problems.heat import heat_equation
+from gdlab.problems.language import next_token
 from gdlab.problems.regression import reconstruction, regression
 from gdlab.problems.scatter import discriminant
 from gdlab.problems.valleys import (
@@ -81,6 +82,7 @@ __all__ = [
     "from_function",
     "heat_equation",
     "least_squares",
+    "next_token",
     "reconstruction",
     "regression",
     *(factory.__name__ for factory in CATALOGUE),

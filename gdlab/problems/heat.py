@@ -9,6 +9,7 @@ Source: Raissi, Perdikaris, Karniadakis 2019, Physics-informed neural networks, 
 import jax
 import jax.numpy as jnp
 
+from gdlab.problems.modules import adapted
 from gdlab.problems.networks import initial_parameters, layer_activations, outputs
 from gdlab.problems.regression import squares
 from gdlab.records import Measures, Problem
@@ -27,7 +28,7 @@ def heat_equation(*, model, data, initial_weight: float = 10.0, boundary_weight:
     for name, weight in (("initial_weight", initial_weight), ("boundary_weight", boundary_weight)):
         if not weight >= 0:
             raise ValueError(f"heat_equation: {name} = {weight!r} is not allowed; it must be >= 0")
-    example = data.train["x"][:1]
+    model, example = adapted(model), data.train["x"][:1]
     draw = initial_parameters(model, example)
 
     def init(key):

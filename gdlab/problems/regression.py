@@ -6,6 +6,7 @@ An autoencoder is the same with the examples themselves as what is to be met.
 import jax
 import jax.numpy as jnp
 
+from gdlab.problems.modules import adapted
 from gdlab.problems.networks import initial_parameters, layer_activations, outputs
 from gdlab.records import Measures, Problem
 
@@ -19,7 +20,7 @@ def regression(*, model, data) -> Problem:
     Validated by the error and by R^2, the share of the variance of y that is met. Raises ValueError where the
     model's outputs have not the shape of y.
     """
-    target = data.train["y"][:1]
+    model, target = adapted(model), data.train["y"][:1]
 
     def error(params, batch, key=None):
         y = batch["y"]
@@ -41,7 +42,7 @@ def reconstruction(*, model, data) -> Problem:
     `predict` returns what is rebuilt, in the shape of x. Validated as a regression of x. Raises ValueError
     where the model does not return a pair, or rebuilds another number of numbers.
     """
-    example = data.train["x"][:1]
+    model, example = adapted(model), data.train["x"][:1]
 
     def predict(params, x, key=None):
         found = outputs(model, params, x.reshape(len(x), -1), key=key)
