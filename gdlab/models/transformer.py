@@ -46,7 +46,11 @@ class Attention(nnx.Module):
         """What each character takes from those up to itself."""
         split = x.shape[:-1] + (self.heads, x.shape[-1] // self.heads)
         query, key, value = (part(x).reshape(split) for part in (self.query, self.key, self.value))
-        found = jax.nn.dot_product_attention(query, key, value, is_causal=True)
+        # jax.nn.dot_product_attention takes its softmax in float32, in float64 too.
+        scores = jnp.einsum("btnh,bsnh->bnts", query, key) / query.shape[-1] ** 0.5
+        seen = jnp.tril(jnp.ones(scores.shape[-2:], bool))[None, None]
+        weights = jax.nn.softmax(jnp.where(seen, scores, -jnp.inf), axis=-1)
+        found = jnp.einsum("bnts,bsnh->btnh", weights, value)
         return self.dropout(self.out(found.reshape(x.shape)))
 
 
@@ -71,9 +75,8 @@ class Transformer(nnx.Module):
     """Characters [B, T], whole numbers below the vocabulary, T up to the context -> logits [B, T, vocabulary]."""
 
     def __init__(self, shape: Shape, dropout: float, *, rngs: nnx.Rngs):
-        embedding = partial(nnx.Embed, embedding_init=nnx.initializers.normal(SPREAD), rngs=rngs)
-        self.embed = embedding(shape.vocabulary, shape.width)
-        self.position = embedding(shape.context, shape.width)
+        self.embed = _embedding(shape.vocabulary, shape.width, rngs=rngs)
+        self.position = _embedding(shape.context, shape.width, rngs=rngs)
         self.blocks = nnx.List([Block(shape, dropout, rngs=rngs) for _ in range(shape.blocks)])
         self.norm = nnx.LayerNorm(shape.width, rngs=rngs)
 
@@ -101,3 +104,9 @@ def gpt(
 
 def _linear(inputs, units, *, rngs, spread=SPREAD):
     return nnx.Linear(inputs, units, kernel_init=nnx.initializers.normal(spread), rngs=rngs)
+
+
+def _embedding(kinds, width, *, rngs):
+    made = nnx.Embed(kinds, width, embedding_init=nnx.initializers.normal(SPREAD), rngs=rngs)
+    made.dtype = None  # that of the parameters when it is called, not when it is made: a run may be in float64
+    return made
