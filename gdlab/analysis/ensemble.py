@@ -54,6 +54,20 @@ class Ensemble(NamedTuple):
     comparable: np.ndarray
     note: tuple[str, ...]
 
+    @property
+    def classifies(self) -> bool:
+        """Whether any run recorded an accuracy: then the runs are measured by it, else by their loss."""
+        return bool(np.isfinite(self.accuracy).any())
+
+    @property
+    def score(self) -> np.ndarray:
+        """What the runs are measured by [M, n], high is good: the accuracy, or -log10 of the loss."""
+        if self.classifies:
+            return self.accuracy
+        with np.errstate(divide="ignore", invalid="ignore"):
+            score = -np.log10(self.loss)
+        return np.where(np.isfinite(score), score, np.nan)
+
 
 class _Member(NamedTuple):
     name: str
@@ -187,11 +201,12 @@ def _notes(members, network, common):
     configs = [member.flat for member in members]
     names = [name for name in varying(configs) if not is_below(name, _NOT_TRAINED)]
     first: dict[tuple, str] = {}
+    accurate = any(np.isfinite(member.rows[:, 2]).any() for member in members)
     for member in members:
         values = tuple(as_key(member.flat[name]) if name in member.flat else None for name in names)
         twin = first.setdefault(values, member.name)
         reasons = [_state_note(member), member.damage]
-        if not np.isfinite(member.rows[:, 2]).any():
+        if not np.isfinite(member.rows[:, 2]).any() and (accurate or not len(member.rows)):
             reasons.append(_NO_ACCURACY)
         if member.network != network and not member.damage:
             reasons.append("another network than most")

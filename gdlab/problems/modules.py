@@ -22,8 +22,8 @@ _one_at_a_time = threading.RLock()  # classes are changed while their modules ar
 
 
 class Pure(NamedTuple):
-    """init(key, example) -> params; apply(params, x, key=None) -> output; activations(params, x) ->
-    {layer: output}, None where nothing is known of layers."""
+    """init(key, example) -> params; apply(params, x, key=None) -> output; activations(params, x, dropout=False) ->
+    {layer: output}, also of those that drop out, None where nothing is known of layers."""
 
     init: Any
     apply: Any
@@ -84,11 +84,14 @@ def _rngs(key):
 def _nnx(make):
     from flax import nnx
 
-    graph, shapes, _ = nnx.split(nnx.eval_shape(lambda: make(jax.random.key(0))), nnx.Param, ...)
-    # Compiled, so that of large networks no parameters are drawn for the sake of what is not drawn.
-    rest = jax.jit(lambda: nnx.split(make(jax.random.key(0)), nnx.Param, ...)[2])()
-    kept = [leaf for _, leaf in nnx.to_flat_state(rest) if isinstance(leaf, nnx.Variable)]
-    names = {type(leaf).__name__ for leaf in kept if not isinstance(leaf, nnx.RngState)}
+    graph, shapes, rest = nnx.split(nnx.eval_shape(lambda: make(jax.random.key(0))), nnx.Param, ...)
+    others = [leaf for _, leaf in nnx.to_flat_state(rest) if not isinstance(leaf, nnx.RngState)]
+    names = {type(leaf).__name__ for leaf in others if isinstance(leaf, nnx.Variable)}
+    if others and not names:
+        # Constants. Compiled, so that of large networks no parameters are drawn for their sake.
+        rest = jax.jit(lambda: nnx.split(make(jax.random.key(0)), nnx.Param, ...)[2])()
+    else:
+        rest = jax.tree.map(_unused, rest)
     if names:
         raise ValueError(
             f"the network keeps state besides its parameters ({', '.join(sorted(names))}), which a pure loss "
@@ -112,30 +115,37 @@ def _nnx(make):
     def apply(params, x, key=None):
         return network(params, key)(x)
 
-    def activations(params, x):
+    def activations(params, x, dropout=False):
         made = network(params, None)
-        parts = [(path, node) for path, node in nnx.iter_graph(made) if isinstance(node, nnx.Module)]
+        layers = [one for one in nnx.iter_graph(made) if isinstance(one[1], nnx.Module)]
+        parts = [(path, node) for path, node in layers if dropout or not isinstance(node, nnx.Dropout)]
         return _watched(made, {"/".join(map(str, path)): node for path, node in parts if path}, x)
 
     return Pure(init, apply, activations)
 
 
+def _unused(leaf):
+    """In place of the state of a random stream, which is set before it is drawn from."""
+    is_key = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return jax.random.key(0) if is_key else jnp.zeros(leaf.shape, leaf.dtype)
+
+
 def _equinox(make):
     import equinox
 
-    def parts(key):
+    def divided(key):
         # In float32, whatever the precision is, so that a run in float64 starts at the same point.
         with jax.enable_x64(False):
             drawn, static = equinox.partition(make(key), equinox.is_inexact_array)
         return drawn, static
 
-    drawn, static = parts(jax.random.key(0))
+    drawn, static = divided(jax.random.key(0))
     places = [_words(path) for path, _ in jax.tree_util.tree_leaves_with_path(drawn)]
     structure = jax.tree.structure(drawn)
     del drawn
 
     def init(key, example):
-        return _nested(dict(zip(places, jax.tree.leaves(parts(key)[0]), strict=True)))
+        return _nested(dict(zip(places, jax.tree.leaves(divided(key)[0]), strict=True)))
 
     def network(params, key):
         leaves = [_at(params, place) for place in places]
@@ -149,9 +159,11 @@ def _equinox(make):
         keys = jax.random.split(key, len(x))
         return jax.vmap(lambda one, k: made(one, key=k))(x, keys)
 
-    def activations(params, x):
+    def activations(params, x, dropout=False):
         made = network(params, None)
-        inner = {"/".join(map(str, path)): node for path, node in _submodules(made, ()) if path}
+        parts = [(path, node) for path, node in _submodules(made, ()) if path]
+        parts = [one for one in parts if dropout or not isinstance(one[1], equinox.nn.Dropout)]
+        inner = {"/".join(map(str, path)): node for path, node in parts}
         return jax.vmap(lambda one: _watched(made, inner, one))(x)
 
     return Pure(init, apply, activations)

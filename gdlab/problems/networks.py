@@ -71,7 +71,7 @@ def layer_activations(model, params, x, statistics=None, dropout=False):
         return method == "__call__" and (dropout or not isinstance(module, nn.Dropout))
 
     if isinstance(model, Pure):
-        return {} if model.activations is None else model.activations(params, _cast(x, params))
+        return {} if model.activations is None else model.activations(params, _cast(x, params), dropout)
     _, state = _apply(model, params, x, None, statistics, capture_intermediates=told)
     found = jax.tree_util.tree_leaves_with_path(
         state["intermediates"], is_leaf=lambda v: isinstance(v, tuple)
