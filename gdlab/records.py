@@ -24,6 +24,19 @@ KINDS = ("none", "cubic", "quadratic", "bisect")
 NO_FIT, CUBIC, QUADRATIC, BISECT = range(4)
 
 
+class Measures(NamedTuple):
+    """What a problem without classes is judged by on examples that it is not trained on.
+
+    means(params, batch) -> {name: ()}, each the mean over the examples of a batch; told({name: float}) ->
+    {name: float}, what is recorded of the means over all examples: "loss" is the error, "accuracy" a share
+    of right answers, others have any name. block: examples that are evaluated at once.
+    """
+
+    means: Callable
+    told: Callable
+    block: int = 1000
+
+
 class Problem(NamedTuple):
     """What is minimised: an error function over any pytree of parameters.
 
@@ -36,6 +49,9 @@ class Problem(NamedTuple):
     additive: whether the error of many examples is the mean of their errors, so that it may be taken in
     blocks (of a network with batch normalisation, up to the statistics of the blocks).
     data_loss: as loss, without what depends on the parameters alone, a weight decay; None: loss is that.
+    terms(params, batch, *, key=None) -> {name: ()}: what the error is made of, recorded at every iteration
+    as metric/NAME; None: it has no parts.
+    measures: by what it is validated; None: by its classes where it predicts some, else not at all.
     """
 
     init: Callable
@@ -48,6 +64,8 @@ class Problem(NamedTuple):
     statistics: Callable | None = None
     additive: bool = False
     data_loss: Callable | None = None
+    terms: Callable | None = None
+    measures: Measures | None = None
 
 
 # One row of a trace: an evaluated step width and what was proposed from it.

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gdlab.analysis import validation
 from gdlab.analysis.axes import hyperparameters
 from gdlab.analysis.hyper import as_key, shown, varying
 from gdlab.messages import counted
@@ -52,6 +53,20 @@ class Ensemble(NamedTuple):
     widths: dict[str, int]
     comparable: np.ndarray
     note: tuple[str, ...]
+
+    @property
+    def classifies(self) -> bool:
+        """Whether any run recorded an accuracy: then the runs are measured by it, else by their loss."""
+        return bool(np.isfinite(self.accuracy).any())
+
+    @property
+    def score(self) -> np.ndarray:
+        """What the runs are measured by [M, n], high is good: the accuracy, or -log10 of the loss."""
+        if self.classifies:
+            return self.accuracy
+        with np.errstate(divide="ignore", invalid="ignore"):
+            score = -np.log10(self.loss)
+        return np.where(np.isfinite(score), score, np.nan)
 
 
 class _Member(NamedTuple):
@@ -123,8 +138,8 @@ def _member(run):
         size = run.identity.get("parameters")
         names = [n for n in run.arrays if n.startswith(_CORRELATION) and n != _STEP and run.rows(n)]
         widths = {n.removeprefix(_CORRELATION): run.array(n, 0, 1).shape[1] for n in names}
-        if "validation" in run.arrays:
-            rows = np.asarray(run.array("validation"), float)
+        found = validation.rows(run).columns
+        rows = np.stack([found[name] for name in ("iteration", *MEASURES)], axis=1)
     except StoreError as error:
         damage = f"cannot be read: {error}"
     structure = ("problem._target_", "model._target_", "dataset._target_", "problem")
@@ -186,11 +201,12 @@ def _notes(members, network, common):
     configs = [member.flat for member in members]
     names = [name for name in varying(configs) if not is_below(name, _NOT_TRAINED)]
     first: dict[tuple, str] = {}
+    accurate = any(np.isfinite(member.rows[:, 2]).any() for member in members)
     for member in members:
         values = tuple(as_key(member.flat[name]) if name in member.flat else None for name in names)
         twin = first.setdefault(values, member.name)
         reasons = [_state_note(member), member.damage]
-        if not np.isfinite(member.rows[:, 2]).any():
+        if not np.isfinite(member.rows[:, 2]).any() and (accurate or not len(member.rows)):
             reasons.append(_NO_ACCURACY)
         if member.network != network and not member.damage:
             reasons.append("another network than most")

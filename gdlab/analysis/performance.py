@@ -1,6 +1,7 @@
 """How well runs did: at a time, within a time, how steadily, in which order, and when that was settled.
 
-All measures are in [0, 1], and high is good. Hamid et al. 2019, section 4.1: P1 to P3.
+The accuracy is a share in [0, 1]; of runs that have none, as in regression, -log10 of the validation loss
+stands for it (`Ensemble.score`). High is good. Hamid et al. 2019, section 4.1: P1 to P3.
 """
 
 from collections.abc import Sequence
@@ -163,7 +164,7 @@ def known(ensemble: Ensemble) -> np.ndarray:
     """The accuracy [M, n] as last recorded at each time; NaN before the first row of a run and behind its
     last, unless the run is over for good."""
     at, last, position = _latest(ensemble)
-    values = np.take_along_axis(ensemble.accuracy, np.maximum(at, 0), axis=1)
+    values = np.take_along_axis(ensemble.score, np.maximum(at, 0), axis=1)
     there = (at >= 0) & ((position <= last) | ensemble.holds[:, None])
     return np.where(there, values, np.nan)
 
@@ -172,12 +173,12 @@ def held(ensemble: Ensemble) -> np.ndarray:
     """The accuracy [M, n] as recorded; a run that is over for good keeps its last value to the end."""
     _, last, position = _latest(ensemble)
     over = ensemble.holds[:, None] & (position > last)
-    return np.where(over, known(ensemble), ensemble.accuracy)
+    return np.where(over, known(ensemble), ensemble.score)
 
 
 def _latest(ensemble):
     """(position of the last row up to each time [M, n], -1: none; of the last row [M, 1]; all [1, n])."""
-    accuracy = ensemble.accuracy
+    accuracy = ensemble.score
     position = np.arange(accuracy.shape[1])[None]
     at = np.maximum.accumulate(np.where(np.isfinite(accuracy), position, -1), axis=1)
     return at, at[:, -1:] if accuracy.shape[1] else np.empty((len(accuracy), 0), int), position

@@ -21,20 +21,34 @@ def validated(run) -> bool:
 
 
 def rows(run) -> Table:
-    """(iteration, loss, accuracy, train_loss, train_accuracy) [n] of a run, no rows where it has none.
+    """(iteration, loss, accuracy, train_loss, train_accuracy, ...) [n] of a run, no rows where it has none.
 
-    loss is the mean cross-entropy in nats, accuracy a share in [0, 1].
+    loss is the mean error on the examples, of a classifier its cross-entropy in nats; accuracy a share in
+    [0, 1], NaN where nothing is right or wrong; then what else the problem is measured by, each NAME with
+    train_NAME.
     """
     found = run.array("validation") if validated(run) else np.empty((0, len(COLUMNS)))
-    columns = {name: np.asarray(found[:, i], float) for i, name in enumerate(COLUMNS)}
+    names = run.columns("validation") if validated(run) else COLUMNS
+    columns = dict.fromkeys(COLUMNS, np.full(len(found), np.nan))
+    columns |= {name: np.asarray(found[:, i], float) for i, name in enumerate(names)}
     return Table(columns, dict.fromkeys(columns, ("validation",)), {})
+
+
+def kinds(table: Table) -> list[str]:
+    """Which measures a Table of `rows` has numbers of: "loss", "accuracy", ..., in the order of its columns."""
+    measured = [name for name in table.columns if f"train_{name}" in table.columns]
+    return [name for name in measured if name == "loss" or np.isfinite(table.columns[name]).any()]
 
 
 def side_by_side(runs) -> Table:
     """The rows of several (name, run), under one another, with the column `run` in front."""
     parts = [(name, rows(run).columns) for name, run in runs]
     columns = {"run": np.concatenate([np.full(len(part["loss"]), name, object) for name, part in parts])}
-    columns |= {name: np.concatenate([part[name] for _, part in parts]) for name in COLUMNS}
+    names = dict.fromkeys([*COLUMNS, *(name for _, part in parts for name in part)])
+    unknown = [np.full(len(part["loss"]), np.nan) for _, part in parts]
+    for name in names:
+        values = [part.get(name, nan) for (_, part), nan in zip(parts, unknown, strict=True)]
+        columns[name] = np.concatenate(values)
     return Table(columns, dict.fromkeys(columns, ("validation",)), {})
 
 

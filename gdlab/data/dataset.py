@@ -6,11 +6,12 @@ import numpy as np
 
 
 class Dataset(NamedTuple):
-    """Labelled examples.
+    """Examples, labelled or not.
 
-    train    {"x": float [n, ...], "y": int32 [n]}; images are [n, height, width, channels]
+    train    {"x": float [n, ...], "y": int32 [n]}; images are [n, height, width, channels]. Where nothing is
+             classified, arrays [n, ...] by any names and of any kind, as the problem reads them
     test     the same for examples that training never sees, or None
-    classes  the classes' names; y holds positions in it
+    classes  the classes' names; y holds positions in it. () where there are none
     source   digest of the files that they were read from; None where there are none
     notes    sentences to be told before training: what was left out, what was read with difficulty
     """
@@ -42,13 +43,19 @@ def held_out(dataset: Dataset, share: float) -> Dataset:
     where one of the two parts would be empty.
     """
     rng, count = np.random.default_rng(0), len(next(iter(dataset.train.values())))
-    y = dataset.train.get("y")
-    mask = stratified(np.zeros(count, np.int32) if y is None else np.asarray(y), share, rng)
+    y = labels_of(dataset)
+    mask = stratified(np.zeros(count, np.int32) if y is None else y, share, rng)
     if mask.all() or not mask.any():
         raise ValueError(f"of {count} training examples {int(mask.sum())} would be held out")
     parts = ({name: array[rows] for name, array in dataset.train.items()} for rows in (~mask, mask))
     train, rest = parts
     return dataset._replace(train=train, test=rest)
+
+
+def labels_of(dataset: Dataset) -> np.ndarray | None:
+    """The labels of the training examples, whole numbers [n]; None where y is something else, or not there."""
+    y = np.asarray(dataset.train.get("y", 0.0))
+    return y if y.ndim == 1 and y.dtype.kind in "iu" else None
 
 
 def stratified(y: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:

@@ -10,6 +10,7 @@ from gdlab.execution.own_code import code_of
 from gdlab.plan.assembly import keeps_layers, keeps_path, size
 from gdlab.plan.builder import ConfigError
 from gdlab.plan.monitoring import data_facts
+from gdlab.plan.soundness import terms_of
 from gdlab.plan.unread import check_asked
 from gdlab.records import CONVERGED, DIVERGED, LINE_SEARCH_FAILED, STEP_COLUMNS, TRACE_COLUMNS
 from gdlab.store import migrations
@@ -34,7 +35,7 @@ def arrays_of(assembly, config, params, watchers):
         "ls_end": store.ArraySpec(dtype="i8", row_shape=()),
     }
     kept = {"path": keeps_path(assembly, config), "layers": keeps_layers(assembly, config)}
-    arrays |= collection.specs(params, **kept)
+    arrays |= collection.specs(params, **kept, terms=terms_of(assembly))
     for watcher, _ in watchers:
         arrays |= watcher.specs()
     return arrays

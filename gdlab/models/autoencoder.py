@@ -34,3 +34,8 @@ def galaxy(features: Sequence[int] = (40, 20), code: int = 1, activation: str = 
     `activation` names a function of flax.linen. Raises ValueError for one that is not there.
     """
     return Autoencoder(tuple(features), code, activation_function(activation))
+
+
+def autoencoder(features: Sequence[int] = (64, 32), code: int = 8, activation: str = "tanh") -> Autoencoder:
+    """Encoder of `features` units and `code` numbers, and its mirror; otherwise as `galaxy`."""
+    return Autoencoder(tuple(features), code, activation_function(activation))

@@ -59,6 +59,8 @@ def predicts_classes(problem, dataset):
     """Whether the problem gives logits for each class of a labelled dataset."""
     if dataset is None or problem.predict is None or "y" not in dataset.train or dataset.n_classes < 2:
         return False
+    if problem.measures is not None:  # what it predicts are no logits, whatever their number
+        return False
     params = jax.eval_shape(problem.init, jax.random.key(0))
     example = jax.ShapeDtypeStruct((1, *dataset.train["x"].shape[1:]), jnp.float32)
     return jax.eval_shape(problem.predict, params, example).shape == (1, dataset.n_classes)

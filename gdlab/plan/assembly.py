@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdlab.data.dataset import held_out
+from gdlab.data.dataset import held_out, labels_of
 from gdlab.data.sampling import Schedule
 from gdlab.plan.builder import ConfigError, check_sections, instantiate, takes
 from gdlab.plan.memory import check_room
@@ -252,7 +252,7 @@ def make_schedule(config, dataset, fewer=False):
         shares = _class_shares(config, dataset)
         schedule = dataset and Schedule(
             len(next(iter(dataset.train.values()))),
-            labels=dataset.train.get("y"),
+            labels=labels_of(dataset),
             batches=None if train["batch_size"] is not None else train["batches"],
             batch_size=train["batch_size"],
             descent_length=train["descent_length"],

@@ -6,6 +6,7 @@ Validation and correlations append rows of the parameters alone: each has `specs
 from gdlab.monitors.dumps import AUTO_COUNT, Dumper
 from gdlab.monitors.filter_correlations import AUTO_COUNT as CORRELATED
 from gdlab.monitors.filter_correlations import Correlations
+from gdlab.monitors.judging import Judging, can_judge
 from gdlab.monitors.network import describe
 from gdlab.monitors.validation import Validation, can_validate, interval
 from gdlab.plan.assembly import learning_rate, template
@@ -18,14 +19,18 @@ _NOT_VALIDATED = (
 
 
 def validation(assembly, config):
-    """(Validation, iterations between its rows), or (None, None) where the run has none."""
+    """(Validation or Judging, iterations between its rows), or (None, None) where the run has none."""
     every = config["record"]["validate"]
-    possible = every and can_validate(assembly.problem, assembly.dataset)
+    judged = can_judge(assembly.problem, assembly.dataset)
+    possible = every and (judged or can_validate(assembly.problem, assembly.dataset))
     if not possible:
         if every not in ("auto", False):
             raise ConfigError(_NOT_VALIDATED.format(name="validate", value=every))
         return None, None
     examples = config["record"]["validate_examples"]
+    if judged:
+        made = Judging(assembly.problem, assembly.dataset, examples=examples)
+        return made, interval(every, config["train"]["steps"])
     options = {"seed": config["seed"], "version": config["record"].get("version", 1)}
     made = Validation(assembly.problem, assembly.dataset, examples=examples, **options)
     return made, interval(every, config["train"]["steps"])

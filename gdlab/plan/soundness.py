@@ -11,6 +11,7 @@ import numpy as np
 from gdlab.data.dataset import Dataset
 from gdlab.messages import described
 from gdlab.plan.builder import ConfigError
+from gdlab.store.spec import valid_name
 
 
 def parameters_of(problem, key):
@@ -44,6 +45,24 @@ def check_problem(assembly):
         raise ConfigError(
             f"problem: its error is {found}; loss(params, batch, key=None) has to return one number, shape ()"
         )
+
+
+def terms_of(assembly):
+    """Names of the terms that the problem's error is made of; raises ConfigError where they are no numbers."""
+    problem, batch, key = assembly.problem, assembly.batch(0), assembly.key
+    if problem.terms is None:
+        return ()
+    params = jax.eval_shape(problem.init, key)
+    found = jax.eval_shape(lambda params: problem.terms(params, batch, key=key), params)
+    for name, value in found.items() if isinstance(found, dict) else ():
+        if not valid_name(f"metric/{name}") or getattr(value, "shape", None) != ():
+            break
+    else:
+        if isinstance(found, dict):
+            return tuple(found)
+    raise ConfigError(
+        "problem: terms(params, batch, key=None) has to return {name: number}, names of letters, digits and _"
+    )
 
 
 def check_start(training, state, assembly):

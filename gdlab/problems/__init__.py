@@ -27,6 +27,9 @@ from gdlab.problems.curve_fitting import (
     osborne_1,
     watson,
 )
+from gdlab.problems.heat import heat_equation
+from gdlab.problems.language import next_token
+from gdlab.problems.regression import reconstruction, regression
 from gdlab.problems.scatter import discriminant
 from gdlab.problems.valleys import (
     beale,
@@ -77,6 +80,10 @@ __all__ = [
     "classification",
     "discriminant",
     "from_function",
+    "heat_equation",
     "least_squares",
+    "next_token",
+    "reconstruction",
+    "regression",
     *(factory.__name__ for factory in CATALOGUE),
 ]

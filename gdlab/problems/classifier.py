@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from gdlab.problems.augment import augmentation
+from gdlab.problems.modules import adapted
 from gdlab.problems.networks import (
     batch_statistics,
     has_batch_norm,
@@ -20,7 +21,7 @@ from gdlab.records import Problem
 def classification(*, model, data, weight_decay: float = 0.0, augment: Mapping | None = None) -> Problem:
     """Mean cross-entropy of `model` over the examples of a batch, in nats.
 
-    model         a flax.linen module [B, ...] -> logits [B, data.n_classes]
+    model         a network, of any kind of `gdlab.problems.modules`, [B, ...] -> logits [B, data.n_classes]
     data          a gdlab Dataset; batches are {"x": [B, ...], "y": int [B]}
     weight_decay  factor of half the squared length of all parameters, added to the error; >= 0
     augment       {"flip": bool, "shift": pixels}: how images are changed at random where the error is
@@ -36,6 +37,7 @@ def classification(*, model, data, weight_decay: float = 0.0, augment: Mapping |
     if not traced and not weight_decay >= 0:
         raise ValueError(f"classification: weight_decay = {weight_decay!r} is not allowed; it must be >= 0")
     example = data.train["x"][:1]
+    network, model = model, adapted(model)
     draw = initial_parameters(model, example)
     change = augmentation(augment, example.shape[1:])
 
@@ -46,7 +48,7 @@ def classification(*, model, data, weight_decay: float = 0.0, augment: Mapping |
             raise ValueError(
                 f"classification: the model's output for one example has shape {shape}, "
                 f"but {data.name} has {data.n_classes} classes, so (1, {data.n_classes}) is needed"
-                + _remedy(model, data.n_classes)
+                + _remedy(network, data.n_classes)
             )
         return params
 

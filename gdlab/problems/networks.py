@@ -1,7 +1,8 @@
-"""What every problem with a Flax network needs: parameters, outputs, and what the layers say.
+"""What every problem with a network needs: parameters, outputs, and what the layers say.
 
-A network is any flax.linen module whose parameters alone determine what it computes, so that a step can
-be replayed and parameters in between be looked at. Two things would break that, and follow a convention:
+A network is any flax.linen module, or what `gdlab.problems.modules.adapted` makes of others, whose parameters
+alone determine what it computes, so that a step can be replayed and parameters in between be looked at. Two
+things would break that, and follow a convention in Linen modules:
 
 Dropout   is on exactly when there is a key: `nn.Dropout(rate, deterministic=not self.has_rng("dropout"))`.
           A module that says `deterministic=not train` works too, as long as it has no batch normalisation.
@@ -17,6 +18,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from gdlab.problems.modules import Pure
+
 BLOCK = 1000  # most examples whose statistics are taken in one pass
 
 
@@ -28,7 +31,9 @@ def initial_parameters(model, example):
     """
 
     def init(key):
-        example32 = jnp.asarray(example, jnp.float32)
+        example32 = jnp.asarray(example, None if _is_whole(example) else jnp.float32)
+        if isinstance(model, Pure):
+            return _in_default_float(model.init(key, example32))
         with nn.intercept_methods(partial(_refuse_running_averages, type(model).__name__)):
             variables = model.init(key, example32)
         others = sorted(set(variables) - {"params", "batch_stats"})
@@ -42,7 +47,7 @@ def initial_parameters(model, example):
                 f"{type(model).__name__} keeps statistics (batch_stats) that nothing can set: it needs "
                 "`__call__(self, x, train=False)` and `nn.BatchNorm(use_running_average=not train, ...)`"
             )
-        return jax.tree.map(lambda leaf: leaf.astype(jnp.result_type(float)), variables["params"])
+        return _in_default_float(variables["params"])
 
     return init
 
@@ -65,6 +70,8 @@ def layer_activations(model, params, x, statistics=None, dropout=False):
     def told(module, method):
         return method == "__call__" and (dropout or not isinstance(module, nn.Dropout))
 
+    if isinstance(model, Pure):
+        return {} if model.activations is None else model.activations(params, _cast(x, params), dropout)
     _, state = _apply(model, params, x, None, statistics, capture_intermediates=told)
     found = jax.tree_util.tree_leaves_with_path(
         state["intermediates"], is_leaf=lambda v: isinstance(v, tuple)
@@ -75,6 +82,8 @@ def layer_activations(model, params, x, statistics=None, dropout=False):
 
 def has_batch_norm(model, example):
     """Whether the module normalises by statistics of batches of examples like `example` [B, ...]."""
+    if isinstance(model, Pure):
+        return False
     collections = _collections if _is_hashable(model) else _collections.__wrapped__
     return "batch_stats" in collections(model, tuple(example.shape[1:]))
 
@@ -119,7 +128,9 @@ def dtype_of(params):
 
 def _apply(model, params, x, key, statistics, capture_intermediates=False):
     """(output, collections written on the way)."""
-    x = x.astype(dtype_of(params))
+    x = _cast(x, params)
+    if isinstance(model, Pure):
+        return model.apply(params, x, key), {}
     normalises = has_batch_norm(model, x)
     if statistics is not None and not normalises:
         raise ValueError(f"{type(model).__name__} has no batch normalisation: it takes no statistics")
@@ -133,6 +144,19 @@ def _apply(model, params, x, key, statistics, capture_intermediates=False):
         capture_intermediates=capture_intermediates,
         **({"train": measures or (key is not None and not normalises)} if _takes_train(model) else {}),
     )
+
+
+def _cast(x, params):
+    """x in the parameters' dtype; whole numbers, as tokens are, as they are."""
+    return x if _is_whole(x) else x.astype(dtype_of(params))
+
+
+def _is_whole(x):
+    return jnp.issubdtype(x.dtype, jnp.integer)
+
+
+def _in_default_float(params):
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.result_type(float)), params)
 
 
 def _takes_train(model):

@@ -10,6 +10,7 @@ Source: Becker, Lippel, Stuhlsatz 2017; used by Becker et al. 2019, section 3.2.
 import jax
 import jax.numpy as jnp
 
+from gdlab.problems.modules import adapted
 from gdlab.problems.networks import initial_parameters, layer_activations, outputs
 from gdlab.records import Problem
 
@@ -19,7 +20,7 @@ def discriminant(*, model, data, reconstruction_weight: float = 0.5) -> Problem:
 
     MSE is the mean over the batch of |x - reconstruction|^2, summed over the coordinates of x.
 
-    model  a flax.linen module x [B, d] -> (code [B, d_z], reconstruction [B, d])
+    model  a network x [B, d] -> (code [B, d_z], reconstruction [B, d])
     data   a gdlab Dataset; batches are {"x": [B, d], "y": int [B]}
     reconstruction_weight  lambda, in [0, 1]
 
@@ -31,6 +32,8 @@ def discriminant(*, model, data, reconstruction_weight: float = 0.5) -> Problem:
             f"discriminant: reconstruction_weight = {reconstruction_weight!r} is not allowed; "
             "it must be in [0, 1]"
         )
+
+    model = adapted(model)
 
     def loss(params, batch, *, key=None):
         code, rebuilt = outputs(model, params, batch["x"], key=key)

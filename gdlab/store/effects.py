@@ -9,7 +9,11 @@ one's own it is taken that it reads everything.
 
 from collections.abc import Callable, Mapping
 
-NETWORKS = ("gdlab.problems.classification", "gdlab.problems.discriminant")  # problems that take a model
+# Problems that take a model.
+NETWORKS = (
+    *("gdlab.problems.classification", "gdlab.problems.discriminant", "gdlab.problems.regression"),
+    *("gdlab.problems.reconstruction", "gdlab.problems.heat_equation", "gdlab.problems.next_token"),
+)
 SEARCHERS = ("gdlab.optim.conjugate_gradient", "gdlab.optim.lbfgs")  # optimizers that search lines
 # Sections that are read where an optimizer's option refers to them, and what they are.
 REFERRED = {

@@ -1,4 +1,5 @@
-"""What is kept of every iteration besides scalars and traces: parameter vectors, and steps layer by layer.
+"""What is kept of every iteration besides scalars and traces: parameter vectors, steps layer by layer, and
+the terms that an error is made of.
 
 A layer is what shares the last but one name of a parameter tree: kernel and bias of "conv1" are one.
 The same description serves the compiled loop (what to gather), the run folder (which arrays) and the
@@ -12,6 +13,7 @@ from jax.flatten_util import ravel_pytree
 
 from gdlab.store import ArraySpec
 from gdlab.training.leaf_names import names_of
+from gdlab.training.loop import TERMS
 
 LAYER_ARRAYS = ("layer/update_norm", "layer/param_norm")
 
@@ -64,8 +66,8 @@ def collector(*, path, layers):
     return collect
 
 
-def specs(params, *, path, layers):
-    """{name: ArraySpec} of the arrays that a run folder needs for it."""
+def specs(params, *, path, layers, terms=()):
+    """{name: ArraySpec} of the arrays that a run folder needs for it; terms: names of those of the error."""
     dtype = np.dtype(jax.tree.leaves(params)[0].dtype).str.lstrip("<")
     names = layer_names(params)
     arrays = {}
@@ -76,7 +78,8 @@ def specs(params, *, path, layers):
         size = sum(leaf.size for leaf in jax.tree.leaves(params))
         arrays["path"] = ArraySpec(dtype=dtype, row_shape=(size,))
         arrays["path_step"] = ArraySpec(dtype="i8", row_shape=())
-    return arrays
+    metric = ArraySpec(dtype="f8", row_shape=(2,), columns=("iteration", "value"))
+    return arrays | {TERMS + name: metric for name in terms}
 
 
 def rows(collected, step, done):
@@ -84,4 +87,8 @@ def rows(collected, step, done):
     packed = {name: array[:done] for name, array in (collected or {}).items()}
     if "path" in packed:
         packed["path_step"] = np.arange(step + 1, step + done + 1)
+    number = np.arange(step, step + done, dtype=float)
+    for name in packed:
+        if name.startswith(TERMS):
+            packed[name] = np.stack([number, packed[name]], axis=1)
     return packed

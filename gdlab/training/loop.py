@@ -18,6 +18,7 @@ from gdlab.optim.search_state import TELLING_STATES, search_state, with_search_s
 from gdlab.records import DIVERGED, IDLE, OK, StepInfo
 from gdlab.training.devices import on_all, split
 
+TERMS = "metric/"  # before the names of the arrays of what an error is made of
 # What gdlab's searches tell of an iteration by themselves: fields of their state and of a StepInfo.
 _TOLD = ("slope", "step_size", "step_size_max", "restarted", "status", "evaluations", "line_search")
 
@@ -135,27 +136,34 @@ def make_iteration(problem, optimizer, *, several_descents, loss_end, reach, col
     optimizer = optax.with_extra_args_support(optimizer)
     gather = collect or (lambda before, updates, after: None)
 
-    def value_fn_of(data, key, steps, at, number):
+    def at_hand(function, state, data, key, steps, at):
+        """`function` as of a Problem's loss, of the parameters alone: on the batch and the key of `at`."""
         batch = split(_batch(data, steps.index, at), mesh)
+        number = steps.descent[at] if has_search(state.opt_state) else state.step
         step_key = None if key is None else jax.random.fold_in(key, number)
-        return lambda params: problem.loss(params, batch, key=step_key)
+        return lambda params: function(params, batch, key=step_key)
 
     def one(state, data, key, steps, at):
         fresh = steps.new_descent[at]
-        searches = has_search(state.opt_state)
-        number = steps.descent[at] if searches else state.step
-        value_fn = value_fn_of(data, key, steps, at, number)
-        if searches:
+        value_fn = at_hand(problem.loss, state, data, key, steps, at)
+        if has_search(state.opt_state):
             return _search_step(optimizer, value_fn, state, fresh, several_descents)
         return _plain_step(optimizer, value_fn, state, fresh, loss_end, reach)
 
+    def gathered(state, updates, after, *inputs):
+        found = gather(state.params, updates, after)
+        if problem.terms is None:
+            return found
+        terms = at_hand(problem.terms, state, *inputs)(state.params)
+        return (found or {}) | {TERMS + name: value for name, value in terms.items()}
+
     def active(state, *inputs):
-        state, info, updates, before = one(state, *inputs)
-        return state, info, gather(before, updates, state.params)
+        moved, info, updates, _ = one(state, *inputs)
+        return moved, info, gathered(state, updates, moved.params, *inputs)
 
     def idling(state, *inputs):
         still = jax.tree.map(jnp.zeros_like, state.params)
-        return *_idle(state, one, *inputs), gather(state.params, still, state.params)
+        return *_idle(state, one, *inputs), gathered(state, still, state.params, *inputs)
 
     def iterate(state, data, key, steps, at):
         inputs = (data, key, steps, at)
@@ -167,7 +175,7 @@ def make_iteration(problem, optimizer, *, several_descents, loss_end, reach, col
     def ready(state, data, key, steps):
         if several_descents or not has_search(state.opt_state):
             return state
-        return _evaluated(state, value_fn_of(data, key, steps, 0, steps.descent[0]))
+        return _evaluated(state, at_hand(problem.loss, state, data, key, steps, 0))
 
     return iterate, ready
 

@@ -1,4 +1,5 @@
-"""How the runs do on examples they are not trained on: loss and accuracy, beside those of the training set.
+"""How the runs do on examples they are not trained on: loss, accuracy and what else a problem is measured by,
+beside those of the training set.
 
 Solid lines are validation, dashed ones as many examples of the training set: the gap between them is
 what a network has only learned by heart.
@@ -15,7 +16,7 @@ from server.ui.clock import Clock
 from server.ui.run_lines import RunLines
 from server.views.curve.page import page
 
-KINDS = {"loss": "validation loss", "accuracy": "validation accuracy"}
+LINEAR = ("accuracy", "r2")  # measures that have an upper end
 HEIGHT = 240
 
 
@@ -34,10 +35,11 @@ class _Validation:
         self.context, self.names = context, names
         self.viewport = page(context).viewport
         self.lines = {}
-        for kind, label in KINDS.items():
+        measured = [validation.kinds(validation.rows(context.run(name))) for name in names]
+        for kind in dict.fromkeys(kind for one in measured for kind in one):
             made = RunLines(
-                context, self.viewport, f"validation_{kind}", label=label, height=HEIGHT, runs=names,
-                linear=kind == "accuracy",
+                context, self.viewport, f"validation_{kind}", label=_label(kind), height=HEIGHT, runs=names,
+                linear=kind in LINEAR,
             )  # fmt: skip
             made.add("train", "training", dash="dashed")
             made.add("validation", "validation")
@@ -79,7 +81,7 @@ class _Validation:
         """Follows a change of the axes."""
         label = self._clock(self.names[0])[0].label
         for kind, made in self.lines.items():
-            made.rescale(label, KINDS[kind])
+            made.rescale(label, _label(kind))
 
     def draw(self, low: float, high: float) -> np.ndarray:
         """Draws the validations in [low, high] of x, and one more on each side."""
@@ -88,9 +90,10 @@ class _Validation:
             x = self._clock(name)[0].x(found["iteration"])
             near = slice(*steps.positions(x, low, high))
             k = found["iteration"][near]
+            unknown = np.full(len(x), np.nan)
             for kind, made in self.lines.items():
-                made.show("validation", name, x[near], found[kind][near], k)
-                made.show("train", name, x[near], found[f"train_{kind}"][near], k)
+                made.show("validation", name, x[near], found.get(kind, unknown)[near], k)
+                made.show("train", name, x[near], found.get(f"train_{kind}", unknown)[near], k)
         for made in self.lines.values():
             made.fit()
         return np.empty(0)
@@ -103,3 +106,8 @@ class _Validation:
 
     def _csv(self) -> Table:
         return validation.side_by_side((name, self.context.run(name)) for name in self.names)
+
+
+def _label(kind: str) -> str:
+    """What the axis of a measure is called: `r2` is known by its sign."""
+    return "validation R²" if kind == "r2" else f"validation {kind.replace('_', ' ')}"

@@ -17,7 +17,7 @@ from gdlab.analysis.hyper import natural
 from server.core import hyper
 from server.ui import figures
 
-MEASURES = {"P1": "accuracy at {t:,}", "P2": "best {t0:,} – {t1:,}", "P3": "stable {t0:,} – {t1:,}"}
+MEASURES = {"P1": "{what} at {t:,}", "P2": "best {t0:,} – {t1:,}", "P3": "stable {t0:,} – {t1:,}"}
 SPREAD = 50  # largest over smallest value from which an axis of positive numbers is logarithmic at first
 FEW = 12  # different values up to which each of them has its tick
 NEAR = 0.055  # of the axis, below which the labels of two ticks would touch
@@ -79,14 +79,16 @@ def build(
     settings: Mapping[str, Setting],
     order: Sequence[str],
     times: Mapping[str, int],
+    what: str = "accuracy",
 ) -> list[Axis]:
     """The axes in their order: `order` first, the others after them as they come.
 
-    parameters: by name, numbers or texts [M]; measures: P1 to P3 [M]; times: t, t0 and t1 for captions.
+    parameters: by name, numbers or texts [M]; measures: P1 to P3 [M]; times: t, t0 and t1 for captions;
+    what: is measured.
     """
     axes = {}
     for name, values in {**parameters, **measures}.items():
-        caption = MEASURES[name].format(**times) if name in measures else ""
+        caption = MEASURES[name].format(what=what, **times) if name in measures else ""
         axes[name] = _axis(name, caption, np.asarray(values), settings.get(name, Setting()), name in measures)
     first = [name for name in order if name in axes]
     return [axes[name] for name in (*first, *(name for name in axes if name not in first))]

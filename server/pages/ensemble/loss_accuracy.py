@@ -105,14 +105,15 @@ class LossAccuracy(Panel):
             words = f"{whose} recorded accuracy and loss on examples that it is not trained on."
             card.retitle(self.root, caption=words)
             return
-        some = bool(shared.chosen.any())
+        some, ensemble = bool(shared.chosen.any()), shared.ensemble
         words = "Accuracy solid (left), loss stippled (right)"
+        if not ensemble.classifies:
+            words = "Loss stippled (right)"
         words += " of the selected runs. " if some else " of all runs; those that are selected have colours. "
         words += "Vertical lines: t (solid), t0 and t1. Click a line to select its run."
-        ensemble = shared.ensemble
         inside = shared.chosen.any(axis=0) if some else np.ones(shared.count, bool)
         without = int((inside & ~np.isfinite(ensemble.accuracy).any(axis=1)).sum())
-        if without:
+        if without and ensemble.classifies:
             words += f" {without:,} of them recorded no accuracy."
         card.retitle(self.root, caption=words)
 

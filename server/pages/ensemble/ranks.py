@@ -76,7 +76,7 @@ class Ranks(Panel):
         used = known[:, -1]
         tolerance = SETTLED * max(int(used.sum()), 1)
         settled = performance.settled(ranks, ensemble.step, tolerance)[used]
-        words = "Rank by accuracy, 1 the best. "
+        words = f"Rank by {'accuracy' if ensemble.classifies else 'validation loss'}, 1 the best. "
         if len(settled):
             near = f"{tolerance:.3g} {'place' if tolerance == 1 else 'places'}"
             words += (
@@ -85,7 +85,7 @@ class Ranks(Panel):
             )
         left = int((~used).sum())
         if left:
-            words += f" {counted(left, 'run')} without an accuracy at the end left out."
+            words += f" {counted(left, 'run')} without {'an accuracy' if ensemble.classifies else 'a loss'} at the end left out."
         card.retitle(self.root, caption=words)
         self._advise()
         self.redraw()

@@ -186,7 +186,8 @@ class Shared:
 
     def _lay_axes(self) -> None:
         ensemble, times = self.ensemble, self.times._asdict()
-        self.axes = axes.build(ensemble.parameters, self.measures, self.settings, self.order, times)
+        given = (ensemble.parameters, self.measures, self.settings, self.order, times)
+        self.axes = axes.build(*given, measured_by(ensemble))
         self._select()
         place = iter(range(len(self.axes)))
         self.axes_source.data = {
@@ -291,3 +292,8 @@ class Shared:
 def shared(context) -> Shared:
     """The Shared of a page."""
     return context.shared(Shared)
+
+
+def measured_by(ensemble: ensembles.Ensemble) -> str:
+    """What the measures of an Ensemble are of, in words."""
+    return "accuracy" if ensemble.classifies else "−log₁₀ loss"

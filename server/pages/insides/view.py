@@ -91,4 +91,5 @@ class _Insides:
         self.maps.show(table)
 
     def _unpictured(self, words: str) -> None:
-        self.maps.fail(words)
+        none = "There is nothing to show: feature maps are of an image that the network classifies."
+        self.maps.fail(none if words == NOTHING else words)
