@@ -230,10 +230,10 @@ class Functions:
 
     def _written(self):
         document = self._document
+        told = f"it was written on {document.date} by JAX {document.jax}, this is JAX {jax.__version__}"
         return (
-            f"it was written on {document.date} by JAX {document.jax}, this is JAX {jax.__version__}; JAX promises "
-            f"to read what it wrote for {_MONTHS} months. The second way is the code itself, where GDLAB_TARGETS "
-            "allows its import"
+            f"{told}; JAX promises to read what it wrote for {_MONTHS} months. The second way is the code "
+            "itself, where GDLAB_TARGETS allows its import"
         )
 
     def _without(self, what):
