@@ -142,14 +142,18 @@ def _is_main(operation):
 
 
 def _check_signature(what, found, wanted, where):
-    told = [(_sizes(aval), str(aval.dtype)) for aval in found]
-    asked = [(tuple(one.shape), str(one.dtype)) for one in wanted]
-    if len(told) != len(asked):
-        raise Refused(f"it {what} {len(told)} arrays, not {len(asked)}: another function's program", where)
-    for number, pair in enumerate(zip(told, asked, strict=True)):
-        if pair[0] != pair[1]:
+    if len(found) != len(wanted):
+        raise Refused(f"it {what} {len(found)} arrays, not {len(wanted)}: another function's program", where)
+    for number, (aval, one) in enumerate(zip(found, wanted, strict=True)):
+        sizes, dtype, asked = _sizes(aval), str(aval.dtype), tuple(one.shape)
+        # What a program gives may have a length that depends on what it takes.
+        fits = len(sizes) == len(asked) and all(
+            size == there or (what == "gives" and there is None)
+            for size, there in zip(sizes, asked, strict=True)
+        )
+        if not fits or dtype != str(one.dtype):
             raise Refused(
-                f"it {what} {pair[0][1]}{pair[0][0]} as number {number}, not {pair[1][1]}{pair[1][0]}: "
+                f"it {what} {dtype}{sizes} as number {number}, not {one.dtype}{asked}: "
                 "another function's program",
                 where,
             )

@@ -52,11 +52,17 @@ class Program(NamedTuple):
 
 
 class Carried(NamedTuple):
-    """A function: the trees it takes, in order, the tree it gives, its programs by name ("value", ...)."""
+    """A function: the trees it takes, in order, the tree it gives, its programs by name ("value", ...).
+
+    platform, lengths: for which platform, and which lengths of the axes of any length, in the order of the
+    leaves, the programs called "..._exact" were written.
+    """
 
     takes: tuple[str, ...]
     gives: str
     programs: dict[str, Program]
+    platform: str
+    lengths: tuple[int, ...]
 
 
 class Document(NamedTuple):
@@ -162,6 +168,8 @@ def _as_json(document):
         name: {
             "takes": carried.takes,
             "gives": carried.gives,
+            "platform": carried.platform,
+            "lengths": carried.lengths,
             "programs": {part: program._asdict() for part, program in carried.programs.items()},
         }
         for name, carried in document.functions.items()
@@ -199,7 +207,10 @@ def _carried(one, trees):
             size,
             _kind(str, program["checksum"]),
         )
-    return Carried(takes, gives, programs)
+    lengths = tuple(_length(size) for size in _kind(list, one["lengths"]))
+    if len(lengths) != sum(leaf.shape.count(None) for tree in takes for leaf in trees[tree]):
+        raise ValueError(f"{len(lengths)} lengths")
+    return Carried(takes, gives, programs, _matching(_NAME, one["platform"]), lengths)
 
 
 def _leaves(leaves):
@@ -218,8 +229,8 @@ def _leaf(leaf):
     if len(path) > MAX_DEPTH or len(shape) > MAX_RANK:
         raise ValueError(f"a place of {len(path)} words, a shape of {len(shape)} axes")
     for size in shape:
-        if size is not None and not 0 <= _kind(int, size) < 1 << 40:
-            raise ValueError(f"an axis of length {size}")
+        if size is not None:
+            _length(size)
     if math.prod(size or 1 for size in shape) >= 1 << 40:
         raise ValueError(f"an array of shape {shape}")
     key = leaf["key"]
@@ -229,6 +240,12 @@ def _leaf(leaf):
         _matching(_DTYPE, leaf["dtype"]),
         None if key is None else _matching(_DTYPE, key),
     )
+
+
+def _length(size):
+    if not 0 <= _kind(int, size) < 1 << 40:
+        raise ValueError(f"an axis of length {size}")
+    return size
 
 
 def _kind(kind, value):
