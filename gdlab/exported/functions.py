@@ -48,6 +48,7 @@ class Functions:
         self.trees: dict[str, tuple[Leaf, ...]] = self._document.trees
         self.notes: tuple[str, ...] = self._document.notes
         self.x64: bool = self._document.x64
+        self.facts: dict[str, bool | tuple[str, ...]] = self._document.facts
         self._programs: dict[tuple[str, str], Callable] = {}
         self._losses: dict[tuple[str, str], Callable] = {}
 
@@ -92,6 +93,7 @@ class Functions:
             predict=partial(self._outputs, "predict", aux) if "predict" in self.names else None,
             activations=partial(self._outputs, "activations", aux) if "activations" in self.names else None,
             statistics=self._statistics if statistics else None,
+            additive=self.facts.get("additive") is True,
             data_loss=partial(self._loss, "data_loss", aux) if "data_loss" in self.names else None,
         )
 

@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -32,12 +33,15 @@ class Wanted(NamedTuple):
     loss: bool = False
 
 
-def write(folder: Any, wanted: Iterable[Wanted], notes: Iterable[str] = ()) -> list[str]:
+def write(
+    folder: Any, wanted: Iterable[Wanted], facts: Mapping[str, bool | tuple[str, ...]] = MappingProxyType({})
+) -> list[str]:
     """Export what is wanted and put it into the run in `folder`, in place of what it carries.
 
+    facts: kept beside, as of `gdlab.store.functions.Document`.
     Returns sentences about what could not be exported; raises DiskFull and NotWritable of the store.
     """
-    work = _Work(list(notes))
+    work = _Work()
     for one in wanted:
         work.add(one)
     document = Document(
@@ -47,6 +51,7 @@ def write(folder: Any, wanted: Iterable[Wanted], notes: Iterable[str] = ()) -> l
         trees=work.trees,
         functions=work.functions,
         notes=tuple(work.notes),
+        facts=dict(facts),
     )
     if work.functions or work.notes:
         files.write(folder, document, work.programs)
@@ -56,8 +61,8 @@ def write(folder: Any, wanted: Iterable[Wanted], notes: Iterable[str] = ()) -> l
 class _Work:
     """What has been exported so far."""
 
-    def __init__(self, notes):
-        self.notes = notes
+    def __init__(self):
+        self.notes: list[str] = []
         self.trees: dict[str, tuple[Leaf, ...]] = {}
         self.functions: dict[str, Carried] = {}
         self.programs: dict[str, dict[str, bytes]] = {}
@@ -115,7 +120,7 @@ class _Work:
         return trees, None
 
     def _programs(self, one, ways, parts, lengths):
-        """Add to `parts` what it lacks of `ways` {program: [(function, takes) to be tried]}, and exact ones."""
+        """Add to `parts` what it lacks of `ways` {program: [(function, takes) to try]}, and exact ones."""
         for part, tries in ways.items():
             problems = []
             for function, takes in tries:

@@ -69,7 +69,7 @@ class Document(NamedTuple):
     """What functions.json says.
 
     jax: version that wrote the programs; date: "2026-11-30"; x64: whether in 64 bits; trees: {name: leaves};
-    functions: {name: Carried}; notes: sentences about what is missing and why.
+    functions: {name: Carried}; notes: sentences about what is missing and why; facts: what else readers need.
     """
 
     jax: str
@@ -78,6 +78,7 @@ class Document(NamedTuple):
     trees: dict[str, tuple[Leaf, ...]]
     functions: dict[str, Carried]
     notes: tuple[str, ...]
+    facts: dict[str, bool | tuple[str, ...]]
 
 
 def names(path: str | os.PathLike) -> tuple[str, ...]:
@@ -188,7 +189,17 @@ def _parsed(document):
         trees,
         functions,
         notes,
+        {_matching(_NAME, name): _fact(fact) for name, fact in _kind(dict, document["facts"]).items()},
     )
+
+
+def _fact(fact):
+    """A yes or no, or a list of texts."""
+    if isinstance(fact, bool):
+        return fact
+    if len(_kind(list, fact)) > MAX_LEAVES:
+        raise ValueError(f"{len(fact):,} texts")
+    return tuple(_kind(str, text) for text in fact)
 
 
 def _carried(one, trees):
