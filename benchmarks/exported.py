@@ -3,7 +3,8 @@
 A surface of 19 x 19 points over made-up images of 32 x 32: a Modified-LeNet as gdlab trains it (its loss in
 both layouts) and a loss of somebody's own (a network without gdlab's layout), each live and from a run
 folder, taking turns in one process; the foreign one also as a plain `lax.map` over the points. Then what
-exporting takes, and whether value, gradient and Hessian-vector product are those of the live loss to the last bit.
+exporting takes, and whether value, gradient and Hessian-vector product are those of the live loss to the
+last bit.
 """
 
 import argparse
