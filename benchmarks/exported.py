@@ -109,13 +109,15 @@ def _foreign(folder, data, options):
 
 
 def _timed(folder, export):
-    begun = time.perf_counter()
+    begun, worked = time.perf_counter(), time.process_time()
     notes = export()
-    seconds = time.perf_counter() - begun
+    seconds, worked = time.perf_counter() - begun, time.process_time() - worked
     files = [
         os.stat(os.path.join(folder, "functions", name)).st_size for name in os.listdir(f"{folder}/functions")
     ]
-    print(f"exported in {seconds:.2f} s, {sum(files) / 1024:.0f} KB in {len(files)} files{''.join(notes)}")
+    print(
+        f"exported in {seconds:.1f} s ({worked:.1f} s of work), {sum(files) / 1024:.0f} KB in {len(files)} files{''.join(notes)}"
+    )
 
 
 def _equal(live, carried, params, batch):
