@@ -22,6 +22,7 @@ RUN = [path for path in PAGES if any(block.why_not is None for block in blocks(p
 _PACKAGES = (
     "data",
     "ensemble",
+    "exported",
     "interchange",
     "linesearch",
     "models",

@@ -34,7 +34,9 @@ def heat_points(
     if not (np.isfinite(diffusivity) and diffusivity > 0):
         raise ValueError(f"heat_points: diffusivity = {diffusivity!r} is not allowed; it must be above 0")
     if amplitudes.ndim != 1 or not len(amplitudes) or not np.isfinite(amplitudes).all():
-        raise ValueError(f"heat_points: amplitudes = {amplitudes.tolist()!r}: a list of finite numbers is needed")
+        raise ValueError(
+            f"heat_points: amplitudes = {amplitudes.tolist()!r}: a list of finite numbers is needed"
+        )
     parts = []
     for part, (name, count) in enumerate((("n_train", n_train), ("n_test", n_test))):
         rng = np.random.default_rng((seed, part))

@@ -33,9 +33,19 @@ def images_last():
         _images_last.reset(token)
 
 
+def is_images_last():
+    """Whether this is called within `images_last`."""
+    return _images_last.get()
+
+
 def to_images_last(x):
     """Images [B, H, W, C] as [C, H, W, B]; anything else as it is."""
     return x.transpose(3, 1, 2, 0) if x.ndim == 4 else x
+
+
+def turned(shape):
+    """The shape that `to_images_last` makes of one."""
+    return (shape[3], shape[1], shape[2], shape[0]) if len(shape) == 4 else tuple(shape)
 
 
 def flatten(x):

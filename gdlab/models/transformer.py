@@ -108,5 +108,7 @@ def _linear(inputs, units, *, rngs, spread=SPREAD):
 
 def _embedding(kinds, width, *, rngs):
     made = nnx.Embed(kinds, width, embedding_init=nnx.initializers.normal(SPREAD), rngs=rngs)
-    made.dtype = None  # that of the parameters when it is called, not when it is made: a run may be in float64
+    made.dtype = (
+        None  # that of the parameters when it is called, not when it is made: a run may be in float64
+    )
     return made

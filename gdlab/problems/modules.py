@@ -218,7 +218,8 @@ def _submodules(node, path):
 def _is(value, package, name):
     """Whether a class of that name, defined in `package`, is among the classes of a value."""
     return any(
-        base.__name__ == name and f"{base.__module__}.".startswith(f"{package}.") for base in type(value).__mro__
+        base.__name__ == name and f"{base.__module__}.".startswith(f"{package}.")
+        for base in type(value).__mro__
     )
 
 
@@ -246,4 +247,6 @@ def _at(tree, path):
 
 def _plain(tree):
     """Dicts and their arrays, without the State of nnx."""
-    return {name: _plain(part) for name, part in tree.items()} if hasattr(tree, "items") else jnp.asarray(tree)
+    return (
+        {name: _plain(part) for name, part in tree.items()} if hasattr(tree, "items") else jnp.asarray(tree)
+    )
