@@ -106,7 +106,7 @@ def make_predictions(problem):
     measured = jax.jit(problem.statistics or (lambda params, x: None))
 
     def predict(params, data, calibration=None):
-        statistics = None if calibration is None else measured(params, jnp.asarray(calibration))
+        statistics = None if calibration is None else measured(params, jax.tree.map(jnp.asarray, calibration))
         n = len(data["y"])
         size = min(BLOCK, n)
         loss, labels, classes = 0.0, np.empty(n, np.int64), 0
