@@ -66,6 +66,8 @@ def calibration(problem, dataset, version):
     """
     if not problem.statistics:
         return None
+    if hasattr(problem.statistics, "examples"):  # what a loop has handed over stands for what is measured
+        return problem.statistics.examples()
     if version == 1:
         return dataset.train["x"][:CALIBRATION]
     return sample(dataset, "train", CALIBRATION, seed=0)["x"]

@@ -65,7 +65,7 @@ def compute(replay, *, image=0, iteration=None, on="test", target=None, progress
 
 
 def _statistics(problem, params, examples):
-    return None if examples is None else problem.statistics(params, jnp.asarray(examples))
+    return None if examples is None else problem.statistics(params, jax.tree.map(jnp.asarray, examples))
 
 
 def _predict(problem, params, x, statistics):
