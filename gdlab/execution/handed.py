@@ -8,7 +8,7 @@ what is, and which line in the loop would hand it over.
 import os
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -215,10 +215,11 @@ class HandedOver:
         leaf = next(iter(self.functions.trees.get("x", ())), None)
 
         def given(params, x, statistics=None):
+            aux = last if statistics is None else statistics
+            call = partial(getattr(self.functions.problem(aux), name), params)
             x = x if leaf is None else jnp.asarray(x).astype(leaf.dtype)
-            if statistics is None:
-                return getattr(self.functions.problem(last), name)(params, x)
-            return getattr(self.functions.problem(statistics), name)(params, x)
+            size = None if leaf is None else leaf.shape[0]
+            return call(x) if size in (None, x.shape[0]) else _in_blocks(call, x, size)
 
         return given
 
@@ -285,6 +286,14 @@ class Statistics:
         """What stands in the place of examples that statistics are measured on."""
         found = self._replay._aux
         return self._replay._last_aux() if found is None else found
+
+
+def _in_blocks(call, x, size):
+    """call(x) [B, ...] of a function that takes `size` examples, no more and no less."""
+    count = -(-x.shape[0] // size)
+    padded = jnp.concatenate([x, jnp.repeat(x[-1:], count * size - x.shape[0], axis=0)])
+    found = jax.lax.map(call, padded.reshape(count, size, *x.shape[1:]))
+    return jax.tree.map(lambda one: one.reshape(count * size, *one.shape[2:])[: x.shape[0]], found)
 
 
 def joined(leaves: list[kept.Leaf]) -> dict[str, np.ndarray]:

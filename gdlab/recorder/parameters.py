@@ -11,6 +11,7 @@ from gdlab.recorder.keeping import Keep, Keeper, Measure, Series
 from gdlab.recorder.measuring import Measuring
 from gdlab.store import kept
 
+EXAMPLES = 32  # of which `predict` and `activations` are written
 NAMES = ("params", "batch", "aux", "state")  # of what is handed over with an iteration, never of metrics
 _NUMBERS = (bool, int, float, complex, np.number)
 
@@ -102,6 +103,8 @@ class Parameters:
             x = batch.get("x")
         if batch is None and arrays:
             batch = dict(arrays)
+        if x is not None:  # where a function takes so many examples alone, not too many
+            x = x[:EXAMPLES]
         examples = {name: handed[name] for name in ("params", "aux", "state")}
         return write_functions(self.path, **examples, batch=batch, x=x, **given, make_batch=make)
 
