@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gdlab import probes, store
-from gdlab.execution.replay import Replay
+from gdlab.execution.opening import open_replay
 from gdlab.plan.builder import ConfigError, nearest, resolve
 from gdlab.plan.sources import Places
 from gdlab.records import Table
@@ -64,13 +64,13 @@ def _compute(probe):
 
 
 def _replay(path, places):
-    """A Replay of the run, kept open: its set-up and compilation cost more than most probes."""
+    """What a probe is given of the run, kept open: its set-up and compilation cost more than most probes."""
     key = (str(Path(path).resolve()), places)
     replay = _open.pop(key, None)
     if replay is not None and _is_stale(replay):
         replay = None
     if replay is None:
-        replay = Replay(path, places)
+        replay = open_replay(path, places)
     _open[key] = replay
     while len(_open) > OPEN_REPLAYS:
         _open.popitem(last=False)

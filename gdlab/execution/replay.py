@@ -29,13 +29,13 @@ from gdlab.execution.identity import differences as changed
 from gdlab.execution.identity import identity
 from gdlab.execution.own_code import changed_code, code_of
 from gdlab.execution.recording import check_ours
+from gdlab.execution.replaying import Step
 from gdlab.optim.nonlinear_cg import ConjugateGradientState, scaled
 from gdlab.optim.search_state import search_state
 from gdlab.plan.assembly import assemble, training
 from gdlab.plan.soundness import check_looked_at
 from gdlab.plan.sources import Places, around, located
 from gdlab.plan.targets import ConfigError, short
-from gdlab.records import StepInfo
 from gdlab.store.config import differences, flatten
 from gdlab.training.devices import in_its_precision, precision
 from gdlab.training.loop import has_search
@@ -44,15 +44,6 @@ log = logging.getLogger(__name__)
 
 MOST_WIDTH = 1 << 16  # members of a group
 LOOK_SECONDS = 0.25  # progress is told about this often
-
-
-class Step(NamedTuple):
-    """Iteration k again: params theta_k, updates eta_k d_k (pytrees on the device), a StepInfo of scalars."""
-
-    iteration: int
-    params: Any
-    updates: Any
-    info: StepInfo
 
 
 class Stage(NamedTuple):

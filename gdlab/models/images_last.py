@@ -33,6 +33,11 @@ def images_last():
         _images_last.reset(token)
 
 
+def is_images_last():
+    """Whether this is called within `images_last`."""
+    return _images_last.get()
+
+
 def to_images_last(x):
     """Images [B, H, W, C] as [C, H, W, B]; anything else as it is."""
     return x.transpose(3, 1, 2, 0) if x.ndim == 4 else x

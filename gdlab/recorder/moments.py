@@ -5,12 +5,13 @@ in a state of one's own, and, with Flax nnx, inside variables. What belongs to w
 place in the tree, so that states of some of the parameters only are understood, too.
 """
 
-import sys
 from functools import cache
 from typing import Any
 
 import jax
 import optax
+
+from gdlab.training.variables import plain
 
 # (Name in optax, field of the first moment, field of the second), None where it has none.
 _STATES = (
@@ -77,17 +78,6 @@ def places(tree: Any) -> list[tuple[tuple, Any]]:
     ]
     arrays = [(path, jax.numpy.asarray(leaf)) for path, leaf in numbers]
     return [(path, leaf) for path, leaf in arrays if jax.numpy.issubdtype(leaf.dtype, jax.numpy.inexact)]
-
-
-def plain(tree: Any) -> Any:
-    """A pytree without the variables of Flax nnx: with the arrays that these hold, at the same places."""
-    nnx = sys.modules.get("flax.nnx")  # nobody has variables who has not imported it
-    if nnx is None:
-        return tree
-    is_variable = lambda node: isinstance(node, nnx.Variable)  # noqa: E731
-    return jax.tree.map(
-        lambda node: node.get_value() if is_variable(node) else node, tree, is_leaf=is_variable
-    )
 
 
 def _of_class(tree, classes):

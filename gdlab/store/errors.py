@@ -78,6 +78,20 @@ class Replaced(StoreError):
     """The folder no longer holds the run that something was computed from."""
 
 
+class NoFunctions(StoreError):
+    """The run carries no functions, or not the one that is needed; the message says which and why."""
+
+
+class Refused(StoreError):
+    """A function of a run folder that is not run here. `what` says why, `where` names the file."""
+
+    def __init__(self, what, where):
+        super().__init__(_short(str(what)), str(where))
+
+    def __str__(self):
+        return f"refused: {self.args[0]} ({self.args[1]})"
+
+
 class BadRows(StoreError, ValueError):
     """Rows of the wrong name, shape or number were given."""
 

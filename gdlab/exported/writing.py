@@ -1,0 +1,191 @@
+"""Functions of a training, put into its run folder as programs."""
+
+import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+
+from gdlab.exported import exporting
+from gdlab.exported.trees import data_of, moves, taken
+from gdlab.store import Refused
+from gdlab.store import functions as files
+from gdlab.store.functions import Carried, Document, Leaf
+
+_LONGEST = 300  # characters of what JAX says
+
+
+class Wanted(NamedTuple):
+    """A function to be exported.
+
+    name: as it is called in the run folder; call: of pytrees; takes: {tree: example}, in the order of its
+    arguments; gives: name of the tree that it returns; symbolic: the trees whose leading axes may have any
+    length; loss: whether it is one, with derivatives and a grid: its first tree are the parameters.
+    """
+
+    name: str
+    call: Callable
+    takes: Mapping[str, Any]
+    gives: str
+    symbolic: tuple[str, ...] = ()
+    loss: bool = False
+
+
+def write(folder: Any, wanted: Iterable[Wanted], notes: Iterable[str] = ()) -> list[str]:
+    """Export what is wanted and put it into the run in `folder`, in place of what it carries.
+
+    Returns sentences about what could not be exported; raises DiskFull and NotWritable of the store.
+    """
+    work = _Work(list(notes))
+    for one in wanted:
+        work.add(one)
+    document = Document(
+        jax=jax.__version__,
+        date=datetime.date.today().isoformat(),
+        x64=bool(jax.config.jax_enable_x64),
+        trees=work.trees,
+        functions=work.functions,
+        notes=tuple(work.notes),
+    )
+    if work.functions or work.notes:
+        files.write(folder, document, work.programs)
+    return work.notes
+
+
+class _Work:
+    """What has been exported so far."""
+
+    def __init__(self, notes):
+        self.notes = notes
+        self.trees: dict[str, tuple[Leaf, ...]] = {}
+        self.functions: dict[str, Carried] = {}
+        self.programs: dict[str, dict[str, bytes]] = {}
+
+    def add(self, one):
+        """Export one function; what cannot be exported becomes a note."""
+        sizes: dict[int, str] = {}
+        try:
+            trees = {
+                name: taken(example, name, sizes if name in one.symbolic else None)
+                for name, example in one.takes.items()
+            }
+        except ValueError as error:
+            self.notes.append(f"{one.name} is not carried: {error}")
+            return
+        flat: Any = exporting.over_leaves(one.call, list(trees.values()))
+        flat = exporting.value_of(flat) if one.loss else Outputs(flat)
+        trees, made = self._values(one, flat, trees, {symbol: size for size, symbol in sizes.items()})
+        if made is None:
+            return
+        parts = {"value": made[0]}
+        if one.loss:
+            self._derivatives(one, flat, list(trees.values()), parts)
+        gives = outputs([((), None)] if one.loss else flat.places, made[1])
+        self.functions[one.name] = Carried(
+            tuple(self._tree(name, tree.leaves, one.name) for name, tree in trees.items()),
+            self._tree(one.gives, gives, one.name),
+            {},
+        )
+        self.programs[one.name] = parts
+
+    def _values(self, one, flat, trees, lengths):
+        """(trees, the program of the values), with axes of any length where that can be."""
+        try:
+            return trees, exporting.program(flat, exporting.with_symbols(list(trees.values())))
+        except Exception as error:  # whatever tracing and lowering somebody's code leads to
+            problem = error
+        fixed = {name: tree.fixed(lengths) for name, tree in trees.items()}
+        takes = exporting.with_symbols(list(fixed.values()))
+        if lengths:
+            try:
+                made = exporting.program(flat, takes)
+            except Exception as error:
+                problem = error
+            else:
+                told = ", ".join(map(str, lengths.values()))
+                self.notes.append(f"{one.name} is carried for batches of {told} alone: {_said(problem)}")
+                return fixed, made
+        self.notes.append(f"{one.name} is not carried: {_said(problem)}{_callbacks(flat, takes)}")
+        return trees, None
+
+    def _derivatives(self, one, value, trees, parts):
+        """The programs `gradient`, `curvature` and `grid` of a loss."""
+        takes = exporting.with_symbols(trees)
+        inexact = [moves(leaf) for leaf in trees[0].leaves]
+        count = len(inexact)
+        direction = [shape for shape, one in zip(takes, inexact, strict=False) if one]
+        ways: dict[str, list] = {
+            "grid": [(exporting.grid_of(value, count, len(takes) - count), exporting.on_grid(takes, count))]
+        }
+        if direction:
+            ways["gradient"] = [(exporting.gradient_of(value, inexact), takes)]
+            ways["curvature"] = [
+                (exporting.curvature_of(value, inexact, forward), [*takes, *direction])
+                for forward in (True, False)
+            ]
+        for part, tries in ways.items():
+            problems = []
+            for function, shapes in tries:
+                try:
+                    parts[part] = exporting.program(function, shapes)[0]
+                    break
+                except Exception as error:
+                    problems.append(error)
+            if part not in parts:
+                self.notes.append(f"{one.name}: its {part} is not carried: {_said(problems[-1])}")
+
+    def _tree(self, name, leaves, function):
+        """Keep a tree; returns its name: one of its own where another function has it in another form."""
+        if self.trees.setdefault(name, leaves) == leaves:
+            return name
+        own = exporting.name_of(name, function)
+        self.trees[own] = leaves
+        return own
+
+
+class Outputs:
+    """A function over leaves that gives leaves, and, once it was traced, their places and kinds of keys."""
+
+    def __init__(self, flat: Callable):
+        self.flat = flat
+        self.places: list[tuple[tuple[str, ...], str | None]] = []
+
+    def __call__(self, *leaves):
+        found = self.flat(*leaves)
+        self.places = [(leaf.path, leaf.key) for leaf in taken(found, "its result").leaves]
+        return tuple(data_of(found))
+
+
+def outputs(places: Sequence[tuple[tuple[str, ...], str | None]], shapes: Sequence[Any]) -> tuple[Leaf, ...]:
+    """The leaves of what a program gives."""
+    return tuple(
+        Leaf(path, tuple(n if isinstance(n, int) else None for n in one.shape), str(one.dtype), key)
+        for (path, key), one in zip(places, shapes, strict=True)
+    )
+
+
+def _said(error):
+    """What is wrong, in a line."""
+    if isinstance(error, Refused):
+        return error.args[0]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return lines[0][:_LONGEST]
+
+
+def _callbacks(function, takes):
+    """'; it contains ...' for the operations that call the host, as no program that is kept may."""
+    try:
+        found = _names(jax.make_jaxpr(function)(*takes).jaxpr)
+    except Exception:  # the same that was said already
+        return ""
+    told = sorted(name for name in found if "callback" in name or name == "debug_print")
+    return f"; it contains {', '.join(told)}" if told else ""
+
+
+def _names(jaxpr):
+    found = set()
+    for equation in jaxpr.eqns:
+        found.add(equation.primitive.name)
+        for inner in jax.core.jaxprs_in_params(equation.params):
+            found |= _names(inner)
+    return found
