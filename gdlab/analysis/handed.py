@@ -19,8 +19,8 @@ from gdlab.store.tables import iterations
 class Handed(NamedTuple):
     """functions: names of those that the run carries; points, moments, states: {k: number of the file}, in
     ascending order, of the theta_k, steps and states that are kept; parts: of the examples, "train", "test";
-    labelled: whether these have labels; dumps: whether there are any; notes: sentences about what could not be
-    carried.
+    labelled: whether these have labels; dumps: whether there are any; notes: sentences about what could not
+    be carried.
     """
 
     functions: frozenset[str]
@@ -41,7 +41,7 @@ class Handed(NamedTuple):
     @property
     def exact(self) -> bool:
         """Whether iterations between can be run again."""
-        return bool(self.states) and "step" in self.functions
+        return bool(self.states) and {"step", "make_batch"} <= self.functions
 
     def nearest(self, iteration: int) -> int:
         """The k nearest to it whose parameters can be had; it itself where every one can, or none."""
@@ -56,7 +56,8 @@ NOTHING = Handed(frozenset(), _NONE, _NONE, _NONE, (), False, False)
 
 
 def of(run) -> Handed:
-    """Of a gdlab.store Run; NOTHING where gdlab has trained it itself. What is damaged counts as not there: who
+    """Of a gdlab.store Run; NOTHING where gdlab has trained it itself. What is damaged counts as not there:
+    who
     asks for it is told."""
     if not is_of_recorder(run.config):
         return NOTHING

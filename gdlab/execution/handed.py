@@ -1,14 +1,14 @@
 """A recorded loop of somebody's own as probes see a training: its functions, and the parameters it has kept.
 
 Nothing is trained again here, unless the loop handed over its step (`gdlab.execution.stepping`): theta_k is
-there where the run keeps it, a step k -> k + 1 where it keeps a moment. What is not there is an error that says
-what is, and which line in the loop would hand it over.
+there where the run keeps it, a step k -> k + 1 where it keeps a moment. What is not there is an error that
+says what is, and which line in the loop would hand it over.
 """
 
 import os
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import jax
@@ -18,10 +18,12 @@ import numpy as np
 from gdlab import store
 from gdlab.analysis import handed
 from gdlab.data.dataset import Dataset
+from gdlab.execution.carried import dataset_of, joined, problem_of
 from gdlab.execution.comparisons import Comparisons, Report
 from gdlab.execution.identity import differences as changed
 from gdlab.execution.identity import identity
 from gdlab.execution.replaying import Step
+from gdlab.execution.stepping import Stepping
 from gdlab.exported import Functions, open_functions
 from gdlab.records import Problem, StepInfo
 from gdlab.store import kept
@@ -40,7 +42,8 @@ class Assembled(NamedTuple):
 
 
 class HandedOver:
-    """The run of a Recorder, with what its loop handed over. Attributes as of `gdlab.execution.replay.Replay`.
+    """The run of a Recorder, with what its loop handed over. Attributes as of
+    `gdlab.execution.replay.Replay`.
 
     Raises StoreError where the run cannot be read, or carries no functions.
     """
@@ -86,16 +89,22 @@ class HandedOver:
     def assembly(self) -> Assembled:
         """Problem and examples."""
         with self.in_precision():
-            dataset = self._dataset()
+            last = self._last_aux()
+            dataset = dataset_of(self.run, self.functions, self.handed.parts, last)
             data = None
             if dataset is not None:
                 data = {name: jnp.asarray(array) for name, array in dataset.train.items()}
-            return Assembled(self._problem(dataset), dataset, data, jax.random.key(0))
+            problem = problem_of(self.functions, last, lambda: self._aux)
+            return Assembled(problem, dataset, data, jax.random.key(0))
 
     @in_its_precision
     def params(self, iteration: int) -> Any:
-        """theta_k as nested dicts. ValueError where the run does not keep it: names those near it that it keeps."""
+        """theta_k as nested dicts. ValueError where the run does not keep it: names those near it that it
+        keeps."""
         leaves = self._kept(iteration)
+        if leaves is None and self._stepping is not None and self._stepping.can(iteration):
+            self._aux = None
+            return self.functions.to_tree(self._stepping.params(iteration))
         if leaves is None:
             raise ValueError(self._missing(iteration))
         return self.functions.to_tree([jnp.asarray(leaf.array) for leaf in leaves])
@@ -106,6 +115,12 @@ class HandedOver:
     ) -> Iterator[Step]:
         """A Step for each iteration of [start, stop) that is a moment, in order."""
         stop = min(stop, self.run.rows("scalars"))
+        if self._stepping is not None and self._stepping.can(start):
+            for row, *ends in self._stepping.steps(start, stop, progress):
+                before, after = map(self.functions.to_tree, ends)
+                updates = jax.tree.map(lambda old, new: new - old, before, after)
+                yield Step(row, before, updates, self.info(row))
+            return
         for k in self.handed.moments:
             if start <= k < stop:
                 progress((k - start) / (stop - start), f"moment {k:,}")
@@ -123,7 +138,8 @@ class HandedOver:
             leaves = self.functions.make_batch(self.number(iteration))
             return dict(zip(map("/".join, self._batch_places()), leaves, strict=True))
         raise ValueError(
-            f"the batch of iteration {iteration:,} was not handed over: recorder.write(step, ..., batch=batch), or "
+            f"the batch of iteration {iteration:,} was not handed over: recorder.write(step, ..., "
+            f"batch=batch), or "
             "gdlab.Recorder(..., batch=batch_of) with a pure function of the iteration"
         )
 
@@ -137,8 +153,16 @@ class HandedOver:
 
     # -- private ------------------------------------------------------------------------------------
 
+    @cached_property
+    def _stepping(self):
+        """What runs the loop again; None where its step, its batches or its states were not handed over."""
+        if not (self.handed.exact and "make_batch" in self.functions.names):
+            return None
+        return Stepping(self.run, self.functions, self.handed.states, self.number, self._comparisons.add)
+
     def _kept(self, iteration):
-        """The leaves of theta_k, and with them what else the functions take then; None where it is not kept."""
+        """The leaves of theta_k, and with them what else the functions take then; None where it is not
+        kept."""
         there = self.handed
         if iteration in there.points:
             found = self._read(kept.POINTS, there.points[iteration])
@@ -187,44 +211,14 @@ class HandedOver:
             )
         near = ", ".join(f"{k:,}" for k in kept.nearest(known, iteration))
         return (
-            f"iteration={iteration:,}: its parameters were not kept; those near it that were: {near}. Between them "
+            f"iteration={iteration:,}: its parameters were not kept; those near it that were: {near}. "
+            f"Between them "
             "gdlab.Recorder(..., step=train_step, batch=batch_of) lets any iteration be run again"
         )
 
-    def _problem(self, dataset):
-        names = self.functions.names
-        last = self._last_aux()
-        problem = self.functions.problem(last)
-        loss = problem.loss
-        takes = len(self.functions.trees.get("batch", ())) > 0
-
-        def checked(params, batch, *, key=None, **more):
-            if batch is None and takes:
-                raise ValueError(
-                    "the loss needs examples, which were not handed over: gdlab.Recorder(..., examples={'train': "
-                    "{'x': x, 'y': y}})"
-                )
-            return loss(params, batch, key=key, **more)
-
-        told = {name: self._with_aux(name, last) for name in ("predict", "activations") if name in names}
-        statistics = None if last is None else Statistics(self)
-        return problem._replace(loss=checked, statistics=statistics, **told)
-
-    def _with_aux(self, name, last):
-        """A function of (params, x, statistics), where these are what was handed over as aux; last: then."""
-        leaf = next(iter(self.functions.trees.get("x", ())), None)
-
-        def given(params, x, statistics=None):
-            aux = last if statistics is None else statistics
-            call = partial(getattr(self.functions.problem(aux), name), params)
-            x = x if leaf is None else jnp.asarray(x).astype(leaf.dtype)
-            size = None if leaf is None else leaf.shape[0]
-            return call(x) if size in (None, x.shape[0]) else _in_blocks(call, x, size)
-
-        return given
-
     def _last_aux(self):
-        """What the functions take besides parameters, as it was handed over last; None where they take nothing."""
+        """What the functions take besides parameters, as it was handed over last; None where they take
+        nothing."""
         if "aux" not in self.functions.trees:
             return None
         for kind, numbers in ((kept.POINTS, self.handed.points), (kept.MOMENTS, self.handed.moments)):
@@ -244,58 +238,5 @@ class HandedOver:
     def _nested(self, leaves):
         return self.functions.to_tree([jnp.asarray(leaf.array) for leaf in leaves], "aux")
 
-    def _dataset(self):
-        parts = {}
-        names: tuple[str, ...] = ()
-        for part in self.handed.parts:
-            found = kept.read(self.run.path, kept.EXAMPLES, part)
-            parts[part] = joined(found.trees["examples"])
-            told = found.facts.get("classes", ())
-            names = tuple(map(str, told)) if isinstance(told, list) else ()
-        if not parts:
-            return None
-        train = parts.get("train", parts.get("test"))
-        return Dataset(self.run.name, train, parts.get("test"), names or self._classes(train))
-
-    def _classes(self, train):
-        """As many names as `predict` gives numbers."""
-        if "predict" not in self.functions.names or "y" not in train:
-            return ()
-        predict = self.functions.problem(self._last_aux()).predict
-        shapes = self.functions.params
-        answer = jax.eval_shape(predict, shapes, jnp.asarray(train["x"][:1]))
-        wide = getattr(answer, "shape", ())
-        return tuple(map(str, range(wide[1]))) if len(wide) == 2 else ()
-
     def _batch_places(self):
         return [leaf.path for leaf in self.functions.trees["batch"]]
-
-
-class Statistics:
-    """What `predict` takes besides parameters and examples: not measured on examples, but handed over with the
-    parameters that were asked for last."""
-
-    def __init__(self, replay):
-        self._replay = replay
-
-    def __call__(self, params, given):
-        """`given`, which is what `examples` gives."""
-        return given
-
-    def examples(self) -> Any:
-        """What stands in the place of examples that statistics are measured on."""
-        found = self._replay._aux
-        return self._replay._last_aux() if found is None else found
-
-
-def _in_blocks(call, x, size):
-    """call(x) [B, ...] of a function that takes `size` examples, no more and no less."""
-    count = -(-x.shape[0] // size)
-    padded = jnp.concatenate([x, jnp.repeat(x[-1:], count * size - x.shape[0], axis=0)])
-    found = jax.lax.map(call, padded.reshape(count, size, *x.shape[1:]))
-    return jax.tree.map(lambda one: one.reshape(count * size, *one.shape[2:])[: x.shape[0]], found)
-
-
-def joined(leaves: list[kept.Leaf]) -> dict[str, np.ndarray]:
-    """{"inputs/x": array} of the leaves of a batch or of examples; "x" for one that is a bare array."""
-    return {"/".join(leaf.place) or "x": leaf.array for leaf in leaves}

@@ -2,9 +2,12 @@
 
 import os
 
+from gdlab import store
+from gdlab.execution.handed import HandedOver
 from gdlab.execution.replay import Replay
 from gdlab.execution.replaying import Replaying
 from gdlab.plan.sources import Places
+from gdlab.store.effects import is_of_recorder
 
 
 def open_replay(path: str | os.PathLike, places: Places | None = None) -> Replaying:
@@ -12,4 +15,6 @@ def open_replay(path: str | os.PathLike, places: Places | None = None) -> Replay
 
     Raises StoreError, ConfigError and FileNotFoundError as of `Replay`.
     """
+    if is_of_recorder(store.open_run(path).config):
+        return HandedOver(path)
     return Replay(path, places)

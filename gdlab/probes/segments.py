@@ -38,11 +38,11 @@ def compute(replay, *, start, stop, on="batch", progress):
 
     Returns:
       A Table: iteration [t]; offset, value [t, 57] (xi - k and c_k, NaN-padded; a step of length 0 has
-      none, nor one that a recorded loop has not kept); noise [t], the spread of J under perturbations of theta by one unit in the last place over
-      the variation of the segment between k and k + 1; noisy [t], noise >= attrs["threshold"];
-      difference [t], the largest |recomputed - recorded| at recorded points (NaN for on="train"). attrs
-      also hold max_difference, the replay's report, and foreign, how many of them came with the folder, not
-      computed by this user (`store.Derived.foreign`).
+      none, nor one that a recorded loop has not kept); noise [t], the spread of J under perturbations of
+      theta by one unit in the last place over the variation of the segment between k and k + 1; noisy [t],
+      noise >= attrs["threshold"]; difference [t], the largest |recomputed - recorded| at recorded points (NaN
+      for on="train"). attrs also hold max_difference, the replay's report, and foreign, how many of them came
+      with the folder, not computed by this user (`store.Derived.foreign`).
 
     Raises:
       ValueError: `on` is neither of the two, or start and stop are not iterations.

@@ -29,9 +29,9 @@ def compute(replay, *, start, stop, every=1, on="batch", progress):
       progress: (fraction, text) -> None.
 
     Returns:
-      A Table: iteration [t]; smoothness [t], at least 0, NaN for a step of length 0, one that cannot be had, and
-      where a slope is not finite; slope [t], phi'_k(0) eta_k, and curvature [t], phi''_k(0), on the data chosen. attrs: the
-      replay's report, foreign (`store.Derived.foreign`).
+      A Table: iteration [t]; smoothness [t], at least 0, NaN for a step of length 0, one that cannot be had,
+      and where a slope is not finite; slope [t], phi'_k(0) eta_k, and curvature [t], phi''_k(0), on the data
+      chosen. attrs: the replay's report, foreign (`store.Derived.foreign`).
 
     Raises:
       ValueError: an option outside its range.

@@ -49,7 +49,8 @@ class Form:
 
 
 class Copy:
-    """A copy of a pytree. form; nbytes: of its leaves; arrays: they, random keys as their data; kinds: names of
+    """A copy of a pytree. form; nbytes: of its leaves; arrays: they, random keys as their data; kinds: names
+    of
     the kinds of keys, None for other leaves."""
 
     def __init__(self, form, arrays, kinds):

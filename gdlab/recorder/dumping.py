@@ -32,7 +32,9 @@ class Dumping:
             raise
         except Exception as error:  # whatever somebody's own functions raise
             self._make = None
-            self._say(f"no more dumps: that of iteration {measure.number}: {type(error).__name__}: {error!s:.500}")
+            self._say(
+                f"no more dumps: that of iteration {measure.number}: {type(error).__name__}: {error!s:.500}"
+            )
 
     def begin_again(self) -> None:
         """The record was cut: changes are no longer counted from the dump before."""

@@ -101,6 +101,11 @@ def handed(written: Written) -> tuple[Handed | None, list[ValueError]]:
     return Handed(step, written.seconds, written.layout, values, metrics, count, written.moved), wrong
 
 
+def number_of(step: Any) -> int:
+    """The iteration as a number; one that is on the device is waited for."""
+    return step if type(step) is int else operator.index(step.item() if hasattr(step, "item") else step)
+
+
 def iterations_of(values: Any) -> int:
     """Of how many iterations the values of an Observation are, which are not waited for."""
     return int(values.shape[0]) if getattr(values, "ndim", 1) == 2 else 1

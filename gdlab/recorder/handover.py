@@ -16,7 +16,8 @@ _SHARE = 4  # of the budget, one part is for the examples
 
 
 class Handover(NamedTuple):
-    """functions: {"loss", "predict", "activations", "step": callables}, those that were given; batch: a function
+    """functions: {"loss", "predict", "activations", "step": callables}, those that were given; batch: a
+    function
     of the iteration, or None; examples: {"train", "test": {name: array}}; classes: their names, or None;
     budget: bytes; moments: how many, which, or None; every: iterations between dumps, or None."""
 
@@ -34,7 +35,8 @@ class Handover(NamedTuple):
         return {"x", "y"} <= self.examples.get("test", {}).keys()
 
     def write_examples(self, path: str) -> list[str]:
-        """The examples, as many as a quarter of the budget holds, into the run in `path`; what was left out."""
+        """The examples, as many as a quarter of the budget holds, into the run in `path`; what was left
+        out."""
         notes = []
         room = self.budget // _SHARE // max(len(self.examples), 1)
         for part, arrays in self.examples.items():
@@ -43,7 +45,8 @@ class Handover(NamedTuple):
             fitting = min(count, room // each)
             if fitting < count:
                 notes.append(
-                    f"of the {count:,} examples of {part!r} the first {fitting:,} are kept: a quarter of the budget "
+                    f"of the {count:,} examples of {part!r} the first {fitting:,} are kept: a quarter of "
+                    f"the budget "
                     f"of {said(self.budget)} holds no more"
                 )
             if fitting:
@@ -79,12 +82,16 @@ def handover(
         if len(classes) < 2 or len(set(classes)) < len(classes):
             raise ValueError(f"classes={classes!r:.80}: two or more different names are expected")
     if every is not None and (isinstance(every, bool) or not isinstance(every, int) or every < 1):
-        raise ValueError(f"every={every!r:.80}: iterations between two dumps, a whole number above 0, are expected")
+        raise ValueError(
+            f"every={every!r:.80}: iterations between two dumps, a whole number above 0, are expected"
+        )
     made = Handover(
         functions, batch, found, classes, in_bytes(0 if budget is None else budget), _moments(moments), every
     )
     if every is not None and not (made.labelled and "predict" in functions):
-        raise ValueError('every= takes dumps, which need predict= and examples={"test": {"x": ..., "y": ...}}')
+        raise ValueError(
+            'every= takes dumps, which need predict= and examples={"test": {"x": ..., "y": ...}}'
+        )
     return made
 
 
@@ -113,7 +120,9 @@ def _examples(examples):
     if examples is None:
         return {}
     if not isinstance(examples, Mapping) or not examples or not set(examples) <= set(_PARTS):
-        raise ValueError('examples: {"train": {"x": ..., "y": ...}, "test": {...}} is expected, one of the two at least')
+        raise ValueError(
+            'examples: {"train": {"x": ..., "y": ...}, "test": {...}} is expected, one of the two at least'
+        )
     return {part: _arrays(part, tree) for part, tree in examples.items() if tree is not None}
 
 
@@ -127,6 +136,7 @@ def _arrays(part, tree):
     lengths = {len(array) if array.ndim else 0 for array in arrays.values()}
     if len(lengths) != 1 or 0 in lengths:
         raise ValueError(
-            f"examples[{part!r}]: arrays with one common first axis are expected, found lengths {sorted(lengths)}"
+            f"examples[{part!r}]: arrays with one common first axis are expected, found lengths "
+            f"{sorted(lengths)}"
         )
     return arrays

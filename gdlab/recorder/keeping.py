@@ -46,7 +46,8 @@ class Drop(NamedTuple):
 
 
 class Measure(NamedTuple):
-    """A dump to be taken of iteration `number`: {"params", "after", "batch", "aux"}, as far as they are there."""
+    """A dump to be taken of iteration `number`: {"params", "after", "batch", "aux"}, as far as they are
+    there."""
 
     number: int
     trees: dict[str, Copy]
@@ -167,13 +168,16 @@ class Keeper:
         if before.moment and size > self._sizes[MOMENTS]:  # the first batch, or a larger one
             self._room(MOMENTS, size - OVERHEAD)
         if before.moment and self.series[MOMENTS].rule is not None:
-            commands += self._keep(MOMENTS, step, trees, {"asked": True} if before.asked else {}, before.asked)
+            commands += self._keep(
+                MOMENTS, step, trees, {"asked": True} if before.asked else {}, before.asked
+            )
         if before.measured:
             commands.append(Measure(step, trees))
         return commands + self._ahead(number, handed, made["after"])
 
     def finish(self) -> list:
-        """What is to be done when nothing more comes: the end of the path is kept, where it is still there."""
+        """What is to be done when nothing more comes: the end of the path is kept, where it is still
+        there."""
         if not self.active or self._latest is None:
             return []
         number, params, aux = self._latest
@@ -256,7 +260,8 @@ class Keeper:
         room = min(self._most[kind], self.budget * SHARES[kind] // whole // size)
         if room < FEWEST and not (kind == MOMENTS and self._chosen and room):
             self.notes.append(
-                f"of the budget of {said(self.budget)} there is no room for two {kind} of {said(size)} each: none "
+                f"of the budget of {said(self.budget)} there is no room for two {kind} of {said(size)} "
+                f"each: none "
                 "are kept"
             )
             self.series[kind].rule = None
@@ -269,7 +274,8 @@ class Keeper:
         if theta.shape() == self._shape:
             return True
         self.notes.append(
-            f"from iteration {self.last + 1} on the parameters have other shapes or names: they are kept no longer; "
+            f"from iteration {self.last + 1} on the parameters have other shapes or names: they are kept no "
+            f"longer; "
             "record them as a run of its own"
         )
         self.active, self._before, self._latest = False, None, None

@@ -28,7 +28,8 @@ VALIDATION = ArraySpec("f8", (len(COLUMNS),), COLUMNS)
 
 
 class Measuring:
-    """Takes the dumps of one run. network: of `gdlab.monitors.network.describe`; classes: their names; arrays:
+    """Takes the dumps of one run. network: of `gdlab.monitors.network.describe`; classes: their names;
+    arrays:
     {name: ArraySpec} of what it brings; constants: {name: rows} of what is brought once.
 
     Raises ValueError where the functions and the examples are not those of a classifier.
@@ -42,7 +43,8 @@ class Measuring:
         params: Copy,
         aux: Copy | None,
     ):
-        """functions: {"loss", "predict", "activations"} as far as they are there; examples: {"train", "test"};
+        """functions: {"loss", "predict", "activations"} as far as they are there; examples: {"train",
+        "test"};
         params, aux: of the first iteration."""
         self._functions, self._form = functions, params.form
         self._aux_form = None if aux is None else aux.form
@@ -118,19 +120,24 @@ class Measuring:
 def _names(classes, answer, test, train):
     shape = getattr(answer, "shape", ())
     if len(shape) != 2:
-        raise ValueError(f"predict returns {shape or type(answer).__name__} for one example, [1, classes] is needed")
+        raise ValueError(
+            f"predict returns {shape or type(answer).__name__} for one example, [1, classes] is needed"
+        )
     count = shape[1]
     for part in (test, train):
         y = part["y"]
         if y.ndim != 1 or y.dtype.kind not in "iu" or (len(y) and not 0 <= y.min() <= y.max() < count):
-            raise ValueError(f"y of the examples has to be positions of classes, whole numbers from 0 to {count - 1}")
+            raise ValueError(
+                f"y of the examples has to be positions of classes, whole numbers from 0 to {count - 1}"
+            )
     if classes is not None and len(classes) != count:
         raise ValueError(f"classes has {len(classes)} names, predict answers with {count} numbers")
     return classes or tuple(map(str, range(count)))
 
 
 def _correlations(problem, dataset, template):
-    """Of the filters of convolutions, or where there are none of dense layers; None where there is nothing."""
+    """Of the filters of convolutions, or where there are none of dense layers; None where there is
+    nothing."""
     for dense in (False, True):
         try:
             return Correlations(problem, dataset, template, examples=CORRELATED, dense=dense, version=VERSION)

@@ -7,7 +7,7 @@ import numpy as np
 
 from gdlab.recorder.copies import on_host
 from gdlab.recorder.handover import Handover
-from gdlab.recorder.keeping import Keep, Keeper, Measure, Series
+from gdlab.recorder.keeping import Keeper, Measure, Series
 from gdlab.recorder.measuring import Measuring
 from gdlab.store import kept
 
@@ -17,7 +17,8 @@ _NUMBERS = (bool, int, float, complex, np.number)
 
 
 class Parameters:
-    """Of one Recorder. handover: what was given once; keeper: decides what is kept; facts: what is known of the
+    """Of one Recorder. handover: what was given once; keeper: decides what is kept; facts: what is known of
+    the
     run by now that its identity should say, until it is `told`."""
 
     def __init__(self, handover: Handover):
@@ -47,6 +48,11 @@ class Parameters:
         self.keeper.last = last
         self.path = path
 
+    @property
+    def used(self) -> bool:
+        """Whether there is anything that an iteration which goes back would cut."""
+        return self._written or any(series.kept for series in self.keeper.series.values())
+
     def notes(self) -> list[str]:
         """What there is to say that was not yet asked for."""
         found = self._notes + self.keeper.notes
@@ -57,19 +63,25 @@ class Parameters:
         """What is to be done with the parameters before iteration `step`."""
         return self.keeper.start(step, handed["params"], handed["aux"], handed["state"])
 
-    def look(self, step: int, count: int, handed: dict[str, Any]) -> list:
-        """What is to be done after `count` iterations from `step` on, with what is handed over then."""
+    def look(self, step: int, count: int, handed: dict[str, Any], layout: Any = None) -> list:
+        """What is to be done after `count` iterations from `step` on, with what is handed over then; layout:
+        of
+        the Observation of these iterations."""
         if handed["params"] is None and handed["state"] is None:
             return self.keeper.look(step, count, None)
         if not self._written:
             self._written = True
             self._write_once(handed)
-        self._watch_form(count, handed)
-        commands = self.keeper.look(step, count, **handed)
-        for command in commands:
-            if isinstance(command, Keep) and command.kind == kept.STATES:
-                command.facts.update(self._form)
-        return commands
+        self._watch_form(count, handed, layout)
+        return self.keeper.look(step, count, **handed)
+
+    def finish(self) -> list:
+        """What is to be done when nothing more comes."""
+        try:
+            return self.keeper.finish()
+        except Exception as error:  # the run ends well all the same
+            self._notes.append(f"the end of the path is not kept: {error!s:.500}")
+            return []
 
     def measuring(self, measure: Measure) -> Measuring:
         """Takes dumps such as this one, the first; ValueError where there can be none."""
@@ -86,7 +98,7 @@ class Parameters:
             facts["classes"] = list(given.classes)
         if given.examples:
             facts["examples"] = len(next(iter(next(iter(given.examples.values())).values())))
-        self.facts = facts
+        self.facts = {**self.facts, **facts}
         if given.functions:
             self._notes += self._write_functions(handed)
 
@@ -108,15 +120,25 @@ class Parameters:
         examples = {name: handed[name] for name in ("params", "aux", "state")}
         return write_functions(self.path, **examples, batch=batch, x=x, **given, make_batch=make)
 
-    def _watch_form(self, count, handed):
-        """In which form the loop runs its step: how many iterations a call, and whether it donates its state."""
+    def _watch_form(self, count, handed, layout):
+        """In which form the loop runs its step: how many iterations a call, and whether it donates its
+        state."""
         if "step" not in self.handover.functions or handed["state"] is None:
             return
         leaf = next((x for x in jax.tree.leaves(handed["state"]) if isinstance(x, jax.Array)), None)
         before = self._first.get("leaf")
         donated = bool(before is not None and before is not leaf and before.is_deleted())
-        self._form = {"scan": count, "donated": self._form.get("donated", False) or donated}
         self._first["leaf"] = leaf
+        donated = self._form.get("donated", False) or donated
+        scan = max(count, self._form.get("scan", 1))  # the last one may be shorter
+        if (scan, donated, layout) == self._first.get("form"):
+            return
+        self._first["form"] = scan, donated, layout
+        self._form = {**self._form, "scan": scan, "donated": donated}
+        if layout is not None:
+            self._form |= {"numbers": list(layout.numbers), "quantities": list(layout.quantities)}
+            self._form["layers"] = len(layout.layers)
+        self.facts = {**self.facts, "form": self._form}
 
     def _of_examples(self):
         """Bytes that the examples take of the budget."""
@@ -125,7 +147,8 @@ class Parameters:
 
 
 def checked(handed: dict[str, Any], functions: bool) -> None:
-    """ValueError where a metric goes by the name of something else. functions: whether any were handed over."""
+    """ValueError where a metric goes by the name of something else. functions: whether any were handed
+    over."""
     for name, value in handed.items():
         if value is None or (name == "aux" and functions):
             continue
@@ -133,7 +156,8 @@ def checked(handed: dict[str, Any], functions: bool) -> None:
         if isinstance(value, _NUMBERS) or scalar:
             raise ValueError(
                 f"{name}={on_host(value)!s:.40} is a number: by this name the recorder is handed "
-                f"{_MEANING[name]}; call the metric otherwise, or give it in a mapping: write(step, {{'{name}': ...}})"
+                f"{_MEANING[name]}; call the metric otherwise, or give it in a mapping: write(step, "
+                f"{{'{name}': ...}})"
             )
 
 
@@ -143,5 +167,3 @@ _MEANING = {
     "aux": "what the loss takes besides parameters and batch",
     "state": "the whole state of the training after the step",
 }
-
-

@@ -13,11 +13,11 @@ from gdlab.recorder.cutting import before
 from gdlab.recorder.dumping import Dumping
 from gdlab.recorder.keeping import Command, Measure
 from gdlab.recorder.rows import SCALARS, Handed, Rows
+from gdlab.recorder.saying import MOST_REASON
 from gdlab.recorder.shelf import Shelf
 from gdlab.store.config import load_as_written
 from gdlab.store.folder import add_to_identity
 
-MOST_REASON = 2000  # characters
 _STILL = 60.0  # s after which a commit is made though there is nothing new: others see that it lives
 
 
@@ -28,7 +28,8 @@ class Pen:
     """
 
     def __init__(self, path, config, identity, *, resume: bool, every: float, asked=None, measuring=None):
-        """every: seconds between commits; asked(n): called where a reader asks for n iterations; measuring: as
+        """every: seconds between commits; asked(n): called where a reader asks for n iterations; measuring:
+        as
         of `Dumping`. Raises what `RunWriter.create` and `resume` raise."""
         self.path, self.every = os.fspath(path), every
         self.failure: Exception | None = None

@@ -1,7 +1,6 @@
 """Records a training that somebody else's loop makes."""
 
 import atexit
-import operator
 import os
 import sys
 import threading
@@ -14,21 +13,16 @@ from typing import Any
 import jax
 
 from gdlab.execution.identity import identity
-from gdlab.recorder import place
-from gdlab.recorder import parameters
-from gdlab.recorder.handing import Written, found_in, holds_observation, iterations_of, kept
+from gdlab.recorder import parameters, place
+from gdlab.recorder.handing import Written, found_in, holds_observation, iterations_of, kept, number_of
 from gdlab.recorder.handover import BUDGET, handover
 from gdlab.recorder.outbox import Outbox
 from gdlab.recorder.pen import Pen
+from gdlab.recorder.saying import MOST_REASON, RecordingWarning, said, words
 from gdlab.store.effects import CONFIG
 from gdlab.store.signals import Uninterrupted
 
 LONGEST = 3600  # s between commits
-MOST_REASON = 2000  # characters
-
-
-class RecordingWarning(UserWarning):
-    """Something was not recorded as it was given; the training is not touched by it."""
 
 
 class Recorder:
@@ -98,8 +92,8 @@ class Recorder:
         self._own_config = None if config is None else place.checked(config)
         self._parameters = parameters.Parameters(
             handover(
-                loss=loss, predict=predict, activations=activations, step=step, batch=batch, examples=examples,
-                classes=classes, budget=budget, moments=moments, every=every,
+                loss=loss, predict=predict, activations=activations, step=step, batch=batch, every=every,
+                examples=examples, classes=classes, budget=budget, moments=moments,
             )
         )  # fmt: skip
         self._former_error = getattr(sys, "last_value", None)
@@ -185,7 +179,8 @@ class Recorder:
             atexit.unregister(self._at_exit)
             try:
                 pen = self._begun()
-                self._end_path(pen)
+                last = tuple(self._parameters.finish())
+                self._outbox.put(Written(self._parameters.keeper.last, self._seconds(), commands=last))
                 errors = self._outbox.hand_on(pen, everything=True)
                 pen.close(state, reason if reason is None else str(reason)[:MOST_REASON])
                 for error in errors:
@@ -205,7 +200,7 @@ class Recorder:
         elif issubclass(kind, SystemExit) and error.code in (None, 0):
             self.close()
         else:
-            self.close("failed", _said(error))
+            self.close("failed", said(error))
 
     def _begun(self):
         if self._pen is None:
@@ -238,15 +233,6 @@ class Recorder:
         pen = self._ready()
         self._send(pen, Written(step, self._seconds(), commands=tuple(self._parameters.start(step, given))))
 
-    def _end_path(self, pen):
-        try:
-            commands = self._parameters.keeper.finish()
-        except Exception as error:
-            self._failed(error)
-            return
-        if commands:
-            self._outbox.put(Written(self._parameters.keeper.last, 0.0, commands=tuple(commands)))
-
     def _write(self, step, seen, metrics, given):
         pen = self._ready()
         if isinstance(seen, Mapping) and not holds_observation(seen):
@@ -259,18 +245,16 @@ class Recorder:
                 raise
             self._failed(error)
         commands: list = []
-        if self._parameters.handover.budget or any(value is not None for value in given.values()):
+        if self._parameters.used or any(value is not None for value in given.values()):
             try:
                 parameters.checked(given, bool(self._parameters.handover.functions))
                 count = iterations_of(values)
-                commands = self._parameters.look(_number(step), count, given)
+                commands = self._parameters.look(number_of(step), count, given, layout)
             except Exception as error:  # the numbers beside it are recorded all the same
                 self._failed(error)
         numbers = {name: kept(value) for name, value in metrics.items()}
         moved = given["params"] is not None
-        self._send(
-            pen, Written(kept(step), self._seconds(), layout, values, numbers, tuple(commands), moved)
-        )
+        self._send(pen, Written(kept(step), self._seconds(), layout, values, numbers, tuple(commands), moved))
 
     def _send(self, pen, written):
         self._outbox.put(written)
@@ -297,10 +281,8 @@ class Recorder:
         if self._pen is None or self._pen.failure is not None:
             self.active = False
             atexit.unregister(self._at_exit)
-        said = f"{self.path}: {_words(error)}"
-        warnings.warn(
-            said if self.active else f"{said}; nothing more is recorded", RecordingWarning, stacklevel=3
-        )
+        told = f"{self.path}: {words(error)}" + ("" if self.active else "; nothing more is recorded")
+        warnings.warn(told, RecordingWarning, stacklevel=3)
 
     def _at_exit(self):
         error = getattr(sys, "last_value", None)  # set where an exception has ended the process
@@ -308,19 +290,3 @@ class Recorder:
             self.close("finished", "the process ended without closing the recorder")
         else:
             self.__exit__(type(error), error, None)
-
-
-def _number(step):
-    """The iteration as a number; one that is on the device is waited for."""
-    return int(step) if type(step) is int else operator.index(step.item() if hasattr(step, "item") else step)
-
-
-def _said(error):
-    return f"{type(error).__name__}: {_words(error)}"[:MOST_REASON]
-
-
-def _words(error):
-    try:
-        return str(error)
-    except Exception:  # of an exception that cannot say what it is
-        return type(error).__name__

@@ -51,7 +51,8 @@ class Shelf:
                 self._settled.notify_all()
 
     def asked(self) -> int:
-        """For how many iterations a reader has asked since the last look; what is not understood is removed."""
+        """For how many iterations a reader has asked since the last look; what is not understood is
+        removed."""
         try:
             count = requests.asked(self.path)
         except DamagedRun:

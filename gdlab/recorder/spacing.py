@@ -14,7 +14,8 @@ DENSE = 8  # iterations at the beginning, each of which is a moment where there 
 
 
 def stride(span: int, room: int, least: int = 1) -> int:
-    """The distance, a power of two, of what is kept of iterations 0 ... span: at most `room`, at least 2, with
+    """The distance, a power of two, of what is kept of iterations 0 ... span: at most `room`, at least 2,
+    with
     the first and the last one; never below `least`."""
     step = 1
     while step < least or span // step + 2 > room:
@@ -49,8 +50,8 @@ class Moments(NamedTuple):
     """Evenly, and more densely at the beginning: half the room is for the first DENSE iterations and for
     those from there on whose number is 2^j or 3 2^j; where these do not fit, every 2^j-th of them.
 
-    room: how many at most, at least 2, of which a quarter is for those that a reader asks for; chosen: exactly
-    these instead, as far as there is room, None: by that rule.
+    room: how many at most, at least 2, of which a quarter is for those that a reader asks for; chosen:
+    exactly these instead, as far as there is room, None: by that rule.
     """
 
     room: int

@@ -1,10 +1,10 @@
 """What a recorded loop's run keeps of parameters: one sealed file for each moment, which is never changed.
 
-    points/K    theta_K, a point of the path            moments/K  theta_K, theta_{K+1}, the batch of iteration K
-    states/K    the whole state before iteration K      examples/train, examples/test
+    points/K    theta_K, a point of the path            moments/K  theta_K, theta_{K+1}, the batch of
+    iteration K states/K    the whole state before iteration K      examples/train, examples/test
 
-A file is a line with the length of a header, the header (JSON with its own checksum: for each leaf of each tree
-its place, dtype, shape and the checksum of its bytes), and the leaves, each from a multiple of ALIGN on.
+A file is a line with the length of a header, the header (JSON with its own checksum: for each leaf of each
+tree its place, dtype, shape and the checksum of its bytes), and the leaves, each from a multiple of ALIGN on.
 Thinning is the removal of files, so nothing is ever copied and the peak is the sum of what is there.
 
 A folder may come from a stranger: only regular files of the size that their header says are read, and neither
@@ -43,7 +43,8 @@ _ML_DTYPES = ("bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3b11fnuz", 
 
 
 class Leaf(NamedTuple):
-    """A leaf of a pytree. place: the words of its path; array: its values; key: of a random key, whose data are
+    """A leaf of a pytree. place: the words of its path; array: its values; key: of a random key, whose data
+    are
     in `array`, the name of its kind ("threefry2x32"), else None."""
 
     place: tuple[str, ...]
@@ -88,7 +89,8 @@ def write(root, kind, name, trees, facts=None):
 
 
 def read(root, kind, name):
-    """The Kept in `kind`/`name`; FileNotFoundError where there is none, DamagedRun says what is wrong with it."""
+    """The Kept in `kind`/`name`; FileNotFoundError where there is none, DamagedRun says what is wrong with
+    it."""
     path = _path(root, kind, name)
     files.no_links(root, os.path.dirname(path))
     fd, stat = files.open_regular(path)

@@ -1,4 +1,5 @@
-"""A reader asks a training that runs: "look closely at the next iterations". One small file in the run folder.
+"""A reader asks a training that runs: "look closely at the next iterations". One small file in the run
+folder.
 
 The page writes it, where it may write the folder; the Recorder of a loop reads it at its next commit and
 removes it. It can ask for nothing but so many moments, of which the Recorder keeps what its budget allows.
@@ -16,7 +17,8 @@ _LIMIT = 4096  # bytes
 
 
 def ask(root: str | os.PathLike, iterations: int) -> None:
-    """Ask for the next so many iterations, 1 to MOST. Raises ValueError, NotWritable, DiskFull, DamagedRun."""
+    """Ask for the next so many iterations, 1 to MOST. Raises ValueError, NotWritable, DiskFull,
+    DamagedRun."""
     if isinstance(iterations, bool) or not isinstance(iterations, int) or not 1 <= iterations <= MOST:
         raise ValueError(f"iterations={iterations!r}: allowed: 1 to {MOST}")
     path = os.path.join(root, FILE)
