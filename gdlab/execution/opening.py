@@ -4,6 +4,7 @@ import os
 
 from gdlab import store
 from gdlab.execution.handed import HandedOver
+from gdlab.execution.recording import check_ours
 from gdlab.execution.replay import Replay
 from gdlab.execution.replaying import Replaying
 from gdlab.plan.sources import Places
@@ -15,6 +16,10 @@ def open_replay(path: str | os.PathLike, places: Places | None = None) -> Replay
 
     Raises StoreError, ConfigError and FileNotFoundError as of `Replay`.
     """
-    if is_of_recorder(store.open_run(path).config):
-        return HandedOver(path)
+    run = store.open_run(path)
+    if is_of_recorder(run.config):
+        try:
+            return HandedOver(path)
+        except store.NoFunctions:
+            check_ours(run.config, run.name)
     return Replay(path, places)

@@ -25,7 +25,8 @@ def compute(replay, *, image=0, iteration=None, on="test", target=None, progress
 
     Returns:
       A Table: "image" [H, W, C] as the network sees it; "saliency" [H, W], the largest |d logit / d pixel|
-      over the channels, NaN where the network that a run carries has no derivative; "logits" [classes]; and per layer, by its name, the activations before the
+      over the channels, NaN where the network that a run carries has no derivative; "logits" [classes]; and
+      per layer, by its name, the activations before the
       activation function: [H', W', filters] or [units]. attrs: iteration, image, on, label, predicted,
       target (positions of classes), classes, layers (names, sorted).
 

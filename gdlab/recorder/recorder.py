@@ -180,7 +180,7 @@ class Recorder:
             try:
                 pen = self._begun()
                 last = tuple(self._parameters.finish())
-                self._outbox.put(Written(self._parameters.keeper.last, self._seconds(), commands=last))
+                self._outbox.put(Written(0, self._seconds(), commands=last))
                 errors = self._outbox.hand_on(pen, everything=True)
                 pen.close(state, reason if reason is None else str(reason)[:MOST_REASON])
                 for error in errors:
