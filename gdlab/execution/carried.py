@@ -49,7 +49,7 @@ def dataset_of(run: Any, functions: Functions, parts: tuple[str, ...], last: Any
         names = tuple(map(str, told)) if isinstance(told, list) else ()
     if not found or not all(found.values()):
         return None
-    train = found.get("train", found.get("test"))
+    train = found["train"] if "train" in found else found["test"]
     return Dataset(run.name, train, found.get("test"), names or _classes(functions, train, last))
 
 
@@ -103,5 +103,5 @@ def _classes(functions, train, last):
         return ()
     predict = _with_aux(functions, "predict", last)
     answer = jax.eval_shape(predict, functions.params, jnp.asarray(train["x"][:1]))
-    wide = getattr(answer, "shape", ())
+    wide = tuple[int, ...](getattr(answer, "shape", ()))
     return tuple(map(str, range(wide[1]))) if len(wide) == 2 else ()

@@ -187,7 +187,7 @@ def _form(run):
     whole = whole and all(isinstance(t, list) and all(isinstance(x, str) for x in t) for t in texts)
     if not whole:
         raise store.DamagedRun(f"identity.form={told!r:.200} cannot be true", run.path / "run.json")
-    return Form(scan, bool(told.get("donated")), *map(tuple, texts), layers)
+    return Form(scan, bool(told.get("donated")), tuple(texts[0]), tuple(texts[1]), layers)
 
 
 def _places(facts, leaves, where):

@@ -223,7 +223,9 @@ class Keeper:
     def _may_ask(self):
         """Whether there are moments at all, and room for more where they were chosen."""
         series = self.series.get(MOMENTS)
-        rule = None if series is None else series.rule
+        if series is None:
+            return False
+        rule = series.rule
         return isinstance(rule, Moments) and (rule.chosen is None or len(series.kept) < rule.room)
 
     def _keep(self, kind, number, trees, facts, asked=False):

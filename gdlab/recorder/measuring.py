@@ -104,6 +104,7 @@ class Measuring:
         loss = self._functions.get("loss")
         if loss is None or handed["batch"] is None:  # its gradient is not known
             return jnp.nan * sum(jnp.sum(leaf) for leaf in jax.tree.leaves(params))
+        assert self._batch_form is not None
         batch = self._batch_form.original(handed["batch"])
         value = loss(self._form.original(params), batch, *self._aux(handed["aux"]))
         return value[0] if isinstance(value, tuple) else value
@@ -118,7 +119,7 @@ class Measuring:
 
 
 def _names(classes, answer, test, train):
-    shape = getattr(answer, "shape", ())
+    shape = tuple[int, ...](getattr(answer, "shape", ()))
     if len(shape) != 2:
         raise ValueError(
             f"predict returns {shape or type(answer).__name__} for one example, [1, classes] is needed"

@@ -1,6 +1,6 @@
 """What a loop hands over of its parameters, on its way into the run folder."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -8,11 +8,12 @@ import numpy as np
 from gdlab.recorder.copies import on_host
 from gdlab.recorder.handover import Handover
 from gdlab.recorder.keeping import Keeper, Measure, Series
-from gdlab.recorder.measuring import Measuring
 from gdlab.store import kept
 
 EXAMPLES = 32  # of which `predict` and `activations` are written
-NAMES = ("params", "batch", "aux", "state")  # of what is handed over with an iteration, never of metrics
+if TYPE_CHECKING:
+    from gdlab.recorder.measuring import Measuring
+
 _NUMBERS = (bool, int, float, complex, np.number)
 
 
@@ -83,8 +84,10 @@ class Parameters:
             self._notes.append(f"the end of the path is not kept: {error!s:.500}")
             return []
 
-    def measuring(self, measure: Measure) -> Measuring:
+    def measuring(self, measure: Measure) -> "Measuring":
         """Takes dumps such as this one, the first; ValueError where there can be none."""
+        from gdlab.recorder.measuring import Measuring  # who takes no dumps needs none of it
+
         aux = measure.trees.get("aux")
         examples, classes = self.handover.examples, self.handover.classes
         return Measuring(self.handover.functions, examples, classes, measure.trees["params"], aux)
@@ -93,7 +96,9 @@ class Parameters:
         """The functions and the examples, and what the run's identity says of them."""
         given = self.handover
         self._notes += given.write_examples(self.path)
-        facts = {"parameters": sum(np.size(leaf) for leaf in jax.tree.leaves(handed["params"]))}
+        facts: dict[str, Any] = {
+            "parameters": sum(np.size(leaf) for leaf in jax.tree.leaves(handed["params"]))
+        }
         if given.classes:
             facts["classes"] = list(given.classes)
         if given.examples:

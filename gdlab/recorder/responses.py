@@ -58,8 +58,12 @@ def _of_nnx(module, nnx, arguments, options):
     def activations(params, x, aux=None):
         made = nnx.merge(graph, params, rest if aux is None else aux)
         made.eval()
-        drops = {"/".join(map(str, path)) for path, node in made.iter_modules() if type(node).__name__ in _DROPS}
-        _, state = nnx.capture(made, nnx.Intermediate, method_outputs=nnx.Intermediate)(x, *arguments, **options)
+        drops = {
+            "/".join(map(str, path)) for path, node in made.iter_modules() if type(node).__name__ in _DROPS
+        }
+        _, state = nnx.capture(made, nnx.Intermediate, method_outputs=nnx.Intermediate)(
+            x, *arguments, **options
+        )
         return {name: value for name, value in _named(nnx.to_pure_dict(state)).items() if name not in drops}
 
     return activations

@@ -110,9 +110,9 @@ class Moments(NamedTuple):
 def firsts(numbers: Sequence[int], step: int, origin: int | None = None) -> list[int]:
     """Of ascending numbers the first of each stretch of `step`, counted from `origin` (None: the first)."""
     found, before = [], -1
-    origin = numbers[0] if origin is None and numbers else origin
+    start = origin if origin is not None else numbers[0] if numbers else 0
     for number in numbers:
-        stretch = (number - origin) // step
+        stretch = (number - start) // step
         if stretch > before:
             found.append(number)
             before = stretch

@@ -195,7 +195,7 @@ def _described(leaf, array, crc):
 
 
 def _bytes(array):
-    return memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
 def _aligned(offset):
@@ -236,6 +236,7 @@ def _spec(item, path):
     if not isinstance(item, dict):
         raise DamagedRun("a leaf is not described", path)
     place, shape, key, crc = (item.get(name) for name in ("place", "shape", "key", "crc"))
+    place, shape = ([] if value is None else value for value in (place, shape))
     whole = isinstance(shape, list) and len(shape) <= _MOST_AXES
     whole = whole and all(type(n) is int and 0 <= n <= MOST_BYTES for n in shape)
     named = isinstance(place, list) and all(isinstance(word, str) for word in place)
