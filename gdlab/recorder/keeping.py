@@ -20,7 +20,7 @@ SHARES = {POINTS: 2, MOMENTS: 1, STATES: 1}  # of the budget
 MOST = {POINTS: 512, MOMENTS: 64, STATES: 64}
 LEAST = {POINTS: 1, STATES: 16}  # iterations between two
 FEWEST = 2
-OVERHEAD = 8192  # bytes of a file besides the values
+HEAD, HEAD_OF_LEAF = 1024, 256  # bytes of a file besides the values, of it and of each leaf, and rather less
 
 
 class Keep(NamedTuple):
@@ -164,9 +164,9 @@ class Keeper:
         if not self._fits(made["after"]):
             return commands
         trees = {**before.trees, **made}
-        size = sum(copy.nbytes for copy in trees.values()) + OVERHEAD
+        size = sum(_size(copy.nbytes, len(copy.arrays)) for copy in trees.values())
         if before.moment and size > self._sizes[MOMENTS]:  # the first batch, or a larger one
-            self._room(MOMENTS, size - OVERHEAD)
+            self._room(MOMENTS, size)
         if before.moment and self.series[MOMENTS].rule is not None:
             commands += self._keep(
                 MOMENTS, step, trees, {"asked": True} if before.asked else {}, before.asked
@@ -244,19 +244,15 @@ class Keeper:
 
     def _settle(self, handed):
         """How many of each kind there is room for."""
-        theta = nbytes(handed["params"])
-        sizes = {
-            POINTS: theta + nbytes(handed["aux"]),
-            MOMENTS: 2 * theta + nbytes(handed["aux"]),
-            STATES: nbytes(handed["state"]),
-        }
+        sizes = {name: _size(nbytes(tree), len(jax.tree.leaves(tree))) for name, tree in handed.items()}
+        points = sizes["params"] + sizes["aux"]
+        sizes = {POINTS: points, MOMENTS: points + sizes["params"], STATES: sizes["state"]}
         for kind in self.series:
             self._room(kind, sizes[kind])
         self._shape = shape_of(handed["params"])
 
     def _room(self, kind, size):
         """So many of `size` bytes each; none where not even two fit."""
-        size += OVERHEAD
         self._sizes[kind] = size
         whole = sum(SHARES[kind] for kind in self.series)
         room = min(self._most[kind], self.budget * SHARES[kind] // whole // size)
@@ -289,3 +285,8 @@ def _within(params, state):
     leaves = {id(leaf): index for index, leaf in enumerate(jax.tree.leaves(state))}
     found = [leaves.get(id(leaf)) for leaf in jax.tree.leaves(params)]
     return [] if None in found else found
+
+
+def _size(values, leaves):
+    """Bytes of a file with so many bytes of values in so many leaves."""
+    return values + HEAD + leaves * HEAD_OF_LEAF
