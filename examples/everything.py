@@ -1,4 +1,5 @@
-"""Everything handed over: a run that can be looked at from all sides, and be run again bit by bit, without this file.
+"""Everything handed over: a run that can be looked at from all sides, and be run again bit by bit, without
+this file.
 
 Flax Linen, a convolutional network; the state is donated. What the recorder keeps of it has a budget.
 """

@@ -1,4 +1,5 @@
-"""What the layers of a network respond, as a function of parameters and examples: for `Recorder(activations=...)`.
+"""What the layers of a network respond, as a function of parameters and examples: for
+`Recorder(activations=...)`.
 
 Flax tells what its modules return, under their names; both of its kinds are asked here, Linen modules by
 `capture_intermediates`, nnx modules by `nnx.capture`. Any other network has a function of one's own.
@@ -32,7 +33,8 @@ def activations_of(module: Any, /, *arguments: Any, **options: Any) -> Callable:
     if nnx is not None and isinstance(module, nnx.Module):
         return _of_nnx(module, nnx, arguments, options)
     raise TypeError(
-        f"activations_of: a module of flax.linen or flax.nnx is expected, not a {type(module).__name__}; write a "
+        f"activations_of: a module of flax.linen or flax.nnx is expected, not a {type(module).__name__}; "
+        f"write a "
         "function (params, x) -> {layer: array} for other networks"
     )
 
@@ -56,10 +58,10 @@ def _of_nnx(module, nnx, arguments, options):
     graph, _, rest = nnx.split(module, nnx.Param, ...)
 
     def activations(params, x, aux=None):
-        made = nnx.merge(graph, params, rest if aux is None else aux)
+        made = nnx.merge(graph, params, rest if aux is None else aux, copy=True)
         made.eval()
         drops = {
-            "/".join(map(str, path)) for path, node in made.iter_modules() if type(node).__name__ in _DROPS
+            "/".join(map(str, path)) for path, node in nnx.iter_modules(made) if type(node).__name__ in _DROPS
         }
         _, state = nnx.capture(made, nnx.Intermediate, method_outputs=nnx.Intermediate)(
             x, *arguments, **options

@@ -1,11 +1,10 @@
-"""Every page of a loop of somebody's own that handed over everything: the example in examples/everything.py."""
+"""Every page of a loop of somebody's own that handed over everything: the example in
+examples/everything.py."""
 
-import numpy as np
 import pytest
 
-import gdlab
 from examples import everything
-from tests.browser.gestures import becomes, column, drawn, says, wait
+from tests.browser.gestures import drawn, says, wait
 
 pytestmark = pytest.mark.browser
 

@@ -1,4 +1,5 @@
-"""What a Recorder keeps of the parameters of a loop: the right values, within the budget, whatever happens."""
+"""What a Recorder keeps of the parameters of a loop: the right values, within the budget, whatever
+happens."""
 
 import os
 import signal
