@@ -73,14 +73,14 @@ def bowl(width: float = 2.0):
 """
 
 
-def own_code(folder, module="my_own_bowl"):
+def own_code(folder, *overrides, module="my_own_bowl"):
     """A run of two parameters whose problem is a module of one's own, which this process does not allow."""
     beside = folder.parent / f"{folder.name}_code"
     (beside / "conf" / "problem").mkdir(parents=True)
     (beside / f"{module}.py").write_text(OWN)
     (beside / "conf" / "problem" / "bowl.yaml").write_text(f"_target_: {module}.bowl\n")
     command = [sys.executable, "-m", "gdlab", "--config-dir", str(beside / "conf"), "problem=bowl"]
-    command += ["optimizer=sgd", "train.steps=12", f"hydra.run.dir={folder}"]
+    command += ["optimizer=sgd", "train.steps=12", f"hydra.run.dir={folder}", *overrides]
     path = os.pathsep.join([str(Path(__file__).parents[1]), str(beside)])
     environment = {**os.environ, "GDLAB_TARGETS": module, "PYTHONPATH": path}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)

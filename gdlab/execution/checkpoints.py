@@ -194,6 +194,11 @@ class Checkpoints:
             raise DamagedRun(f"it cannot be read: {text}", folder) from error
 
 
+def kept_part(state):
+    """What a checkpoint keeps of a TrainState."""
+    return _without_trace(state)
+
+
 def _unfit(folder, why):
     return StoreError(
         f"{folder} is whole, but no state of this training: another version of a library or of gdlab wrote "

@@ -18,8 +18,8 @@ import numpy as np
 from gdlab import store
 from gdlab.analysis import handed
 from gdlab.data.dataset import Dataset
-from gdlab.execution.carried import dataset_of, joined, problem_of
 from gdlab.execution.comparisons import Comparisons, Report
+from gdlab.execution.handed_problem import dataset_of, joined, problem_of
 from gdlab.execution.identity import differences as changed
 from gdlab.execution.identity import identity
 from gdlab.execution.replaying import Step

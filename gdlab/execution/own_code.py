@@ -28,6 +28,12 @@ def code_of(config):
     return dict(sorted(found.items()))
 
 
+def names_own_code(config):
+    """Whether a config names code that is neither gdlab's nor optax's for its training."""
+    node = {name: part for name, part in config.items() if name != "probes"}
+    return any(target.partition(".")[0] not in ("gdlab", "optax") for target in _targets(node))
+
+
 def changed_code(recorded, current):
     """['the code of my_problem has changed', ...]: what two results of `code_of` have in common."""
     if not isinstance(recorded, dict):

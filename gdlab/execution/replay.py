@@ -22,6 +22,8 @@ from jax.flatten_util import ravel_pytree
 
 from gdlab import store
 from gdlab.data import fingerprint as data_of
+from gdlab.execution.carried import CarriedTraining
+from gdlab.execution.carrying import updates_of
 from gdlab.execution.checkpoints import Checkpoints
 from gdlab.execution.comparisons import Comparisons, Report, gaps
 from gdlab.execution.group import alone
@@ -30,8 +32,7 @@ from gdlab.execution.identity import identity
 from gdlab.execution.own_code import changed_code, code_of
 from gdlab.execution.recording import check_ours
 from gdlab.execution.replaying import Step
-from gdlab.optim.nonlinear_cg import ConjugateGradientState, scaled
-from gdlab.optim.search_state import search_state
+from gdlab.exported import Functions
 from gdlab.plan.assembly import assemble, training
 from gdlab.plan.soundness import check_looked_at
 from gdlab.plan.sources import Places, around, located
@@ -59,25 +60,32 @@ class Replay:
     run, config, assembly; of: the key of the rows; columns: names of the columns of run.array("scalars").
     places: the `sources.Places` that data and earlier runs are read from; None: `around(path)`. For a
     run of one's own, whose paths one gave oneself: `as_recorded(run.config)`.
+    functions: those that the run carries, in place of the code that its config names.
 
     Raises:
       gdlab.store.StoreError: the run cannot be read; ConfigError, FileNotFoundError: it cannot be
         assembled any more (code or data are gone).
     """
 
-    def __init__(self, path: str | os.PathLike, places: Places | None = None):
+    def __init__(
+        self, path: str | os.PathLike, places: Places | None = None, functions: Functions | None = None
+    ):
         places = around(path) if places is None else places
         self.run = store.open_run(path)
         self.of = self.run.key
         check_ours(self.run.config, self.run.name)
         self.config = located(self.run.config, places)
-        self._begin(places)
+        self._carried = functions and CarriedTraining(functions)
+        self._begin(places, functions)
 
     @in_its_precision
-    def _begin(self, places):
-        self.assembly = assemble(self.config, places)
+    def _begin(self, places, functions):
+        self.assembly = assemble(self.config, places, problem=functions and functions.problem())
         self.columns = self.run.columns("scalars")
-        self._stages = stages_of(self.run, self.assembly, self.config)
+        if functions:
+            self._stages = _carried_stages(self.run, self.assembly, self._carried)
+        else:
+            self._stages = stages_of(self.run, self.assembly, self.config)
         self._training = self._stages[-1].training
         self._data = _data_differences(self.run, self.assembly)
         self._code = _code_differences(self.run, self.config)
@@ -133,7 +141,7 @@ class Replay:
             if not done:
                 return
             info = jax.tree.map(lambda leaf: leaf[0], infos)
-            yield Step(iteration, before, _updates(before, state, info), info)
+            yield Step(iteration, before, self._updates(before, state, info), info)
 
     @in_its_precision
     def params(self, iteration: int) -> Any:
@@ -152,13 +160,19 @@ class Replay:
     @in_its_precision
     def key(self, iteration: int) -> jax.Array:
         """The random key that the error of an iteration was computed with."""
+        if self._carried:
+            return self.assembly.step_key(iteration, self._carried.searches)
         state = jax.eval_shape(self._training.init, self.assembly.key, self.assembly.data)
         return self.assembly.step_key(iteration, has_search(state.opt_state))
 
     @in_its_precision
     def _state_at(self, iteration, progress):
         fresh = self._training.init(self.assembly.key, self.assembly.data)
-        kept = Checkpoints(self.run.path).latest(fresh, iteration)
+        checkpoints = Checkpoints(self.run.path)
+        if self._carried:
+            kept = self._carried.latest(checkpoints, fresh, iteration)
+        else:
+            kept = checkpoints.latest(fresh, iteration)
         for step, error in kept.damaged:
             log.warning("checkpoint %d is passed over, which takes longer: %s", step, error)
         state = fresh if kept.state is None else kept.state
@@ -173,6 +187,11 @@ class Replay:
             count = int(np.clip(count * LOOK_SECONDS / elapsed, count / 4 + 1, count * 4))
             count = min(count, self._training.length)
         return state
+
+    def _updates(self, before, state, info):
+        if self._carried:
+            return self._carried.updates(before, state, info)
+        return updates_of(before, state, info.step_size)
 
     def _advance(self, state, count):
         """`count` iterations on, compared with the record: (state, infos on the host, how many were run)."""
@@ -213,6 +232,17 @@ def stages_of(run, assembly, config):
             programs[several] = check_looked_at(there, partial(_program, run, there, config))
         found.append(Stage(start, programs[several]))
     return found
+
+
+def _carried_stages(run, assembly, training):
+    """[Stage] of a Run by the programs that it carries: those of its last session, if they fit the others."""
+    for _, earlier in run.stages:
+        if assembly.lasting(earlier["train"]["steps"]).several_descents != training.several_descents:
+            raise ConfigError(
+                f"{run.name} was trained on from one descent to several: the programs that it carries are of "
+                "the last part alone"
+            )
+    return [Stage(0, training)]
 
 
 def _program(run, assembly, config):
@@ -257,11 +287,3 @@ def _data_differences(run, assembly):
     known = run.identity.get("data")
     current = data_of.fingerprint(assembly.dataset)
     return data_of.differences(known if isinstance(known, dict) else None, current)
-
-
-def _updates(before, state, info):
-    """The step taken: eta_k d_k where the optimizer keeps its direction, else theta_{k+1} - theta_k."""
-    found = search_state(state.opt_state)
-    if not isinstance(found, ConjugateGradientState):
-        return jax.tree.map(lambda old, new: new - old, before, state.params)
-    return scaled(info.step_size, found.direction)

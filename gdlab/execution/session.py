@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from gdlab import store
+from gdlab.execution.carrying import carry, wanted
 from gdlab.execution.checkpoints import Checkpoints
 from gdlab.execution.recording import (
     ENDINGS,
@@ -88,7 +89,11 @@ class Session:
             writer.append(self.dumper.constants())
         writer.commit(self.record["sync"])
         # Only now: what is left over or damaged is removed, which is for the holder of the lease.
-        checkpoints = Checkpoints(self.folder)
+        carries = wanted(self.config)
+        if carries:
+            self.notes += carry(self.folder, self.assembly, self.training, self.state)
+        # What may be read by who has none of the code, is kept without its classes.
+        checkpoints = Checkpoints(self.folder, plain=carries and self.dumper is None)
         checkpoints.remove(self.damaged)
         checkpoints.save(self.state, writer.cursors(), self._dumped())
         return writer, checkpoints

@@ -2,8 +2,11 @@
 
 A loss becomes four programs, so that a reader needs no derivative of a program: `value`; `gradient`, the
 value and the gradient with respect to all numbers with a fraction; `curvature`, gradient and Hessian-vector
-product; and `grid`, the values at GRID parameter vectors side by side. Each is what JAX makes of the live
-function, so the numbers are those of the live function to the last bit.
+product; and `grid`, the values at GRID parameter vectors side by side.
+
+XLA rounds a program with axes of any length, or for several platforms, now and then otherwise than the
+live function, even where it does the same. So beside each there is an exact one, of the example's lengths and
+for the platform at hand, which is what JAX makes of the live function: its numbers are the same to the bit.
 """
 
 import itertools
@@ -89,7 +92,9 @@ def curvature_of(value: Callable, inexact: Sequence[bool], forward: bool) -> Cal
     return curvature
 
 
-def program(function: Callable, takes: Sequence[jax.ShapeDtypeStruct]) -> tuple[bytes, list]:
+def program(
+    function: Callable, takes: Sequence[jax.ShapeDtypeStruct], platforms: Sequence[str] = PLATFORMS
+) -> tuple[bytes, list]:
     """(the serialised program of `function`, the shapes that it gives).
 
     Raises whatever JAX says where it cannot be exported; Refused where nobody would run it.
@@ -97,7 +102,7 @@ def program(function: Callable, takes: Sequence[jax.ShapeDtypeStruct]) -> tuple[
     from jax import export  # needs flatbuffers, which only who reads or writes functions has
 
     with _without_places():
-        made = export.export(jax.jit(function), platforms=PLATFORMS)(*takes)
+        made = export.export(jax.jit(function), platforms=platforms)(*takes)
     data = bytes(made.serialize(vjp_order=0))
     check(made, "the exported program")
     if len(data) > MAX_BYTES:
@@ -127,6 +132,13 @@ def on_grid(takes: Sequence[jax.ShapeDtypeStruct], params: int) -> list[jax.Shap
     """`takes` with that axis."""
     wide = [jax.ShapeDtypeStruct((GRID, *one.shape), one.dtype) for one in takes[:params]]
     return [*wide, *takes[params:]]
+
+
+def here() -> str:
+    """The platform that programs run on by default: "cpu", "cuda", "tpu"."""
+    from jax import export
+
+    return export.default_export_platform()
 
 
 def role(tree: str) -> str:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from gdlab.exported import checking, trees
 from gdlab.exported.derivatives import loss_of, one_after_the_other
-from gdlab.exported.exporting import GRID, role
+from gdlab.exported.exporting import GRID, here, role
 from gdlab.models.images_last import is_images_last
 from gdlab.records import Problem
 from gdlab.store import NoFunctions, Refused
@@ -48,6 +48,7 @@ class Functions:
         self.trees: dict[str, tuple[Leaf, ...]] = self._document.trees
         self.notes: tuple[str, ...] = self._document.notes
         self.x64: bool = self._document.x64
+        self.facts: dict[str, bool | tuple[str, ...]] = self._document.facts
         self._programs: dict[tuple[str, str], Callable] = {}
         self._losses: dict[tuple[str, str], Callable] = {}
 
@@ -92,6 +93,7 @@ class Functions:
             predict=partial(self._outputs, "predict", aux) if "predict" in self.names else None,
             activations=partial(self._outputs, "activations", aux) if "activations" in self.names else None,
             statistics=self._statistics if statistics else None,
+            additive=self.facts.get("additive") is True,
             data_loss=partial(self._loss, "data_loss", aux) if "data_loss" in self.names else None,
         )
 
@@ -110,30 +112,50 @@ class Functions:
         return list(self.call("make_batch", jnp.asarray(iteration, jnp.int32)))
 
     def program(self, name: str, part: str = "value") -> Callable:
-        """A program of a function: over flat leaves, random keys as their data; compiled with what calls
-        it."""
+        """A program of a function: over flat leaves, random keys as their data; compiled with what calls it.
+
+        For arrays of the sizes that it was written with, on that platform, the exact one is taken.
+        """
         key = name, part
         if key not in self._programs:
-            self._programs[key] = self._opened(name, part)
+            self._programs[key] = self._chooser(name, part)
         return self._programs[key]
 
-    def _opened(self, name, part):
+    def _chooser(self, name, part):
         carried = self._function(name)
         if part not in carried.programs:
             raise NoFunctions(self._without(f"{name}: its {part}"))
+        opened: dict[str, Callable] = {}
+        exact = f"{part}_exact"
+        wanted = None
+        if exact in carried.programs and carried.platform == here():
+            wanted = [tuple(one.shape) for one in self._signature(carried, exact)[0]]
+
+        def program(*leaves):
+            kind = exact if [leaf.shape for leaf in leaves] == wanted else part
+            if kind not in opened:
+                opened[kind] = self._opened(carried, kind)
+            return opened[kind](*leaves)
+
+        return program
+
+    def _opened(self, carried, part):
         program = carried.programs[part]
         where = os.path.join(self.path, files.FOLDER, program.file)
         data = files.load(self.path, program)
         takes, gives = self._signature(carried, part)
         try:
-            exported = checking.opened(data, takes, gives, where)
+            return checking.opened(data, takes, gives, where).call
         except Refused as error:
+            if not error.args[0].startswith("no "):
+                raise
             raise Refused(f"{error.args[0]}; {self._written()}", where) from error
-        return exported.call
 
     def _signature(self, carried, part):
         """(what the program takes, what it gives), as shapes."""
         by_tree = [self.trees[name] for name in carried.takes]
+        if part.endswith("_exact"):
+            by_tree, part = _of_lengths(by_tree, carried.lengths), part.removesuffix("_exact")
         params = by_tree[0] if by_tree else ()
         if part == "images_last":
             turned = lambda leaf: leaf._replace(shape=_turned(leaf.shape))  # noqa: E731
@@ -246,6 +268,18 @@ class Functions:
 class _Shape(NamedTuple):
     shape: tuple
     dtype: str
+
+
+def _of_lengths(by_tree, lengths):
+    """Leaves with these lengths in place of the axes of any length."""
+    waiting = iter(lengths)
+    return [
+        tuple(
+            leaf._replace(shape=tuple(next(waiting) if n is None else n for n in leaf.shape))
+            for leaf in leaves
+        )
+        for leaves in by_tree
+    ]
 
 
 def _turned(shape):

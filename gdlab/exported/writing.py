@@ -2,11 +2,14 @@
 
 import datetime
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
+from jax.extend.core import jaxprs_in_params
 
 from gdlab.exported import exporting
+from gdlab.exported.checking import PLATFORMS
 from gdlab.exported.trees import data_of, moves, taken
 from gdlab.store import Refused
 from gdlab.store import functions as files
@@ -31,12 +34,15 @@ class Wanted(NamedTuple):
     loss: bool = False
 
 
-def write(folder: Any, wanted: Iterable[Wanted], notes: Iterable[str] = ()) -> list[str]:
+def write(
+    folder: Any, wanted: Iterable[Wanted], facts: Mapping[str, bool | tuple[str, ...]] = MappingProxyType({})
+) -> list[str]:
     """Export what is wanted and put it into the run in `folder`, in place of what it carries.
 
+    facts: kept beside, as of `gdlab.store.functions.Document`.
     Returns sentences about what could not be exported; raises DiskFull and NotWritable of the store.
     """
-    work = _Work(list(notes))
+    work = _Work()
     for one in wanted:
         work.add(one)
     document = Document(
@@ -46,6 +52,7 @@ def write(folder: Any, wanted: Iterable[Wanted], notes: Iterable[str] = ()) -> l
         trees=work.trees,
         functions=work.functions,
         notes=tuple(work.notes),
+        facts=dict(facts),
     )
     if work.functions or work.notes:
         files.write(folder, document, work.programs)
@@ -55,8 +62,8 @@ def write(folder: Any, wanted: Iterable[Wanted], notes: Iterable[str] = ()) -> l
 class _Work:
     """What has been exported so far."""
 
-    def __init__(self, notes):
-        self.notes = notes
+    def __init__(self):
+        self.notes: list[str] = []
         self.trees: dict[str, tuple[Leaf, ...]] = {}
         self.functions: dict[str, Carried] = {}
         self.programs: dict[str, dict[str, bytes]] = {}
@@ -78,13 +85,18 @@ class _Work:
         if made is None:
             return
         parts = {"value": made[0]}
+        ways: dict[str, list] = {"value": [(flat, exporting.with_symbols(list(trees.values())))]}
         if one.loss:
-            self._derivatives(one, flat, list(trees.values()), parts)
+            ways |= _derivatives(flat, list(trees.values()))
+        lengths = {symbol: size for size, symbol in sizes.items()}
+        self._programs(one, ways, parts, lengths)
         gives = outputs([((), None)] if one.loss else flat.places, made[1])
         self.functions[one.name] = Carried(
             tuple(self._tree(name, tree.leaves, one.name) for name, tree in trees.items()),
             self._tree(one.gives, gives, one.name),
             {},
+            exporting.here(),
+            tuple(lengths[symbol] for tree in trees.values() for symbol in tree.symbols),
         )
         self.programs[one.name] = parts
 
@@ -108,26 +120,17 @@ class _Work:
         self.notes.append(f"{one.name} is not carried: {_said(problem)}{_callbacks(flat, takes)}")
         return trees, None
 
-    def _derivatives(self, one, value, trees, parts):
-        """The programs `gradient`, `curvature` and `grid` of a loss."""
-        takes = exporting.with_symbols(trees)
-        inexact = [moves(leaf) for leaf in trees[0].leaves]
-        count = len(inexact)
-        direction = [shape for shape, one in zip(takes, inexact, strict=False) if one]
-        ways: dict[str, list] = {
-            "grid": [(exporting.grid_of(value, count, len(takes) - count), exporting.on_grid(takes, count))]
-        }
-        if direction:
-            ways["gradient"] = [(exporting.gradient_of(value, inexact), takes)]
-            ways["curvature"] = [
-                (exporting.curvature_of(value, inexact, forward), [*takes, *direction])
-                for forward in (True, False)
-            ]
+    def _programs(self, one, ways, parts, lengths):
+        """Add to `parts` what it lacks of `ways` {program: [(function, takes) to try]}, and exact ones."""
         for part, tries in ways.items():
             problems = []
-            for function, shapes in tries:
+            for function, takes in tries:
                 try:
-                    parts[part] = exporting.program(function, shapes)[0]
+                    if part not in parts:
+                        parts[part] = exporting.program(function, takes)[0]
+                    if part != "grid" and exporting.here() in PLATFORMS:
+                        exact = [_of_lengths(shape, lengths) for shape in takes]
+                        parts[f"{part}_exact"] = exporting.program(function, exact, [exporting.here()])[0]
                     break
                 except Exception as error:
                     problems.append(error)
@@ -141,6 +144,28 @@ class _Work:
         own = exporting.name_of(name, function)
         self.trees[own] = leaves
         return own
+
+
+def _derivatives(value, trees):
+    """{program: [(function, takes) to be tried]} of a loss besides its value."""
+    takes = exporting.with_symbols(trees)
+    inexact = [moves(leaf) for leaf in trees[0].leaves]
+    count = len(inexact)
+    direction = [shape for shape, one in zip(takes, inexact, strict=False) if one]
+    grid = exporting.grid_of(value, count, len(takes) - count)
+    ways: dict[str, list] = {"grid": [(grid, exporting.on_grid(takes, count))]}
+    if direction:
+        ways["gradient"] = [(exporting.gradient_of(value, inexact), takes)]
+        ways["curvature"] = [
+            (exporting.curvature_of(value, inexact, forward), [*takes, *direction])
+            for forward in (True, False)
+        ]
+    return ways
+
+
+def _of_lengths(shape, lengths):
+    sizes = tuple(size if isinstance(size, int) else lengths[str(size)] for size in shape.shape)
+    return jax.ShapeDtypeStruct(sizes, shape.dtype)
 
 
 class Outputs:
@@ -186,6 +211,6 @@ def _names(jaxpr):
     found = set()
     for equation in jaxpr.eqns:
         found.add(equation.primitive.name)
-        for inner in jax.core.jaxprs_in_params(equation.params):
+        for inner in jaxprs_in_params(equation.params):
             found |= _names(inner)
     return found

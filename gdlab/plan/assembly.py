@@ -14,7 +14,7 @@ import numpy as np
 
 from gdlab.data.dataset import held_out
 from gdlab.data.sampling import Schedule
-from gdlab.plan.builder import ConfigError, check_sections, instantiate, takes
+from gdlab.plan.builder import BUILT, ConfigError, check_sections, instantiate, takes
 from gdlab.plan.memory import check_room
 from gdlab.plan.options import check_values
 from gdlab.plan.soundness import check_data, parameters_of
@@ -80,33 +80,35 @@ class Assembly(NamedTuple):
         return jax.random.fold_in(self.key, number)
 
 
-def assemble(config, places=None, *, training=False):
+def assemble(config, places=None, *, training=False, problem=None):
     """Build what `config` describes.
 
     places: the `sources.Places` that a recorded run's data are read from; None: what the config says.
     training: on as many devices as the config says, where one who looks from `places` takes what there are.
+    problem: what the run carries itself; the config's own problem, network and optimizer are not even looked
+      at then, and the Assembly has no optimizer.
 
     Raises:
       ConfigError: an option, value or target that cannot be used.
       FileNotFoundError, ValueError: data that is missing or damaged, as its dataset says.
     """
     check_values(config)
-    check_sections(config)
+    check_sections(config, BUILT if problem is None else ("dataset", "class_shares"))
     with precision(config["precision"]):
-        return _assembled(config, places, places is not None and not training)
+        return _assembled(config, places, places is not None and not training, problem)
 
 
-def _assembled(config, places, fewer):
+def _assembled(config, places, fewer, carried=None):
     dataset = dataset_of(config, places)
     if dataset is not None:
         check_data(dataset)
         dataset = _without_held_out(dataset, config["train"].get("validation", 0.0))
-    problem = make_problem(config, dataset)
+    problem = make_problem(config, dataset) if carried is None else carried
     schedule, mesh = make_schedule(config, dataset, fewer)
     data = None
     if dataset is not None:
         data = {name: _on_device(array, config["precision"], mesh) for name, array in dataset.train.items()}
-    optimizer = make_optimizer(config)
+    optimizer = make_optimizer(config) if carried is None else None
     key = jax.random.key(config["seed"])
     check_room(jax.tree.leaves(parameters_of(problem, key)))
     made = Assembly(problem, optimizer, data, dataset, schedule, key, False, mesh)

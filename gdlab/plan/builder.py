@@ -37,13 +37,14 @@ def check(node, where="config", slots=None):
     _check(node, where, SLOTS if slots is None else slots, 0)
 
 
-def check_sections(config):
-    """Refuse a config whose problem, optimizer, dataset, ... are not nodes of their slots.
+def check_sections(config, slots=BUILT):
+    """Refuse a config whose problem, optimizer, dataset, ..., as far as `slots` names them, are not nodes of
+    their slots.
 
     Raises:
       ConfigError: as `check`; or a section is missing or no node.
     """
-    for slot in BUILT:
+    for slot in slots:
         node = config.get(slot)
         if node is None and slot not in NEEDED:
             continue

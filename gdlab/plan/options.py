@@ -88,6 +88,9 @@ def _check_later(config):
     share = config["train"].get("validation", 0.0)
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
         raise ConfigError(f"train.validation={share!r}: allowed: a share from 0 to below 1")
+    carried = config["record"].get("functions", "auto")
+    if carried != "auto" and not isinstance(carried, bool):
+        raise ConfigError(f"record.functions={carried!r}: allowed: auto, true, false")
     version = config["record"].get("version", 1)
     if type(version) is not int or version not in RECORD_VERSIONS:
         raise ConfigError(f"record.version={version!r}: allowed: 1, 2")

@@ -17,7 +17,7 @@ from gdlab.store.files import read_small, stays_inside
 IGNORED_KEYS = (
     *("data_dir", "runs", "hydra", "task", "run", "output", "probe", "probes", "progress", "verbose"),
     "accept_difference",
-    *("record.commit_seconds", "record.checkpoint_seconds", "record.sync", "version"),
+    *("record.commit_seconds", "record.checkpoint_seconds", "record.sync", "record.functions", "version"),
 )
 CONFIG_FILE = os.path.join(".hydra", "config.yaml")
 _MAX_BYTES, _MAX_DEPTH = 1 << 20, 64

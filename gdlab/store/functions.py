@@ -52,18 +52,24 @@ class Program(NamedTuple):
 
 
 class Carried(NamedTuple):
-    """A function: the trees it takes, in order, the tree it gives, its programs by name ("value", ...)."""
+    """A function: the trees it takes, in order, the tree it gives, its programs by name ("value", ...).
+
+    platform, lengths: for which platform, and which lengths of the axes of any length, in the order of the
+    leaves, the programs called "..._exact" were written.
+    """
 
     takes: tuple[str, ...]
     gives: str
     programs: dict[str, Program]
+    platform: str
+    lengths: tuple[int, ...]
 
 
 class Document(NamedTuple):
     """What functions.json says.
 
     jax: version that wrote the programs; date: "2026-11-30"; x64: whether in 64 bits; trees: {name: leaves};
-    functions: {name: Carried}; notes: sentences about what is missing and why.
+    functions: {name: Carried}; notes: sentences about what is missing and why; facts: what else readers need.
     """
 
     jax: str
@@ -72,6 +78,7 @@ class Document(NamedTuple):
     trees: dict[str, tuple[Leaf, ...]]
     functions: dict[str, Carried]
     notes: tuple[str, ...]
+    facts: dict[str, bool | tuple[str, ...]]
 
 
 def names(path: str | os.PathLike) -> tuple[str, ...]:
@@ -162,6 +169,8 @@ def _as_json(document):
         name: {
             "takes": carried.takes,
             "gives": carried.gives,
+            "platform": carried.platform,
+            "lengths": carried.lengths,
             "programs": {part: program._asdict() for part, program in carried.programs.items()},
         }
         for name, carried in document.functions.items()
@@ -180,7 +189,17 @@ def _parsed(document):
         trees,
         functions,
         notes,
+        {_matching(_NAME, name): _fact(fact) for name, fact in _kind(dict, document["facts"]).items()},
     )
+
+
+def _fact(fact):
+    """A yes or no, or a list of texts."""
+    if isinstance(fact, bool):
+        return fact
+    if len(_kind(list, fact)) > MAX_LEAVES:
+        raise ValueError(f"{len(fact):,} texts")
+    return tuple(_kind(str, text) for text in fact)
 
 
 def _carried(one, trees):
@@ -199,7 +218,10 @@ def _carried(one, trees):
             size,
             _kind(str, program["checksum"]),
         )
-    return Carried(takes, gives, programs)
+    lengths = tuple(_length(size) for size in _kind(list, one["lengths"]))
+    if len(lengths) != sum(leaf.shape.count(None) for tree in takes for leaf in trees[tree]):
+        raise ValueError(f"{len(lengths)} lengths")
+    return Carried(takes, gives, programs, _matching(_NAME, one["platform"]), lengths)
 
 
 def _leaves(leaves):
@@ -218,8 +240,8 @@ def _leaf(leaf):
     if len(path) > MAX_DEPTH or len(shape) > MAX_RANK:
         raise ValueError(f"a place of {len(path)} words, a shape of {len(shape)} axes")
     for size in shape:
-        if size is not None and not 0 <= _kind(int, size) < 1 << 40:
-            raise ValueError(f"an axis of length {size}")
+        if size is not None:
+            _length(size)
     if math.prod(size or 1 for size in shape) >= 1 << 40:
         raise ValueError(f"an array of shape {shape}")
     key = leaf["key"]
@@ -229,6 +251,12 @@ def _leaf(leaf):
         _matching(_DTYPE, leaf["dtype"]),
         None if key is None else _matching(_DTYPE, key),
     )
+
+
+def _length(size):
+    if not 0 <= _kind(int, size) < 1 << 40:
+        raise ValueError(f"an axis of length {size}")
+    return size
 
 
 def _kind(kind, value):

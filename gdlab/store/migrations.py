@@ -42,6 +42,7 @@ LATER: tuple[Later, ...] = (
     # sampled activations of the first classes alone, and counted zeros before the nonlinearity.
     Later("record.version", 1, 2),
     Later("train.validation", 0.0, 0.0),
+    Later("record.functions", "auto", "auto"),
     Later("class_shares.on_test", True, False, target="gdlab.analysis.class_shares.from_run"),
     Later("model.pooling", 3, 3, target="gdlab.models.hamid_cifar"),
     Later("train.drop_last", True, True),

@@ -343,7 +343,7 @@ def test_nothing_stays_at_the_edge_of_a_canvas_when_it_is_painted_again(visit, t
 def refused(tmp_path_factory):
     """A folder with a run whose problem is code that the server does not allow."""
     root = tmp_path_factory.mktemp("refused")
-    own_code(root / "runs" / "own")
+    own_code(root / "runs" / "own", "record.functions=false")
     return root / "runs"
 
 
