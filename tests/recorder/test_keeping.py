@@ -60,7 +60,7 @@ def values(path, kind, number, tree="params"):
 
 
 def test_what_is_kept_is_what_the_loop_had(tmp_path):
-    train(tmp_path / "r", 200, budget="1 MB")
+    train(tmp_path / "r", 200, budget="3 MB")
     points, moments = (kept.names(tmp_path / "r", kind) for kind in (kept.POINTS, kept.MOMENTS))
     assert points[0] == 0 and points[-1] == 200 and len(points) > 40
     assert set(range(8)) < set(moments) and max(moments) > 150
