@@ -18,6 +18,11 @@ def batches(steps, size=64, seed=0):
         yield {name: array[rows] for name, array in train.items()}
 
 
+def train_set():
+    """{"x", "y"} of the digits that the examples train on."""
+    return digits().train
+
+
 def test_set():
     """{"x", "y"} of the digits that no example trains on."""
     return digits().test

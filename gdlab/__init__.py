@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from gdlab.optim import fast_conjugate_gradient as fast_conjugate_gradient
     from gdlab.optim import minimize as minimize
     from gdlab.recorder import Recorder as Recorder
+    from gdlab.recorder import activations_of as activations_of
     from gdlab.recorder import observe as observe
     from gdlab.recorder import watch as watch
     from gdlab.records import LineSearchTrace as LineSearchTrace
@@ -54,6 +55,7 @@ _PUBLIC = {
     "Run": "gdlab.store:Run",
     "StepInfo": "gdlab.records:StepInfo",
     "Table": "gdlab.records:Table",
+    "activations_of": "gdlab.recorder:activations_of",
     "compose": "gdlab.commands.composition:compose",
     "conjugate_gradient": "gdlab.optim:conjugate_gradient",
     "fast_conjugate_gradient": "gdlab.optim:fast_conjugate_gradient",

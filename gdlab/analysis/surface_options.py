@@ -5,6 +5,7 @@ Kept apart from the model, so that a page and the probe understand the same opti
 
 import numpy as np
 
+from gdlab.analysis import handed
 from gdlab.analysis.surfaces.weights import BEHIND, DISTANCES, METHODS
 
 PLANES = ("pca", "random", "checkpoints")
@@ -95,6 +96,8 @@ def path_iterations(run, *, thin=1, last=None):
         steps = np.asarray(run.array("path_step"), np.int64)
     elif "path" in run.arrays:
         steps = np.arange(run.rows("path"))
+    elif points := handed.of(run).points:
+        steps = np.array(list(points), np.int64)
     else:
         steps = np.arange(run.rows("scalars") + 1)
     if last is not None:

@@ -56,7 +56,9 @@ class Correlations:
 
     def statistics(self, params):
         """What batch normalisation measures on training examples; None for networks without it."""
-        return None if self.calibration is None else self._measured(params, jnp.asarray(self.calibration))
+        if self.calibration is None:
+            return None
+        return self._measured(params, jax.tree.map(jnp.asarray, self.calibration))
 
 
 def make_correlations(problem, relu=False, dense=False):

@@ -66,6 +66,8 @@ def calibration(problem, dataset, version):
     """
     if not problem.statistics:
         return None
+    if hasattr(problem.statistics, "examples"):  # what a loop has handed over stands for what is measured
+        return problem.statistics.examples()
     if version == 1:
         return dataset.train["x"][:CALIBRATION]
     return sample(dataset, "train", CALIBRATION, seed=0)["x"]
@@ -106,7 +108,7 @@ def make_predictions(problem):
     measured = jax.jit(problem.statistics or (lambda params, x: None))
 
     def predict(params, data, calibration=None):
-        statistics = None if calibration is None else measured(params, jnp.asarray(calibration))
+        statistics = None if calibration is None else measured(params, jax.tree.map(jnp.asarray, calibration))
         n = len(data["y"])
         size = min(BLOCK, n)
         loss, labels, classes = 0.0, np.empty(n, np.int64), 0

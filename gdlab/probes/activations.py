@@ -41,7 +41,7 @@ def compute(replay, *, iteration=None, on="test", samples=1000, bins=60, progres
     data = sample(dataset, on, samples)
     params = replay.params(iteration)
     examples = calibration(problem, dataset, replay.config["record"]["version"])
-    statistics = None if examples is None else problem.statistics(params, jnp.asarray(examples))
+    statistics = None if examples is None else problem.statistics(params, jax.tree.map(jnp.asarray, examples))
     respond = jax.jit(
         lambda x: (
             problem.activations(params, x)

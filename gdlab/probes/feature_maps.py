@@ -25,7 +25,8 @@ def compute(replay, *, image=0, iteration=None, on="test", target=None, progress
 
     Returns:
       A Table: "image" [H, W, C] as the network sees it; "saliency" [H, W], the largest |d logit / d pixel|
-      over the channels; "logits" [classes]; and per layer, by its name, the activations before the
+      over the channels, NaN where the network that a run carries has no derivative; "logits" [classes]; and
+      per layer, by its name, the activations before the
       activation function: [H', W', filters] or [units]. attrs: iteration, image, on, label, predicted,
       target (positions of classes), classes, layers (names, sorted).
 
@@ -49,8 +50,7 @@ def compute(replay, *, image=0, iteration=None, on="test", target=None, progress
     logits = np.asarray(_predict(problem, params, x, statistics))[0]
     predicted = int(np.argmax(logits))
     target = predicted if target is None else target
-    slope = jax.grad(lambda v: _predict(problem, params, v, statistics)[0, target])(x)[0]
-    slope = np.abs(np.asarray(slope))
+    slope = _slope(lambda v: _predict(problem, params, v, statistics)[0, target], x)
     activations = _activations(problem, params, x, statistics)
     columns = {"image": np.asarray(x[0]), "logits": logits}
     columns["saliency"] = slope.max(axis=-1) if slope.ndim == 3 else slope
@@ -64,8 +64,16 @@ def compute(replay, *, image=0, iteration=None, on="test", target=None, progress
     return Table(columns, dims, attrs | {"layers": list(activations)})
 
 
+def _slope(logit, x):
+    """|d logit / d pixel| of one image [1, ...]; NaN where a run carries its network without derivatives."""
+    try:
+        return np.abs(np.asarray(jax.grad(logit)(x)[0]))
+    except ValueError:
+        return np.full(x.shape[1:], np.nan)
+
+
 def _statistics(problem, params, examples):
-    return None if examples is None else problem.statistics(params, jnp.asarray(examples))
+    return None if examples is None else problem.statistics(params, jax.tree.map(jnp.asarray, examples))
 
 
 def _predict(problem, params, x, statistics):

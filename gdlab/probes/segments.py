@@ -38,11 +38,11 @@ def compute(replay, *, start, stop, on="batch", progress):
 
     Returns:
       A Table: iteration [t]; offset, value [t, 57] (xi - k and c_k, NaN-padded; a step of length 0 has
-      none); noise [t], the spread of J under perturbations of theta by one unit in the last place over
-      the variation of the segment between k and k + 1; noisy [t], noise >= attrs["threshold"];
-      difference [t], the largest |recomputed - recorded| at recorded points (NaN for on="train"). attrs
-      also hold max_difference, the replay's report, and foreign, how many of them came with the folder, not
-      computed by this user (`store.Derived.foreign`).
+      none, nor one that a recorded loop has not kept); noise [t], the spread of J under perturbations of
+      theta by one unit in the last place over the variation of the segment between k and k + 1; noisy [t],
+      noise >= attrs["threshold"]; difference [t], the largest |recomputed - recorded| at recorded points (NaN
+      for on="train"). attrs also hold max_difference, the replay's report, and foreign, how many of them came
+      with the folder, not computed by this user (`store.Derived.foreign`).
 
     Raises:
       ValueError: `on` is neither of the two, or start and stop are not iterations.
@@ -57,6 +57,8 @@ def compute(replay, *, start, stop, on="batch", progress):
                 progress((step.iteration - start) / (stop - start), f"segment {step.iteration:,}")
                 pending.add(step.iteration, sampler.row(step, on))
     columns = cache.read(start, stop)
+    for array in columns.values():  # of iterations that cannot be had
+        array[~np.asarray(cache.done(start, stop), bool)] = np.nan
     columns = {"iteration": np.arange(start, stop), **columns, "noisy": columns["noise"] >= NOISE_THRESHOLD}
     finite = columns["difference"][np.isfinite(columns["difference"])]
     attrs = {
@@ -209,7 +211,7 @@ class _Sampler:
         last = trace["search"] == trace["search"].max(initial=0)
         eta, phi = trace["eta"][last][-VISITED:], trace["phi"][last][-VISITED:]
         visited = np.concatenate([[0.0, 1.0], eta / scalar["step_size"]])
-        return visited, np.concatenate([[scalar["loss"], scalar["loss_end"]], phi])
+        return visited, np.concatenate([[scalar["loss"], scalar.get("loss_end", np.nan)], phi])
 
 
 def _nudge(key, params):

@@ -29,9 +29,9 @@ def compute(replay, *, start, stop, every=1, on="batch", progress):
       progress: (fraction, text) -> None.
 
     Returns:
-      A Table: iteration [t]; smoothness [t], at least 0, NaN for a step of length 0 and where a slope
-      is not finite; slope [t], phi'_k(0) eta_k, and curvature [t], phi''_k(0), on the data chosen. attrs: the
-      replay's report, foreign (`store.Derived.foreign`).
+      A Table: iteration [t]; smoothness [t], at least 0, NaN for a step of length 0, one that cannot be had,
+      and where a slope is not finite; slope [t], phi'_k(0) eta_k, and curvature [t], phi''_k(0), on the data
+      chosen. attrs: the replay's report, foreign (`store.Derived.foreign`).
 
     Raises:
       ValueError: an option outside its range.
@@ -46,6 +46,8 @@ def compute(replay, *, start, stop, every=1, on="batch", progress):
     if len(missing):
         _fill(kept, replay, set(missing.tolist()), on, progress)
     rows = kept.read(start, stop)
+    for array in rows.values():  # of iterations that cannot be had
+        array[~np.asarray(kept.done(start, stop), bool)] = np.nan
     columns = {"iteration": wanted, **{name: array[wanted - start] for name, array in rows.items()}}
     attrs = {"replay": replay.report()._asdict(), "foreign": kept.foreign(start, stop)}
     return Table(columns, dict.fromkeys(columns, ("iteration",)), attrs)

@@ -76,7 +76,9 @@ def _responses(problem, examples, params, images, chosen):
 
     examples: what batch normalisation is measured on; None for networks without it
     """
-    statistics = () if examples is None else (problem.statistics(params, jnp.asarray(examples)),)
+    statistics = (
+        () if examples is None else (problem.statistics(params, jax.tree.map(jnp.asarray, examples)),)
+    )
     told = jax.eval_shape(problem.activations, params, images[:1], *statistics)
     missing = sorted({layer for layer, _ in chosen} - set(told))
     if missing:

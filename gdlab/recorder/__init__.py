@@ -6,6 +6,7 @@
 
 from gdlab.recorder.observation import Observation, observe
 from gdlab.recorder.recorder import Recorder
+from gdlab.recorder.responses import activations_of
 from gdlab.recorder.watching import WatchState, watch
 
-__all__ = ["Observation", "Recorder", "WatchState", "observe", "watch"]
+__all__ = ["Observation", "Recorder", "WatchState", "activations_of", "observe", "watch"]

@@ -1,6 +1,8 @@
 """What a loop hands to `Recorder.write`, taken apart: which numbers, and whether they are computed yet."""
 
 import operator
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -18,9 +20,11 @@ class Written(NamedTuple):
 
     step: Any
     seconds: float
-    layout: tuple | None
-    values: Any
-    metrics: dict[str, Any]
+    layout: tuple | None = None
+    values: Any = None
+    metrics: Mapping[str, Any] = MappingProxyType({})
+    commands: tuple = ()  # what is to be done with the parameters of the iteration
+    moved: bool = False  # whether the parameters were handed over
 
 
 def _is_observation(node):
@@ -94,7 +98,17 @@ def handed(written: Written) -> tuple[Handed | None, list[ValueError]]:
             wrong.append(error)
     if count == 0 or (values is None and not metrics):
         return None, wrong
-    return Handed(step, written.seconds, written.layout, values, metrics, count), wrong
+    return Handed(step, written.seconds, written.layout, values, metrics, count, written.moved), wrong
+
+
+def number_of(step: Any) -> int:
+    """The iteration as a number; one that is on the device is waited for."""
+    return step if type(step) is int else operator.index(step.item() if hasattr(step, "item") else step)
+
+
+def iterations_of(values: Any) -> int:
+    """Of how many iterations the values of an Observation are, which are not waited for."""
+    return int(values.shape[0]) if getattr(values, "ndim", 1) == 2 else 1
 
 
 def _fitting(name, value, count, scanned):

@@ -5,29 +5,39 @@ import os
 import queue
 import threading
 import time
+from collections.abc import Sequence
 
 from gdlab import store
 from gdlab.recorder import place
-from gdlab.recorder.rows import SCALARS, Handed, Rows, before
+from gdlab.recorder.cutting import before
+from gdlab.recorder.dumping import Dumping
+from gdlab.recorder.keeping import Command, Measure
+from gdlab.recorder.rows import SCALARS, Handed, Rows
+from gdlab.recorder.saying import MOST_REASON
+from gdlab.recorder.shelf import Shelf
 from gdlab.store.config import load_as_written
+from gdlab.store.folder import add_to_identity
 
-MOST_REASON = 2000  # characters
 _STILL = 60.0  # s after which a commit is made though there is nothing new: others see that it lives
 
 
 class Pen:
     """Writes one run folder from a thread of its own, from construction to `close`.
 
-    failure: the error that ended the writing, None while all is well.
+    failure: the error that ended the writing, None while all is well; shelf: what it does with parameters.
     """
 
-    def __init__(self, path, config, identity, *, resume: bool, every: float):
-        """every: seconds between commits. Raises what `RunWriter.create` and `resume` raise."""
+    def __init__(self, path, config, identity, *, resume: bool, every: float, asked=None, measuring=None):
+        """every: seconds between commits; asked(n): called where a reader asks for n iterations; measuring:
+        as
+        of `Dumping`. Raises what `RunWriter.create` and `resume` raise."""
         self.path, self.every = os.fspath(path), every
         self.failure: Exception | None = None
         self._config, self._identity = config, identity
         self._queue: queue.SimpleQueue = queue.SimpleQueue()
         self._notes: list[str] = []
+        self.shelf, self._asked = Shelf(self.path), asked
+        self._dumping = Dumping(measuring, self._say)
         self._seen_notes = 0
         if resume and place.begun(self.path):
             self._config = load_as_written(self.path) if config is None else config
@@ -45,6 +55,15 @@ class Pen:
     def put(self, handed: Handed) -> None:
         """To be written soon."""
         self._queue.put(handed)
+
+    def carry_out(self, commands: Sequence[Command]) -> None:
+        """To be done behind what was put before; `shelf.announce` has been told of them."""
+        for command in commands:
+            self._queue.put(command)
+
+    def tell(self, facts: dict) -> None:
+        """To be added to what the run's identity says."""
+        self._queue.put(facts)
 
     def new_notes(self) -> list[str]:
         """What there is to say that was not yet asked for."""
@@ -65,6 +84,11 @@ class Pen:
                 if isinstance(handed, Handed):
                     self._take(handed)
                     waiting = True
+                elif isinstance(handed, Command):
+                    self._carry_out(handed)
+                    waiting = True
+                elif isinstance(handed, dict):
+                    add_to_identity(self.path, handed)
                 elif handed is not None:
                     self._end(*handed)
                     return
@@ -85,7 +109,14 @@ class Pen:
             self._cut(handed.step)
         self._rows.add(handed)
 
+    def _carry_out(self, command):
+        self.shelf.carry_out(command)
+        if isinstance(command, Measure):
+            self._dumping.take(command, self._writer, self.path)
+
     def _commit(self):
+        if self._asked is not None and (count := self.shelf.asked()):
+            self._asked(count)
         self._rows.flush()
         for note in self._rows.notes:
             self._say(note)
@@ -107,6 +138,7 @@ class Pen:
             self.path, config=self._config, cursors=cursors, identity=self._identity
         )
         self._rows = Rows(self._writer, store.open_run(self.path))
+        self._dumping.begin_again()
 
     def _end(self, state, reason):
         self._rows.complete()

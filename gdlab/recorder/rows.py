@@ -35,7 +35,7 @@ class Handed(NamedTuple):
     """What one call of `Recorder.write` handed over: of T iterations, from `step` on.
 
     values [T, S] and layout: of an Observation, or None; metrics: {name: a number, or numbers [T]}; seconds:
-    since the beginning.
+    since the beginning; moved: whether the parameters were handed over.
     """
 
     step: int
@@ -44,6 +44,7 @@ class Handed(NamedTuple):
     values: np.ndarray | None
     metrics: dict[str, Any]
     iterations: int
+    moved: bool = False
 
 
 @dataclass
@@ -56,6 +57,7 @@ class _Row:
     given: dict[str, Any] = field(default_factory=dict)
     layout: Any = None
     values: np.ndarray | None = None
+    moved: bool = False
 
 
 class Rows:
@@ -94,6 +96,8 @@ class Rows:
             self.complete()
             self._open = _Row(step, count, handed.seconds)
         row = self._open
+        if row is not None:
+            row.moved |= handed.moved
         for name, value in handed.metrics.items():
             if name in GIVEN and row is not None:
                 row.given[name] = value
@@ -145,6 +149,8 @@ class Rows:
                 scalars[place, _AT[name]] = value
                 known[name][place] = True
         _judge(scalars, known)
+        moved = np.repeat([row.moved for row in done], counts)
+        scalars[moved, _AT["step_size"]], scalars[moved, _AT["step_size_max"]] = 1.0, REACH
         rows = {"scalars": scalars}
         self._number(steps, rows)
         self._of_layers(len(steps), seen, rows)
@@ -250,18 +256,6 @@ class Rows:
     def _note(self, text):
         if text not in self.notes:
             self.notes.append(text)
-
-
-def before(run, step: int) -> dict[str, int]:
-    """{array: rows} of what a Run holds of the iterations before `step`: cursors to go on from there."""
-    kept = int(np.searchsorted(iterations(run), step))
-    cursors = {}
-    for name in run.arrays:
-        if name.startswith(METRICS):
-            cursors[name] = int(np.count_nonzero(run.array(name)[:, 0] < step))
-        else:
-            cursors[name] = kept
-    return cursors
 
 
 def _within(name, other):

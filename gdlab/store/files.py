@@ -51,12 +51,18 @@ def write_all(fd, data, offset):
 
 def replace_file(path, data, fsync=False):
     """Write bytes to `path` so that a reader sees the old or the new content, never a part."""
+    replace_in_parts(path, [(0, data)], fsync)
+
+
+def replace_in_parts(path, parts, fsync=False):
+    """As `replace_file`, of [(offset, bytes-like)] with holes of zeros between them."""
     temporary = f"{path}.{os.getpid()}.{threading.get_ident()}.tmp"
     with writing(path):
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         try:
             try:
-                write_all(fd, data, 0)
+                for offset, data in parts:
+                    write_all(fd, data, offset)
                 if fsync:
                     sync_data(fd)
             finally:

@@ -69,6 +69,13 @@ def write_identity(path, document):
     files.replace_file(os.path.join(path, RUN_FILE), checksums.sealed(document, indent=1))
 
 
+def add_to_identity(path, facts):
+    """Add {name: plain value} to what run.json says of the run's identity; for the holder of its lease."""
+    document = read_identity(path)
+    identity = {**document["identity"], **configs.plain(facts, "identity")}
+    write_identity(path, {**document, "identity": identity})
+
+
 def id_of(path, found):
     """The id of a run: as its commit record has it, or, of schema 1, a hash of what it was created with."""
     if found.id is not None:

@@ -4,7 +4,7 @@ Tap a dot of the error curve, use the arrow keys or the buttons. Becker 2019, Fi
 """
 
 import numpy as np
-from bokeh.models import Column, CustomJS, Div, Range1d, Toggle
+from bokeh.models import Column, Div, Range1d, Toggle
 
 from gdlab.analysis import search
 from gdlab.records import Table
@@ -12,6 +12,7 @@ from server.core.context import Context, View
 from server.ui import card, figures
 from server.ui.choices import button, look
 from server.ui.clock import Clock
+from server.ui.copying import copier
 from server.views.curve.facet import Facet
 from server.views.curve.feed import Feed
 from server.views.curve.page import page
@@ -19,14 +20,6 @@ from server.views.curve.story import Story, tell
 
 TICKS = 3  # on the error axis of a plot so low
 MOST = 12  # plots shown at once: figures are dear, so a longer search is told in pages
-COPY = """
-const text = words.text
-const fallback = () => {
-  const area = document.createElement("textarea")
-  area.value = text; document.body.append(area); area.select(); document.execCommand("copy"); area.remove()
-}
-if (navigator.clipboard) navigator.clipboard.writeText(text).catch(fallback); else fallback()
-"""
 # What is said of an iteration of a recorded loop, as far as it is known.
 SIGNS = {"loss": "J", "grad_norm": "|g|", "update_norm": "|Δθ|", "slope": "g·Δθ"}
 
@@ -118,7 +111,7 @@ class _Details:
         k, run = self.context.iteration, self.context.run(self.run_name)
         if k is None or k >= run.rows("scalars"):
             return
-        if self.feed.silent:
+        if not self.feed.can(k):
             self._in_words(run, k)
             return
         story = self._story = tell(run, k, self.feed.segments(k, k + 1, "batch"), *self.log)
@@ -195,8 +188,7 @@ class _Details:
     # -- controls ---------------------------------------------------------------------------------
 
     def _controls(self) -> list:
-        copy = button(self.context, "Copy", "details_copy", "Copy the values as text")
-        copy.js_on_event("button_click", CustomJS(args={"words": self.words}, code=COPY))
+        copy = copier(self.context, "details_copy", "Copy the values as text", self.words)
         self._log_x = self._toggle("Log η", "details_logx", 0)
         self._log_y = self._toggle("Log J", "details_logy", 1)
         back = button(self.context, "‹", "details_previous", "Previous iteration (←)", lambda: self.step(-1))

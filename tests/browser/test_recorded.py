@@ -68,7 +68,8 @@ def test_step_sizes_and_layers_are_those_that_were_seen(visit, loops):
 @pytest.mark.parametrize("name", ["surface", "line", "insides", "tracker"])
 def test_pages_that_need_the_network_say_so(visit, loops, name):
     page = visit(loops, page=name, run=["seen", "numbers"])
-    reads(page, "these runs were recorded from a loop of their own: gdlab has neither the error function")
+    reads(page, "These runs were recorded from a loop of their own, which has not handed over what follows.")
+    reads(page, {"tracker": "every=100)", "insides": "predict=predict"}.get(name, "loss=loss)"))
 
 
 def test_the_list_and_other_pages_take_them_as_runs(visit, loops):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from gdlab import store
+from gdlab.analysis import handed
 from gdlab.analysis.surfaces.rows import Rows
 
 FLUSH_BYTES = 32 << 20
@@ -19,11 +20,24 @@ def path_rows(replay, iterations, progress=lambda fraction, text: None):
         index = iterations if steps is None else np.searchsorted(steps, iterations)
         example = run.array("path", 0, 1)
         return Rows(lambda a, b: run.array("path", a, b), index, example.shape[1], example.dtype)
+    points = np.array(list(handed.of(run).points), np.int64)
+    if len(points):
+        return _points(replay, points, np.searchsorted(points, iterations))
     cache, size, dtype = _cache(replay)
     missing = iterations[~cache.done(0, int(iterations[-1]) + 1)[iterations]]
     if len(missing):
         _fill(replay, cache, missing, progress)
     return Rows(lambda a, b: cache.read(a, b)["theta"], iterations, size, dtype)
+
+
+def _points(replay, points, index):
+    """The Rows of the points that a recorded loop has kept; index: their positions in `points`."""
+    first = flat(replay.params(int(points[index[0]])))
+
+    def read(start, stop):
+        return np.stack([flat(replay.params(int(points[i]))).astype(first.dtype) for i in range(start, stop)])
+
+    return Rows(read, index, first.size, first.dtype)
 
 
 def flat(params):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from bokeh.models import Slider, Spinner
 
+from gdlab.analysis import handed
 from server.core.rest import Rest
 from server.ui import card
 from server.ui.choices import Choice, button, look
@@ -77,9 +78,10 @@ class InsidesChoice:
 
     @property
     def iteration(self) -> int:
-        """The iteration that is looked at, 0 ... K."""
+        """The iteration that is looked at, 0 ... K; of a recorded loop the nearest whose parameters are
+        kept."""
         k = self.context.iteration
-        return self.last if k is None else min(k, self.last)
+        return handed.of(self.run).nearest(self.last if k is None else min(k, self.last))
 
     def grown(self) -> None:
         """The controls show the run and the iteration as they are now."""

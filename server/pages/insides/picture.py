@@ -87,11 +87,13 @@ class Picture:
         names = [str(name) for name in attrs["classes"]]
         true, predicted = names[attrs["label"]], names[attrs["predicted"]]
         verdict = "right" if attrs["label"] == attrs["predicted"] else "wrong"
+        saliency = f"Right: how strongly the logit of {names[attrs['target']]} depends on each pixel."
+        if np.isnan(columns["saliency"]).all():
+            saliency = "The run carries no derivative of its answers, hence no saliency."
         card.retitle(
             self.root,
             caption=f"Image {attrs['image']:,}: true class {true}, predicted {predicted} with "
-            f"{100 * probability[attrs['predicted']]:.1f} %: {verdict}. Right: how strongly the logit of "
-            f"{names[attrs['target']]} depends on each pixel.",
+            f"{100 * probability[attrs['predicted']]:.1f} %: {verdict}. {saliency}",
         )
         self._shown(table)
 

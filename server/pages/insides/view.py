@@ -14,7 +14,9 @@ from server.pages.insides.matrix import Matrix
 from server.pages.insides.picture import Picture
 from server.pages.insides.weights import Filters
 from server.ui import card, recorded, sheets
+from server.ui.query import NOTHING
 
+NEEDS = ("points", "predict", "activations", "examples")  # of a recorded loop
 NONE = (
     "This page shows filters, feature maps, activations and a confusion matrix, and {} has no network.\n"
     "A run of a classifier does, such as: python -m gdlab experiment=digits_cg"
@@ -23,9 +25,10 @@ NONE = (
 
 def build(context: Context) -> View:
     """The cards of the (first) selected run that has a network."""
-    names = [name for name in context.selected if context.run(name).config.get("model")]
-    needs = "This page shows filters, feature maps, activations and answers of a network"
-    none = recorded.refusal(context, "No network", needs, name="insides_none")
+    able = recorded.able(context, NEEDS)
+    names = [name for name in context.selected if name in able or context.run(name).config.get("model")]
+    words = "This page shows filters, feature maps, activations and answers of a network"
+    none = recorded.refusal(context, "No network", words, NEEDS, name="insides_none")
     if none is not None:
         return none
     if not names:

@@ -7,6 +7,7 @@ Kuchta 2023, section 4.2.
 import numpy as np
 from bokeh.models import Toggle
 
+from gdlab.analysis import handed
 from gdlab.messages import counted
 from gdlab.records import Table
 from server.core.context import Context, View
@@ -24,8 +25,9 @@ WHERE = "A cross beside a name above takes a run away and makes room for another
 
 def build(context: Context) -> View:
     """The cards of the line between two points of the selected runs, at most six."""
-    needs = "A line is computed from parameters and their error"
-    return recorded.refusal(context, "No line", needs, name="line_none") or _Line(context).view
+    words = "A line is computed from parameters and their error"
+    needs = ("loss", "points", "examples")
+    return recorded.refusal(context, "No line", words, needs, name="line_none") or _Line(context).view
 
 
 class _Line:
@@ -34,8 +36,11 @@ class _Line:
         self.labels = [context.short_label(name) for name in self.names]
         self.log: bool | None = {"log": True, "linear": False}.get(context.state.get("line_error", ""))
         configs = [context.run(name).config for name in self.names]
-        data = any(config.get("dataset") for config in configs)
-        accuracy = any(config.get("model") for config in configs)
+        there = [handed.of(context.run(name)) for name in self.names]
+        data = any(config.get("dataset") for config in configs) or any(one.parts for one in there)
+        accuracy = any(config.get("model") for config in configs) or any(
+            one.labelled and "predict" in one.functions for one in there
+        )
         sheet = sheets.sheet("curve", "network")
         self.options = LineOptions(context, self._chosen, last=self._last(), data=data)
         self.lines = Lines(context, self.names, self.options, self._draw)
@@ -73,7 +78,7 @@ class _Line:
             return
         for name, line in self.lines.runs.items():
             run = self.context.run(name)
-            moved = line.ends != self.options.ends(run.rows("scalars"))
+            moved = line.ends != self.lines.ends(run)
             anew = run.key != self.lines.keys[name]
             if anew or (moved and (not line.curves or run.state != "running")):
                 self.lines.ask()

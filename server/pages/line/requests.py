@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from gdlab.analysis import handed
 from gdlab.records import Table
 from server.core.rest import Rest
 from server.pages.line.options import LineOptions
@@ -52,6 +53,12 @@ class Lines:
         self._rest = Rest(context, REST_MS, self.ask)
         self._done = self._all = 0
 
+    def ends(self, run) -> tuple[int, int]:
+        """The two iterations in a run; of a recorded loop the nearest whose parameters are kept."""
+        there = handed.of(run)
+        start, stop = self.options.ends(run.rows("scalars"))
+        return there.nearest(start), there.nearest(stop)
+
     @property
     def waiting(self) -> bool:
         """Whether something is asked for and not there yet."""
@@ -69,7 +76,7 @@ class Lines:
         self.runs, self.keys = {}, {}
         for name in self.names:
             run = self.context.run(name)
-            line = self.runs[name] = RunLine(self.options.ends(run.rows("scalars")))
+            line = self.runs[name] = RunLine(self.ends(run))
             self.keys[name] = run.key
             line.trouble = _too_short(*line.ends, run.rows("scalars"))
         self._queue.extend((name, "whole") for name in self.names if not self.runs[name].trouble)

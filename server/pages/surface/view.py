@@ -10,6 +10,7 @@ from server.ui import recorded
 
 def build(context: Context) -> View:
     """Map, checks and numbers of the (first) run; of two runs side by side."""
-    needs = "A loss surface is computed from parameters and their error"
-    none = recorded.refusal(context, "No loss surface", needs, name="surface_none")
+    words = "A loss surface is computed from parameters and their error"
+    needs = ("loss", "points", "examples")
+    none = recorded.refusal(context, "No loss surface", words, needs, name="surface_none")
     return none or SurfacePage(context).view

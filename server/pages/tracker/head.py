@@ -17,8 +17,8 @@ NONE = (
 def build(context: Context) -> View:
     """The settings and the selection of the (first) selected run that has dumps."""
     shared = tracker(context)
-    needs = "This page follows classes, layers and filters by dumps of a network"
-    none = recorded.refusal(context, "No dumps", needs, name="tracker_none")
+    words = "This page follows classes, layers and filters by dumps of a network"
+    none = recorded.refusal(context, "No dumps", words, ("dumps",), name="tracker_none")
     if none is not None:
         return none
     if shared is None:

@@ -225,11 +225,14 @@ class Curve:
             words.append(f"Segments {steps.ranges(off)} do not pass through what was recorded: not drawn.")
         if self.feed.silent:
             words.append("Recorded from a loop of its own: without its error function there are no segments.")
-        elif self.feed.error:
+            return words
+        if self.feed.moments is not None:
+            words.append("Segments are those of the moments that the loop has handed over.")
+        if self.feed.error:
             words.append("There are no segments.")
         elif self.feed.cancelled:
             words.append("Segments were cancelled; move the view to ask again.")
-        elif len(known.columns["iteration"]) < stop - start and self.feed.waiting:
+        elif self.feed.waiting and len(known.columns["iteration"]) < stop - start:
             words.append("Segments are being computed.")
         else:
             words.append("Tap a dot for its details.")

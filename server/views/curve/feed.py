@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gdlab.analysis import segments
+from gdlab.analysis import handed, segments
 from gdlab.records import Table
 from gdlab.store.effects import is_of_recorder
 from server.core.rest import Rest
@@ -31,7 +31,6 @@ class Feed:
         )
         self.progress = self._query.progress
         self.cancelled = False
-        self.silent = is_of_recorder(self.run.config)  # nothing can be computed of it
         self.attrs: dict = {}
         self._known: dict[str, dict[int, tuple]] = {"batch": {}, "train": {}}
         self._key = None
@@ -40,16 +39,39 @@ class Feed:
         self._rest = Rest(context, REST_MS, self._ask)
 
     @property
+    def moments(self) -> frozenset[int] | None:
+        """Of a recorded loop the iterations of which segments can be computed; None: of all."""
+        run = self.run
+        if not is_of_recorder(run.config):
+            return None
+        there = handed.of(run)
+        if "loss" not in there.functions:
+            return frozenset()
+        return None if there.exact else frozenset(there.moments)
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing can be computed of the run."""
+        return self.moments == frozenset()
+
+    def can(self, k: int) -> bool:
+        """Whether a segment of iteration k can be computed."""
+        moments = self.moments
+        return moments is None or k in moments
+
+    @property
     def run(self):
         """The run as it is recorded now."""
         return self.context.run(self.run_name)
 
     def want(self, start: int, stop: int, on: str, *, at_once: bool = False) -> None:
         """Asks for what is missing of iterations [start, stop); calls `changed` when it has come."""
-        if self.silent:
+        moments = self.moments
+        if moments == frozenset():
             return
         self._forget_old()
-        missing = [k for k in range(start, stop) if k not in self._known[on]]
+        wanted = range(start, stop) if moments is None else sorted(moments & set(range(start, stop)))
+        missing = [k for k in wanted if k not in self._known[on]]
         self._rest.stop()
         if not missing:
             self._query.forget()

@@ -93,9 +93,12 @@ def _content(plots: Table, row: int, trace: Table, step, curve, limits, log_x: b
 def _ray(k: int, step, curve, segments: Table, log_y: bool) -> Story:
     """A method without a line search: the segment, the step taken, the lowest point along the ray."""
     size = step["step_size"]
-    recorded = np.array([0.0, size]), np.array([step["loss"], step["loss_end"]])
+    end = step["loss_end"]
+    if np.isnan(end) and len(curve[0]):  # nobody evaluated it, but the segment passes there
+        end = curve[1][np.argmin(np.abs(curve[0] - size))]
+    recorded = np.array([0.0, size]), np.array([step["loss"], end])
     found = search.ray_minimum(*curve)
-    change = f"J {search.number(step['loss'])} → {search.number(step['loss_end'])}"
+    change = f"J {search.number(step['loss'])} → {search.number(end)}"
     words = []
     if found and size > 0:
         share = found[0] / size
