@@ -29,8 +29,8 @@ def train_step(params, opt_state, batch):
     return optax.apply_updates(params, updates), opt_state, seen
 
 
-def main(folder, steps):
-    """Train on all devices of all processes, and record."""
+def main(folder, steps, keep=False):
+    """Train on all devices of all processes, and record; keep: hand over the parameters, too."""
     mesh = jax.make_mesh((jax.device_count(),), ("all",), axis_types=(AxisType.Auto,))
 
     def spread(array):
@@ -43,7 +43,8 @@ def main(folder, steps):
     with gdlab.Recorder(folder, config={"optimizer": "adam", "learning_rate": 1e-3}) as recorder:
         for step, batch in enumerate(batches(steps)):
             params, opt_state, seen = train_step(params, opt_state, jax.tree.map(spread, batch))
-            recorder.write(step, seen)  # in every process; the first one writes
+            # In every process; the first one writes.
+            recorder.write(step, seen, params=params if keep else None)
 
 
 if __name__ == "__main__":
@@ -53,7 +54,8 @@ if __name__ == "__main__":
     parser.add_argument("--processes", type=int, default=1, help="how many processes there are")
     parser.add_argument("--process", type=int, default=0, help="which of them this is, from 0 on")
     parser.add_argument("--coordinator", help="HOST:PORT of the first one")
+    parser.add_argument("--keep", action="store_true", help="hand over the parameters, too")
     options = parser.parse_args()
     if options.processes > 1:
         jax.distributed.initialize(options.coordinator, options.processes, options.process)
-    main(options.folder, options.steps)
+    main(options.folder, options.steps, options.keep)

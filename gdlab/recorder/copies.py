@@ -81,7 +81,7 @@ _MOST_FORMS = 256
 def copies(trees: dict[str, Any]) -> dict[str, Copy]:
     """{name: Copy} of pytrees of arrays and numbers; those that are None are left out.
 
-    Raises ValueError where a leaf is no array, or was donated already.
+    Raises ValueError where a leaf is no array, was donated already, or lies on several processes.
     """
     flat = {name: flattened(tree) for name, tree in trees.items() if tree is not None}
     for name, (leaves, _) in flat.items():
@@ -165,6 +165,11 @@ def _check(name, leaves):
         if isinstance(leaf, jax.Array):
             if leaf.is_deleted():
                 raise ValueError(f"{name}: an array was donated before it was handed to the recorder")
+            if not (leaf.is_fully_addressable or leaf.is_fully_replicated):
+                raise ValueError(
+                    f"{name}: an array lies on several processes and cannot be kept by one; hand over what "
+                    "jax.experimental.multihost_utils.process_allgather makes of it in all of them"
+                )
         elif not isinstance(leaf, (np.ndarray, np.generic, bool, int, float, complex)):
             raise ValueError(f"{name}: a {type(leaf).__name__} is no array")
         elif np.asarray(leaf).dtype.kind in "OSUV" and np.asarray(leaf).dtype.isbuiltin == 1:

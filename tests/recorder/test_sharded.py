@@ -25,9 +25,10 @@ def started(folder, *options, devices=1):
 
 
 def ended(processes):
-    for process in processes:
-        said = process.communicate(timeout=300)[0]
-        assert process.returncode == 0, said
+    """What each has said."""
+    said = [process.communicate(timeout=300)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * len(processes), said
+    return said
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +58,7 @@ def test_two_processes_of_which_one_writes(tmp_path, single):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    options = ("--processes", "2", "--coordinator", f"localhost:{port}", "--process")
-    ended([started(tmp_path / "r", *options, str(number)) for number in (0, 1)])
+    options = ("--processes", "2", "--coordinator", f"localhost:{port}", "--keep", "--process")
+    said = ended([started(tmp_path / "r", *options, str(number)) for number in (0, 1)])
     assert_the_same(gdlab.open_run(tmp_path / "r"), single)
+    assert "params: an array lies on several processes" in said[0] and "on several" not in said[1]
