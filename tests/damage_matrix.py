@@ -31,7 +31,7 @@ from tests.composing import composed
 
 SECONDS = 60  # after which something hangs
 OWN = (*experiment.EXPECTED_ERRORS, ValueError)
-PROBE = ("segments", {"start": 3, "stop": 6})
+PROBE = ("segments", {"start": 2, "stop": 4})
 
 
 class Hang(BaseException):
@@ -96,7 +96,7 @@ def plain(root):
 
 def dumped(root):
     """A network in float32, with dumps."""
-    config = composed("experiment=digits_sgd", "train.steps=12", "record=dumps", "record.dumps=2")
+    config = composed("experiment=digits_sgd", "train.steps=4", "record=dumps", "record.dumps=2")
     config["record"]["checkpoint_seconds"] = 1e-3
     experiment.run(config, root / "dumped", progress=False)
     return Subject(root / "dumped", config)
@@ -106,7 +106,7 @@ def member(root):
     """One of two runs that were trained together."""
     configs = []
     for rate in (0.1, 0.2):
-        configs.append(composed("experiment=digits_sgd", "train.steps=12", f"optimizer.learning_rate={rate}"))
+        configs.append(composed("experiment=digits_sgd", "train.steps=4", f"optimizer.learning_rate={rate}"))
         configs[-1]["record"]["checkpoint_seconds"] = 1e-3
     ensemble.train(configs, [root / "member", root / "companion"], progress=False)
     return Subject(root / "member", configs[0])
