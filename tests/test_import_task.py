@@ -18,6 +18,8 @@ from tests.interchange.making import event_file, falling, scalars
 def command(tmp_path, monkeypatch, capsys):
     """Runs a command in an empty folder; returns (exit status or words, what it wrote to stderr)."""
     monkeypatch.chdir(tmp_path)
+    # Hydra closes the handlers of all logs, and absl's then closes the stderr that it found: pytest's own.
+    monkeypatch.setattr("absl.logging.PythonHandler.close", lambda self: None)
 
     def run(*words):
         monkeypatch.setattr(sys, "argv", ["gdlab", *words])

@@ -15,7 +15,7 @@ import numpy as np
 from gdlab.interchange import wire
 from gdlab.interchange.crc32c import are_right, crc, masked
 from gdlab.interchange.files import BLOCK, Opened
-from gdlab.interchange.source import Unreadable
+from gdlab.interchange.source import MOST_NAME, Unreadable
 from gdlab.interchange.tensors import number_of
 from gdlab.interchange.wire import DOUBLE_OF, FLOAT_OF, Malformed, signed, span, text, varint
 
@@ -144,8 +144,10 @@ def _event(data, at, end, tags):
             tag = tags.plain.get(data[begin : at - 4])
             if tag is not None:
                 numbers.append((tag, FLOAT_OF(data, at - 4)[0]))
-            elif _summary(data, begin, at, tags, numbers, hparams) and len(tags.plain) < MOST_TAGS:
-                tags.plain[data[begin : at - 4]] = numbers[-1][0]
+            else:
+                alone = _summary(data, begin, at, tags, numbers, hparams)
+                if alone and at - begin < MOST_NAME and len(tags.plain) < MOST_TAGS:
+                    tags.plain[data[begin : at - 4]] = numbers[-1][0]
         else:
             field, kind, begin, at = next(wire.fields(data, at, end))
             if field == 7 and kind == wire.BYTES:
@@ -190,7 +192,7 @@ def _value(data, at, end, tags, numbers, hparams):
     if plugin is not None:
         if plugin[0] == HPARAMS:
             hparams.append(plugin[1])
-        elif len(tags) < MOST_TAGS:
+        elif len(tags) < MOST_TAGS and len(name) <= MOST_NAME:
             tags.setdefault(name, plugin[0] == "scalars")
     if value is not None:
         numbers.append((name, value))

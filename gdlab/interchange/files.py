@@ -91,16 +91,22 @@ class Entry:
                     raise Unreadable(f"{path} has more than {MOST_ENTRIES:,} entries")
 
 
-def walk(root: Path, depth: int = 0) -> Iterator[Entry]:
-    """Every folder from `root` down, in the order of their names; hidden ones and links are not entered."""
+def walk(root: Path, refused: list[tuple[str, str]] | None = None, depth: int = 0) -> Iterator[Entry]:
+    """Every folder from `root` down, in the order of their names; hidden ones and links are not entered.
+
+    refused: takes [(folder, why)] of those that cannot be read; None: the first one raises Unreadable.
+    """
     try:
         entry = Entry(root)
     except OSError as error:
-        raise Unreadable(f"{root} cannot be read: {error.strerror}") from None
+        if refused is None:
+            raise Unreadable(f"{root} cannot be read: {error.strerror}") from None
+        refused.append((str(root), error.strerror or str(error)))
+        return
     yield entry
     for name in sorted(entry.folders) if depth < MOST_DEPTH else ():
         if not name.startswith("."):
-            yield from walk(root / name, depth + 1)
+            yield from walk(root / name, refused, depth + 1)
 
 
 def joined(fingerprints) -> str:

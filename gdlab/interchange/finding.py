@@ -65,7 +65,8 @@ def search(root: Path, format: str | None, metrics: Sequence[str] = (), step=Non
         raise Unreadable(
             f"format={format}: allowed: {', '.join(FORMATS)}." + (f" Did you mean {hint!r}?" if hint else "")
         )
-    found, lying = Searched(), _lying(root)
+    found = Searched()
+    lying = _lying(root, found.skipped)
     root = root if root.is_dir() else root.parent
     kinds = _kinds(root, lying, found, metrics)
     there = [name for name, members in kinds.items() if members]
@@ -131,7 +132,7 @@ def _of_tables(root, files, found, metrics, step, run):
             found.skipped.append((str(path), str(error)))
 
 
-def _lying(root) -> _Lying:
+def _lying(root, refused) -> _Lying:
     lying = _Lying()
     if not root.is_dir():
         if not root.exists():
@@ -139,7 +140,7 @@ def _lying(root) -> _Lying:
         _sort(lying, root.parent, {root.name: root.lstat().st_size})
         return lying
     artifacts = set()
-    for entry in walk(root):
+    for entry in walk(root, refused):
         lying.links += entry.links
         if mlflow_files.is_run(entry):
             lying.mlflow.append(entry.path)

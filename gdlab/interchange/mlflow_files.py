@@ -43,7 +43,7 @@ def sources(root: Path, folders: Sequence[Path], metrics: Sequence[str]) -> list
 
 def state_of(status: str) -> tuple[str, str | None]:
     """(state, reason) of mlflow's word for how a run ended."""
-    word = STATES.get(status, status.lower())
+    word = STATES.get(status, status[:40].lower())
     if word in ("finished", "failed"):
         return word, None
     return "interrupted", f"mlflow has it as {word}"

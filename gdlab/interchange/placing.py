@@ -5,6 +5,7 @@ the run of the same source, only what has been added to the source since is adde
 another, the run is made anew.
 """
 
+import glob
 import os
 import shutil
 from pathlib import Path
@@ -68,6 +69,7 @@ def create(folder: Path, config: dict, state: str, reason: str | None, made: Arr
     """Write a run into a new folder."""
     beside = folder.parent / f".{folder.name[:80]}.{os.getpid()}.part"
     folder.parent.mkdir(parents=True, exist_ok=True)
+    _clear(folder)
     shutil.rmtree(beside, ignore_errors=True)
     try:
         config = {RECORDER: 1, CONFIG: config}
@@ -105,6 +107,24 @@ def renew(folder: Path, config: dict, state: str, reason: str | None, made: Arra
             writer.add_array(name, spec)
     _fill(writer, made, added, state, reason, facts)
     return "extended"
+
+
+def _clear(folder):
+    """Remove what imports of this run that were killed have left beside its place."""
+    for path in folder.parent.glob(f".{glob.escape(folder.name[:80])}.*"):
+        *_, pid, kind = path.name.split(".")
+        if kind in ("part", "old") and pid.isdecimal() and not _lives(int(pid)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _lives(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def _fill(writer, made, rows, state, reason, facts):

@@ -79,7 +79,7 @@ class Collector:
         """wanted: patterns of names as a shell has them; none: all."""
         self._wanted = tuple(wanted)
         self._of: dict[str, tuple[array, array, array] | None] = {}
-        self._left: set[str] = set()
+        self._left: set[int] = set()  # of their names a hash, which may be long
         self._kept = self._points = self.negative = 0
 
     def add(self, name: str, step: int, value: float, time: float = np.nan) -> None:
@@ -134,12 +134,12 @@ class Collector:
     def _begin(self, name):
         """The place of a name that was not met before; None where it is not kept."""
         if self._wanted and not any(fnmatch.fnmatchcase(name, pattern) for pattern in self._wanted):
-            if len(self._of) < _MOST_COUNTED:
+            if len(self._of) < _MOST_COUNTED and len(name) <= MOST_NAME:
                 self._of[name] = None
             return None
         if self._kept >= MOST_METRICS or len(name) > MOST_NAME or not name:
             if len(self._left) < _MOST_COUNTED:
-                self._left.add(name[:MOST_NAME])
+                self._left.add(hash(name))
             return None
         self._kept += 1
         found = self._of[name] = (array("q"), array("d"), array("d"))

@@ -172,6 +172,35 @@ def test_an_import_that_is_killed_leaves_nothing_half_written(tmp_path, monkeypa
     assert os.listdir(tmp_path / "runs") == ["new"]
 
 
+def test_what_a_killed_import_has_left_is_cleared_away(tmp_path):
+    event_file(tmp_path / "logs", scalars(falling(range(5))))
+    for name in (
+        ".run.4194305.part",
+        ".run.4194305.old",
+        f".run.{os.getpid()}.other",
+        ".another.4194305.part",
+    ):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    gdlab.import_runs(tmp_path / "logs", tmp_path / "runs" / "run")
+    left = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert left == [".another.4194305.part", f".run.{os.getpid()}.other", "run"]
+
+
+def test_a_run_that_cannot_be_made_anew_stays_what_it_was(tmp_path, monkeypatch):
+    event_file(tmp_path / "logs", scalars(falling(range(10))))
+    gdlab.import_runs(tmp_path / "logs", tmp_path / "runs" / "run")
+    before = everything(tmp_path / "runs")
+    event_file(tmp_path / "logs", scalars([(0, 5.0)]))
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(RunWriter, "append", killed)
+        gdlab.import_runs(tmp_path / "logs", tmp_path / "runs" / "run")
+    assert everything(tmp_path / "runs") == before
+
+
 def test_a_full_disk_ends_the_import_and_keeps_what_is_whole(tmp_path, monkeypatch):
     from gdlab.store import DiskFull
 
