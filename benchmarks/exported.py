@@ -115,9 +115,8 @@ def _timed(folder, export):
     files = [
         os.stat(os.path.join(folder, "functions", name)).st_size for name in os.listdir(f"{folder}/functions")
     ]
-    print(
-        f"exported in {seconds:.1f} s ({worked:.1f} s of work), {sum(files) / 1024:.0f} KB in {len(files)} files{''.join(notes)}"
-    )
+    told = f"{sum(files) / 1024:.0f} KB in {len(files)} files{''.join(notes)}"
+    print(f"exported in {seconds:.1f} s ({worked:.1f} s of work), {told}")
 
 
 def _equal(live, carried, params, batch):

@@ -76,10 +76,11 @@ def _of_problem(assembly, params):
         function = getattr(problem, name)
         if function is None:
             continue
-        found.append(Wanted(name, function, some, gives, symbolic=("x",)))
+        found.append(Wanted(name, function, some, gives, symbolic=("x",), pull=name == "predict"))
         if statistics is not None:
             more = {**some, "statistics": statistics}
-            found.append(Wanted(f"{name}_statistics", function, more, gives, symbolic=("x",)))
+            pull = name == "predict"
+            found.append(Wanted(f"{name}_statistics", function, more, gives, symbolic=("x",), pull=pull))
     return found
 
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from gdlab.exported import checking, trees
-from gdlab.exported.derivatives import loss_of, one_after_the_other
+from gdlab.exported.derivatives import loss_of, one_after_the_other, outputs_of
 from gdlab.exported.exporting import GRID, here, role
 from gdlab.exported.signature import cast, described, signature, turned_leaves
 from gdlab.models.images_last import is_images_last
@@ -73,7 +73,11 @@ class Functions:
 
     def call(self, name: str, *leaves: Any) -> tuple[Any, ...]:
         """What the function `name` gives, as leaves, for the leaves of all its trees one after the other."""
-        return one_after_the_other(self.program(name))(*leaves)
+        program = self.program(name)
+        if not self.has(name, "pull"):
+            return one_after_the_other(program)(*leaves)
+        moves = [trees.moves(leaf) for tree in self._function(name).takes for leaf in self.trees[tree]]
+        return outputs_of(program, self.program(name, "pull"), moves)(*leaves)
 
     def problem(self, aux: Any = None) -> Problem:
         """The Problem of the run's loss, predict and activations.
@@ -133,7 +137,7 @@ class Functions:
             wanted = [tuple(one.shape) for one in signature(carried, self.trees, exact)[0]]
 
         def program(*leaves):
-            kind = exact if [leaf.shape for leaf in leaves] == wanted else part
+            kind = exact if wanted is not None and _fits(leaves, wanted) else part
             if kind not in opened:
                 opened[kind] = self._opened(carried, kind)
             return opened[kind](*leaves)
@@ -238,3 +242,12 @@ class Functions:
         name = what.partition(":")[0]
         told = [note for note in self.notes if note.startswith(name)]
         return " ".join([*told, f"{self.path} does not carry {what}"])
+
+
+def _fits(leaves, shapes):
+    """Whether arrays have these shapes; None: any length."""
+    return all(
+        len(leaf.shape) == len(shape)
+        and all(wanted in (None, size) for size, wanted in zip(leaf.shape, shape, strict=True))
+        for leaf, shape in zip(leaves, shapes, strict=True)
+    )

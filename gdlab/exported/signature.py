@@ -37,6 +37,9 @@ def signature(carried: Carried, trees: Mapping[str, tuple[Leaf, ...]], part: str
         gives += moved
     elif part == "curvature":
         takes, gives = takes + moved, moved + moved
+    elif part == "pull":
+        every = [leaf for leaves in by_tree for leaf in leaves]
+        takes, gives = takes + gives, [Shape(leaf.shape, leaf.dtype) for leaf in every if moves(leaf)]
     elif part == "grid":
         wide = [Shape((GRID, *one.shape), one.dtype) for one in takes[: len(params)]]
         takes, gives = wide + takes[len(params) :], [Shape((GRID,), one.dtype) for one in gives]

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from gdlab.exported import exporting
 from gdlab.exported.checking import PLATFORMS
@@ -16,7 +17,7 @@ from gdlab.store import Refused
 from gdlab.store import functions as files
 from gdlab.store.functions import Carried, Document, Leaf
 
-EXACT = ("value", "gradient", "curvature")  # programs that have an exact one beside them
+EXACT = ("value", "gradient", "curvature", "pull")  # programs that have an exact one beside them
 _LONGEST = 300  # characters of what JAX says
 
 
@@ -26,7 +27,8 @@ class Wanted(NamedTuple):
     name: as it is called in the run folder; call: of pytrees; takes: {tree: example}, in the order of its
     arguments; gives: name of the tree that it returns; symbolic: the trees whose leading axes may have any
     length; loss: whether it is one, with derivatives and a grid, whose first tree are the parameters;
-    images_last: whether it is kept in that layout of the batch, too, where the network knows it.
+    pull: whether it may be differentiated in reverse; images_last: whether it is kept in that layout of the
+    batch, too, where the network knows it.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Wanted(NamedTuple):
     symbolic: tuple[str, ...] = ()
     loss: bool = False
     images_last: bool = False
+    pull: bool = False
 
 
 def write(
@@ -92,6 +95,8 @@ class _Work:
         ways: dict[str, list] = {"value": [(flat, exporting.with_symbols(list(trees.values())))]}
         if one.loss:
             ways |= _derivatives(flat, list(trees.values()))
+        if one.pull:
+            ways |= _pulled(flat, list(trees.values()))
         if one.images_last:
             ways["images_last"] = [(_within_layout(flat), _turned(trees))]
         lengths = {symbol: size for size, symbol in sizes.items()}
@@ -167,6 +172,17 @@ def _derivatives(value, trees):
             for forward in (True, False)
         ]
     return ways
+
+
+def _pulled(flat, trees):
+    """{program: [(function, takes) to be tried]}: the reverse of a function whose outputs are all inexact."""
+    takes = exporting.with_symbols(trees)
+    gives = jax.eval_shape(flat, *takes)
+    inexact = [moves(leaf) for tree in trees for leaf in tree.leaves]
+    if not any(inexact) or not all(jnp.issubdtype(one.dtype, jnp.inexact) for one in gives):
+        return {}
+    back = [jax.ShapeDtypeStruct(one.shape, one.dtype) for one in gives]
+    return {"pull": [(exporting.pull_of(flat, inexact), [*takes, *back])]}
 
 
 def _within_layout(function):
