@@ -90,7 +90,9 @@ RANGES = {
         "augment": {"shift": NUMBER},
     },
     "dataset": {
-        **dict.fromkeys(("channels", "n_classes", "n_per_class", "n_train", "n_test", "size", "context"), COUNT),
+        **dict.fromkeys(
+            ("channels", "n_classes", "n_per_class", "n_train", "n_test", "size", "context"), COUNT
+        ),
         "noise": NOT_NEGATIVE,
         "seed": NUMBER,
         "test_fraction": BETWEEN,

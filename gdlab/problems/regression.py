@@ -91,6 +91,4 @@ def _problem(model, data, error, predict, target, shape):
     def activations(params, x, dropout=False):
         return layer_activations(model, params, x.reshape(len(x), -1) if flat else x, dropout=dropout)
 
-    return Problem(
-        init, loss, predict, activations, additive=True, measures=Measures(means, judged)
-    )
+    return Problem(init, loss, predict, activations, additive=True, measures=Measures(means, judged))

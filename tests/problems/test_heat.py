@@ -23,7 +23,9 @@ def test_the_analytic_solution_solves_the_equation():
     def solution(points):
         k = jnp.pi * jnp.arange(1, 4)[None]
         x, t = points[:, :1], points[:, 1:]
-        return (AMPLITUDES[None] * jnp.exp(-DIFFUSIVITY * k**2 * t) * jnp.sin(k * x)).sum(axis=1, keepdims=True)
+        return (AMPLITUDES[None] * jnp.exp(-DIFFUSIVITY * k**2 * t) * jnp.sin(k * x)).sum(
+            axis=1, keepdims=True
+        )
 
     u_t, u_xx = derivatives(solution, data["x"])
     np.testing.assert_allclose(u_t, DIFFUSIVITY * u_xx, atol=1e-12)

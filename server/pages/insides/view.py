@@ -14,6 +14,7 @@ from server.pages.insides.matrix import Matrix
 from server.pages.insides.picture import Picture
 from server.pages.insides.weights import Filters
 from server.ui import card, recorded, sheets
+from server.ui.query import NOTHING
 
 NONE = (
     "This page shows filters, feature maps, activations and a confusion matrix, and {} has no network.\n"
