@@ -104,7 +104,7 @@ def test_terms_are_metrics_that_add_up(runs):
 def test_terms_that_are_no_numbers_by_name_are_refused(terms):
     assembly = assemble(composed("problem=rosenbrock"))
     problem = from_function(lambda x: (x**2).sum(), [1.0, 2.0])._replace(terms=terms)
-    with pytest.raises(ConfigError, match="terms.*has to return"):
+    with pytest.raises(ConfigError, match=r"terms.*has to return"):
         terms_of(assembly._replace(problem=problem))
 
 
@@ -132,7 +132,7 @@ def test_a_model_of_one_s_own_is_any_kind(tmp_path, monkeypatch):
         assert report["different"] == 0 and not jax.config.jax_enable_x64
 
 
-OWN = '''
+OWN = """
 import jax
 from flax import nnx
 
@@ -154,4 +154,4 @@ def functions():
         return {"kernel": jax.random.normal(key, (64, 10)) / 8}
 
     return init, lambda params, x: x.reshape(len(x), -1) @ params["kernel"]
-'''
+"""
