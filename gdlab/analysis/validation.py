@@ -35,7 +35,7 @@ def rows(run) -> Table:
 
 
 def kinds(table: Table) -> list[str]:
-    """Which measures a Table of `rows` has numbers of: "loss", "accuracy", ..., in the order of its columns."""
+    """Which measures a Table of `rows` has numbers of: "loss", "accuracy", ..., in their order."""
     measured = [name for name in table.columns if f"train_{name}" in table.columns]
     return [name for name in measured if name == "loss" or np.isfinite(table.columns[name]).any()]
 

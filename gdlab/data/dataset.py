@@ -53,7 +53,7 @@ def held_out(dataset: Dataset, share: float) -> Dataset:
 
 
 def labels_of(dataset: Dataset) -> np.ndarray | None:
-    """The labels of the training examples, whole numbers [n]; None where y is something else, or not there."""
+    """The labels of the training examples, whole numbers [n]; None where y is anything else."""
     y = np.asarray(dataset.train.get("y", 0.0))
     return y if y.ndim == 1 and y.dtype.kind in "iu" else None
 

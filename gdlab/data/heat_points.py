@@ -30,27 +30,26 @@ def heat_points(
     amplitudes   c of k = 1, 2, ...;  seed  of the draw; the test points are others of the same kind
     Raises ValueError for a wrong number.
     """
-    amplitudes = np.asarray(amplitudes, float)
+    sines = np.asarray(amplitudes, float)
     if not (np.isfinite(diffusivity) and diffusivity > 0):
         raise ValueError(f"heat_points: diffusivity = {diffusivity!r} is not allowed; it must be above 0")
-    if amplitudes.ndim != 1 or not len(amplitudes) or not np.isfinite(amplitudes).all():
-        raise ValueError(
-            f"heat_points: amplitudes = {amplitudes.tolist()!r}: a list of finite numbers is needed"
-        )
-    parts = []
+    if sines.ndim != 1 or not len(sines) or not np.isfinite(sines).all():
+        raise ValueError(f"heat_points: amplitudes = {sines.tolist()!r}: a list of finite numbers is needed")
+    parts: list[dict[str, np.ndarray]] = []
     for part, (name, count) in enumerate((("n_train", n_train), ("n_test", n_test))):
         rng = np.random.default_rng((seed, part))
         count = whole_number(f"heat_points: {name}", count, 1)
         x, start, end = rng.uniform(size=(count, 2)), rng.uniform(size=count), rng.uniform(size=count)
-        initial = np.stack([start, 0 * start, temperature(start, 0 * start, diffusivity, amplitudes)], axis=1)
+        initial = np.stack([start, 0 * start, temperature(start, 0 * start, diffusivity, sines)], axis=1)
         parts.append({
             "x": x,
-            "y": temperature(x[:, 0], x[:, 1], diffusivity, amplitudes)[:, None],
+            "y": temperature(x[:, 0], x[:, 1], diffusivity, sines)[:, None],
             "diffusivity": np.full((count, 1), diffusivity),
             "initial": initial,
             "boundary": np.stack([rng.integers(2, size=count).astype(float), end], axis=1),
         })  # fmt: skip
-    return Dataset("heat_points", *parts, classes=())
+    train, test = parts
+    return Dataset("heat_points", train, test, classes=())
 
 
 def temperature(x, t, diffusivity: float, amplitudes) -> np.ndarray:

@@ -64,9 +64,9 @@ def _files(folder):
     """Regular files *.py below a folder, no links, none of LEFT_OUT."""
     for path in sorted(folder.rglob("*.py")) if folder.is_dir() else ():
         inside = path.relative_to(folder).parts
-        if LEFT_OUT.isdisjoint(inside) and path.is_file() and not path.is_symlink():
-            if path.stat().st_size <= MOST_BYTES:
-                yield path
+        regular = LEFT_OUT.isdisjoint(inside) and path.is_file() and not path.is_symlink()
+        if regular and path.stat().st_size <= MOST_BYTES:
+            yield path
 
 
 def _pieces(content, context, part):

@@ -14,13 +14,12 @@ def sinusoid(
     the test points have none, so that the error on them can reach 0. Raises ValueError for a wrong number.
     """
     if not (np.isfinite(noise) and noise >= 0 and np.isfinite(periods)):
-        raise ValueError(
-            f"sinusoid: noise = {noise!r}, periods = {periods!r}: noise must be >= 0, both finite"
-        )
-    parts = []
+        raise ValueError(f"sinusoid: noise = {noise!r}, periods = {periods!r}: noise >= 0, both finite")
+    parts: list[dict[str, np.ndarray]] = []
     for part, (name, count, width) in enumerate((("n_train", n_train, noise), ("n_test", n_test, 0.0))):
         rng = np.random.default_rng((seed, part))
         x = rng.uniform(-1, 1, (whole_number(f"sinusoid: {name}", count, 1), 1))
         y = np.sin(np.pi * periods * x) + width * rng.standard_normal(x.shape)
         parts.append({"x": x, "y": y})
-    return Dataset("sinusoid", *parts, classes=())
+    train, test = parts
+    return Dataset("sinusoid", train, test, classes=())

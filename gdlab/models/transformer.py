@@ -3,7 +3,7 @@
 Blocks of causal attention and a two-layer perceptron, each behind a layer normalisation and added to what was
 there; the embedding of the characters is also what the outputs are compared with.
 
-Source: Vaswani et al. 2017; layer normalisation before the blocks, tied embeddings and the initial values as in
+Source: Vaswani et al. 2017; layer normalisation before the blocks, tied embeddings and initial values as in
 Radford et al. 2019 (GPT-2).
 """
 
@@ -44,7 +44,7 @@ class Attention(nnx.Module):
 
     def __call__(self, x):
         """What each character takes from those up to itself."""
-        split = x.shape[:-1] + (self.heads, x.shape[-1] // self.heads)
+        split = (*x.shape[:-1], self.heads, x.shape[-1] // self.heads)
         query, key, value = (part(x).reshape(split) for part in (self.query, self.key, self.value))
         # jax.nn.dot_product_attention takes its softmax in float32, in float64 too.
         scores = jnp.einsum("btnh,bsnh->bnts", query, key) / query.shape[-1] ** 0.5
@@ -72,7 +72,7 @@ class Block(nnx.Module):
 
 
 class Transformer(nnx.Module):
-    """Characters [B, T], whole numbers below the vocabulary, T up to the context -> logits [B, T, vocabulary]."""
+    """Characters [B, T], whole numbers below the vocabulary, T up to the context -> logits [B, T, V]."""
 
     def __init__(self, shape: Shape, dropout: float, *, rngs: nnx.Rngs):
         self.embed = _embedding(shape.vocabulary, shape.width, rngs=rngs)
@@ -108,7 +108,5 @@ def _linear(inputs, units, *, rngs, spread=SPREAD):
 
 def _embedding(kinds, width, *, rngs):
     made = nnx.Embed(kinds, width, embedding_init=nnx.initializers.normal(SPREAD), rngs=rngs)
-    made.dtype = (
-        None  # that of the parameters when it is called, not when it is made: a run may be in float64
-    )
+    made.dtype = None  # that of the parameters as it is called with them: a run may be in float64
     return made

@@ -29,8 +29,8 @@ def validation(assembly, config):
         return None, None
     examples = config["record"]["validate_examples"]
     if judged:
-        made = Judging(assembly.problem, assembly.dataset, examples=examples)
-        return made, interval(every, config["train"]["steps"])
+        judging = Judging(assembly.problem, assembly.dataset, examples=examples)
+        return judging, interval(every, config["train"]["steps"])
     options = {"seed": config["seed"], "version": config["record"].get("version", 1)}
     made = Validation(assembly.problem, assembly.dataset, examples=examples, **options)
     return made, interval(every, config["train"]["steps"])

@@ -48,7 +48,7 @@ def check_problem(assembly):
 
 
 def terms_of(assembly):
-    """Names of the terms that the problem's error is made of; raises ConfigError where they are no numbers."""
+    """Names of the terms that the error is made of; raises ConfigError where they are no numbers."""
     problem, batch, key = assembly.problem, assembly.batch(0), assembly.key
     if problem.terms is None:
         return ()

@@ -1,4 +1,4 @@
-"""The heat equation solved by a network: its residual at many points is the error, no solution is shown to it.
+"""The heat equation solved by a network: its residual at many points is the error, it sees no solution.
 
 The error has three terms, which pull in different directions: the equation within the rod, the temperature at
 the start, the temperature at both ends. Each is recorded at every iteration.

@@ -1,12 +1,12 @@
 """Networks that are no Linen modules: nnx and Equinox modules, and pairs of functions (init, apply).
 
-Each is taken apart into parameters, a nested dict of arrays by their places in the module, and a pure function
-of them. What a network is, is told from the names of its classes, so that nothing is imported that is not
-installed. Dropout is on exactly when there is a key.
+Each is taken apart into parameters, a nested dict of arrays by their places in the module, and a pure
+function of them. What a network is, is told from the names of its classes, so that nothing is imported that
+is not installed. Dropout is on exactly when there is a key.
 
 nnx       a module, or a function of `rngs` that makes one: then its parameters are drawn from the run's seed
 Equinox   a module of one example, which is mapped over a batch, or a function of `key` that makes one
-pair      init(key) or init(key, example) -> params, any pytree; apply(params, x) or apply(params, x, key=None)
+pair      init(key) or init(key, example) -> params, any pytree; apply(params, x), which may take a key
 """
 
 import inspect
@@ -22,8 +22,9 @@ _one_at_a_time = threading.RLock()  # classes are changed while their modules ar
 
 
 class Pure(NamedTuple):
-    """init(key, example) -> params; apply(params, x, key=None) -> output; activations(params, x, dropout=False) ->
-    {layer: output}, also of those that drop out, None where nothing is known of layers."""
+    """init(key, example) -> params; apply(params, x, key=None) -> output;
+    activations(params, x, dropout=False) -> {layer: output}, with `dropout` also of those that drop out; None
+    where nothing is known of layers."""
 
     init: Any
     apply: Any
@@ -49,16 +50,16 @@ def adapted(model):
     if "key" in taken:
         return _equinox(lambda key: model(key=key))
     raise ValueError(
-        f"model: {type(model).__name__} is no network; allowed: a Linen module, an nnx module or a function of "
-        "rngs that makes one, an Equinox module or a function of key that makes one, a pair of functions "
-        "(init, apply)"
+        f"model: {type(model).__name__} is no network; allowed: a Linen module, an nnx module or a "
+        "function of rngs that makes one, an Equinox module or a function of key that makes one, a pair of "
+        "functions (init, apply)"
     )
 
 
-def _taken(function):
+def _taken(function: Any):
     """Names of what a function takes, or a class to be made; those that a partial has already, too."""
     function = function.func if isinstance(function, partial) else function
-    function = function.__init__ if isinstance(function, type) else function
+    function = vars(function).get("__init__") if isinstance(function, type) else function
     return inspect.signature(function).parameters if callable(function) else {}
 
 
@@ -84,12 +85,14 @@ def _rngs(key):
 def _nnx(make):
     from flax import nnx
 
-    graph, shapes, rest = nnx.split(nnx.eval_shape(lambda: make(jax.random.key(0))), nnx.Param, ...)
+    # Types of nnx.split do not say how many parts there are.
+    split: Any = nnx.split
+    graph, shapes, rest = split(nnx.eval_shape(lambda: make(jax.random.key(0))), nnx.Param, ...)
     others = [leaf for _, leaf in nnx.to_flat_state(rest) if not isinstance(leaf, nnx.RngState)]
     names = {type(leaf).__name__ for leaf in others if isinstance(leaf, nnx.Variable)}
     if others and not names:
         # Constants. Compiled, so that of large networks no parameters are drawn for their sake.
-        rest = jax.jit(lambda: nnx.split(make(jax.random.key(0)), nnx.Param, ...)[2])()
+        rest = jax.jit(lambda: split(make(jax.random.key(0)), nnx.Param, ...)[2])()
     else:
         rest = jax.tree.map(_unused, rest)
     if names:
@@ -99,7 +102,7 @@ def _nnx(make):
         )
 
     def init(key, example):
-        return _plain(nnx.to_pure_dict(nnx.split(make(key), nnx.Param, ...)[1]))
+        return _plain(nnx.to_pure_dict(split(make(key), nnx.Param, ...)[1]))
 
     def network(params, key):
         state = jax.tree.map(lambda leaf: leaf, shapes)
@@ -170,7 +173,7 @@ def _equinox(make):
 
 
 def _watched(network, parts, x):
-    """{name: what the part returned when network(x) was computed}, of those that were called and gave an array."""
+    """{name: what the part returned when network(x) was computed}, of those that gave an array."""
     found: dict[str, Any] = {}
     names = {id(part): name for name, part in parts.items()}
     with _told(names, {type(part) for part in parts.values()}, found):

@@ -1,4 +1,4 @@
-"""The four kinds of networks: the same numbers as the module itself gives, and a training by each, replayed."""
+"""The four kinds of networks: the same numbers as the module itself gives, in both precisions."""
 
 import equinox
 import jax

@@ -1,4 +1,4 @@
-"""Regression and reconstruction: the error against NumPy, what is judged, what is refused; both precisions."""
+"""Regression and reconstruction: the error against NumPy, what is judged, what is refused."""
 
 import jax
 import jax.numpy as jnp

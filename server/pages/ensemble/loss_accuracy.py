@@ -69,6 +69,7 @@ class LossAccuracy(Panel):
         margin = 0.04 * max(high - low, 0.01)
         self.figure.y_range.update(start=max(0.0, low - margin), end=min(1.0, high + margin) + 0.01 * margin)
         self.figure.visible = self._there
+        self.figure.left[0].visible = ensemble.classifies
         self._fit_loss(ensemble.loss)
         self._mark()
         self._say()

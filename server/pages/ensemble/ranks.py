@@ -85,7 +85,8 @@ class Ranks(Panel):
             )
         left = int((~used).sum())
         if left:
-            words += f" {counted(left, 'run')} without {'an accuracy' if ensemble.classifies else 'a loss'} at the end left out."
+            what = "an accuracy" if ensemble.classifies else "a loss"
+            words += f" {counted(left, 'run')} without {what} at the end left out."
         card.retitle(self.root, caption=words)
         self._advise()
         self.redraw()

@@ -37,7 +37,7 @@ class Options:
         words = "What the error along the steps is taken of"
         self._on = choice("on", "batch", BATCHES, "Error along segments", words)
         names = metrics.recorded(context)
-        words = "What is drawn over the iterations: the error, or a metric of a recorded loop"
+        words = "What is drawn over the iterations: the error, a term of it, a metric of a recorded loop"
         self._what = Choice(
             context, "metric", metrics.first(context), [metrics.ERROR, *names], title="Draw", help=words,
             changed=lambda value: viewport.rescale(),
