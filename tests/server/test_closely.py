@@ -16,7 +16,8 @@ from server.views.closely import Closely
 def test_a_reader_asks_a_training_that_goes_on(tmp_path):
     doc = Document()
     context = Context(
-        root=tmp_path, doc=doc, mail=Mailbox(doc), cache=SimpleNamespace(run=lambda name: gdlab.open_run(tmp_path / name)),
+        root=tmp_path, doc=doc, mail=Mailbox(doc),
+        cache=SimpleNamespace(run=lambda name: gdlab.open_run(tmp_path / name)),
         state=UrlState({}), worker=None, download=None, open_runs=None, selected=("r",),
     )  # fmt: skip
     recorder = gdlab.Recorder(tmp_path / "r", strict=True)
