@@ -5,6 +5,7 @@ replay it: what is run is the program that was compiled, not the code.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -61,7 +62,7 @@ def _of_problem(assembly, params):
     found = []
     for name, loss in (("loss", problem.loss), ("data_loss", problem.data_loss)):
         if loss is not None:
-            found += _losses(name, loss, {"params": params, "batch": batch}, assembly.key)
+            found += losses_of(name, loss, {"params": params, "batch": batch}, assembly.key)
     x = None if assembly.data is None else assembly.data.get("x")
     if x is None:
         return found
@@ -75,21 +76,25 @@ def _of_problem(assembly, params):
         function = getattr(problem, name)
         if function is None:
             continue
-        found.append(Wanted(name, function, some, gives, symbolic=("x",)))
+        found.append(Wanted(name, function, some, gives, symbolic=("x",), pull=name == "predict"))
         if statistics is not None:
             more = {**some, "statistics": statistics}
-            found.append(Wanted(f"{name}_statistics", function, more, gives, symbolic=("x",)))
+            pull = name == "predict"
+            found.append(Wanted(f"{name}_statistics", function, more, gives, symbolic=("x",), pull=pull))
     return found
 
 
-def _losses(name, loss, takes, key):
-    """[Wanted] of a loss, and of it with a random key where it depends on one."""
-    found = [Wanted(name, lambda p, b: loss(p, b, key=None), takes, "scalar", symbolic=("batch",), loss=True)]
+def losses_of(name, loss, takes, key) -> list[Wanted]:
+    """A loss to be carried, and it with a random key where it depends on one.
+
+    takes: examples {"params", "batch"}; key: a random key. In the layout with images last, too, for images.
+    """
+    images = any(len(leaf.shape) == 4 for leaf in jax.tree.leaves(takes["batch"]))
+    common: dict[str, Any] = {"symbolic": ("batch",), "loss": True, "images_last": images}
+    found = [Wanted(name, lambda p, b: loss(p, b, key=None), takes, "scalar", **common)]
     if _depends_on_key(loss, takes, key):
         call: Callable = lambda p, b, k: loss(p, b, key=k)  # noqa: E731
-        found.append(
-            Wanted(f"{name}_key", call, {**takes, "key": key}, "scalar", symbolic=("batch",), loss=True)
-        )
+        found.append(Wanted(f"{name}_key", call, {**takes, "key": key}, "scalar", **common))
     return found
 
 

@@ -54,7 +54,7 @@ def write_functions(
     for name, call, gives in (("predict", predict, "outputs"), ("activations", activations, "layers")):
         if call is not None:
             takes = {"params": params, "x": x, **more}
-            wanted.append(Wanted(name, call, takes, gives, symbolic=("x",)))
+            wanted.append(Wanted(name, call, takes, gives, symbolic=("x",), pull=name == "predict"))
     if step is not None:
         wanted.append(Wanted("step", _stepped(step), {"state": state, "batch": batch}, "stepped"))
     if make_batch is not None:

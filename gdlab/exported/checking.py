@@ -157,10 +157,9 @@ def _check_signature(what, found, wanted, where):
         raise Refused(f"it {what} {len(found)} arrays, not {len(wanted)}: another function's program", where)
     for number, (aval, one) in enumerate(zip(found, wanted, strict=True)):
         sizes, dtype, asked = _sizes(aval), str(aval.dtype), tuple(one.shape)
-        # What a program gives may have a length that depends on what it takes.
+        # None: any length, also one alone.
         fits = len(sizes) == len(asked) and all(
-            size == there or (what == "gives" and there is None)
-            for size, there in zip(sizes, asked, strict=True)
+            there in (None, size) for size, there in zip(sizes, asked, strict=True)
         )
         if not fits or dtype != str(one.dtype):
             raise Refused(

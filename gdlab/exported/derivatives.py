@@ -49,6 +49,26 @@ def loss_of(programs: dict[str, Callable], inexact: Sequence[bool], width: int, 
     return loss
 
 
+def outputs_of(program: Callable, pull: Callable, inexact: Sequence[bool]) -> Callable:
+    """A program that may be mapped and differentiated in reverse, by its program `pull`, with respect to the
+    leaves that are `inexact`."""
+    run, back = sequential_vmap(program), sequential_vmap(pull)
+
+    @jax.custom_vjp
+    def outputs(*leaves):
+        return run(*leaves)
+
+    def forward(*leaves):
+        return run(*leaves), leaves
+
+    def backward(leaves, cotangents):
+        found = iter(back(*leaves, *cotangents))
+        return tuple(next(found) if moves else None for moves in inexact)
+
+    outputs.defvjp(forward, backward)
+    return outputs
+
+
 def one_after_the_other(program: Callable) -> Callable:
     """A program that may be mapped; it has no derivatives."""
     return sequential_vmap(program)

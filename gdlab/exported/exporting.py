@@ -92,6 +92,18 @@ def curvature_of(value: Callable, inexact: Sequence[bool], forward: bool) -> Cal
     return curvature
 
 
+def pull_of(function: Callable, inexact: Sequence[bool]) -> Callable:
+    """(*leaves, *cotangents of what `function` gives) -> cotangents of those leaves that are `inexact`."""
+
+    def pull(*given):
+        leaves, back = given[: len(inexact)], given[len(inexact) :]
+        moved, apart = _split(leaves, inexact)
+        _, pulled = jax.vjp(lambda there: function(*_joined(there, apart, inexact)), moved)
+        return tuple(pulled(tuple(back))[0])
+
+    return pull
+
+
 def program(
     function: Callable, takes: Sequence[jax.ShapeDtypeStruct], platforms: Sequence[str] = PLATFORMS
 ) -> tuple[bytes, list]:

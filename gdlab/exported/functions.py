@@ -3,14 +3,15 @@
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from gdlab.exported import checking, trees
-from gdlab.exported.derivatives import loss_of, one_after_the_other
+from gdlab.exported.derivatives import loss_of, one_after_the_other, outputs_of
 from gdlab.exported.exporting import GRID, here, role
+from gdlab.exported.signature import cast, described, signature, turned_leaves
 from gdlab.models.images_last import is_images_last
 from gdlab.records import Problem
 from gdlab.store import NoFunctions, Refused
@@ -72,7 +73,11 @@ class Functions:
 
     def call(self, name: str, *leaves: Any) -> tuple[Any, ...]:
         """What the function `name` gives, as leaves, for the leaves of all its trees one after the other."""
-        return one_after_the_other(self.program(name))(*leaves)
+        program = self.program(name)
+        if not self.has(name, "pull"):
+            return one_after_the_other(program)(*leaves)
+        moves = [trees.moves(leaf) for tree in self._function(name).takes for leaf in self.trees[tree]]
+        return outputs_of(program, self.program(name, "pull"), moves)(*leaves)
 
     def problem(self, aux: Any = None) -> Problem:
         """The Problem of the run's loss, predict and activations.
@@ -129,10 +134,10 @@ class Functions:
         exact = f"{part}_exact"
         wanted = None
         if exact in carried.programs and carried.platform == here():
-            wanted = [tuple(one.shape) for one in self._signature(carried, exact)[0]]
+            wanted = [tuple(one.shape) for one in signature(carried, self.trees, exact)[0]]
 
         def program(*leaves):
-            kind = exact if [leaf.shape for leaf in leaves] == wanted else part
+            kind = exact if wanted is not None and _fits(leaves, wanted) else part
             if kind not in opened:
                 opened[kind] = self._opened(carried, kind)
             return opened[kind](*leaves)
@@ -143,7 +148,7 @@ class Functions:
         program = carried.programs[part]
         where = os.path.join(self.path, files.FOLDER, program.file)
         data = files.load(self.path, program)
-        takes, gives = self._signature(carried, part)
+        takes, gives = signature(carried, self.trees, part)
         try:
             return checking.opened(data, takes, gives, where).call
         except Refused as error:
@@ -151,50 +156,22 @@ class Functions:
                 raise
             raise Refused(f"{error.args[0]}; {self._written()}", where) from error
 
-    def _signature(self, carried, part):
-        """(what the program takes, what it gives), as shapes."""
-        by_tree = [self.trees[name] for name in carried.takes]
-        if part.endswith("_exact"):
-            by_tree, part = _of_lengths(by_tree, carried.lengths), part.removesuffix("_exact")
-        params = by_tree[0] if by_tree else ()
-        if part == "images_last":
-            turned = lambda leaf: leaf._replace(shape=_turned(leaf.shape))  # noqa: E731
-            by_tree = [
-                tuple(map(turned, leaves)) if role(name) == "batch" else leaves
-                for name, leaves in zip(carried.takes, by_tree, strict=True)
-            ]
-        takes = [_Shape(leaf.shape, leaf.dtype) for leaves in by_tree for leaf in leaves]
-        gives = [_Shape(leaf.shape, leaf.dtype) for leaf in self.trees[carried.gives]]
-        moved = [_Shape(leaf.shape, leaf.dtype) for leaf in params if trees.moves(leaf)]
-        if part == "gradient":
-            gives += moved
-        elif part == "curvature":
-            takes, gives = takes + moved, moved + moved
-        elif part == "grid":
-            wide = [_Shape((GRID, *one.shape), one.dtype) for one in takes[: len(params)]]
-            takes, gives = wide + takes[len(params) :], [_Shape((GRID,), one.dtype) for one in gives]
-        return takes, gives
-
     def _loss(self, name, aux, params, batch, *, key=None, statistics=None):
         """As `Problem.loss`."""
         name = self._variant(name, key, statistics)
-        first, *others = self._values(name, aux, {"params": params, "batch": batch, "key": key})
         kind = "images_last" if is_images_last() and self.has(name, "images_last") else "value"
+        first, *others = self._values(name, aux, {"params": params, "batch": batch, "key": key}, kind)
         if (name, kind) not in self._losses:
-            carried = self._function(name)
-            parts = {
-                part: self.program(name, part)
-                for part in ("gradient", "curvature", "grid")
-                if self.has(name, part)
-            }
-            if kind == "images_last":  # it is for looking at many values
-                parts = {}
-            parts["value"] = self.program(name, kind)
-            leaves = self.trees[carried.takes[0]]
-            moves = [trees.moves(leaf) for leaf in leaves]
-            missing = self._without(f"{name}: its")
-            self._losses[name, kind] = loss_of(parts, moves, GRID, missing)
+            self._losses[name, kind] = self._made(name, kind)
         return self._losses[name, kind](first, [leaf for part in others for leaf in part])
+
+    def _made(self, name, kind):
+        """The loss of its programs; in the other layout, which is for values alone, without derivatives."""
+        more = ("gradient", "curvature", "grid") if kind == "value" else ()
+        parts = {part: self.program(name, part) for part in more if self.has(name, part)}
+        parts["value"] = self.program(name, kind)
+        leaves = self.trees[self._function(name).takes[0]]
+        return loss_of(parts, [trees.moves(leaf) for leaf in leaves], GRID, self._without(f"{name}: its"))
 
     def _outputs(self, name, aux, params, x, statistics=None, **options):
         """As `Problem.predict` and `Problem.activations`."""
@@ -223,20 +200,22 @@ class Functions:
             name = f"{name}_key"
         return name if statistics is None else f"{name}_statistics"
 
-    def _values(self, name, aux, given):
-        """[leaves] of each tree that a function takes."""
+    def _values(self, name, aux, given, kind="value"):
+        """[leaves] of each tree that a program of a function takes."""
         batch = given.get("batch")
         if isinstance(batch, dict) and "aux" in batch:
             aux, given = batch["aux"], {**given, "batch": {n: a for n, a in batch.items() if n != "aux"}}
         found = []
         for tree in self._function(name).takes:
             leaves, what = self.trees[tree], role(tree)
+            if kind == "images_last" and what == "batch":
+                leaves = turned_leaves(leaves)
             value = aux if what == "aux" else given.get(what)
             if value is None and leaves:
-                raise ValueError(f"{name} needs {what}: {_described(leaves)}")
+                raise ValueError(f"{name} needs {what}: {described(leaves)}")
             values = trees.to_leaves(value, leaves, what) if leaves else []
             found.append(
-                [_cast(one, leaf, f"{name}: {what}") for one, leaf in zip(values, leaves, strict=True)]
+                [cast(one, leaf, f"{name}: {what}") for one, leaf in zip(values, leaves, strict=True)]
             )
         return found
 
@@ -265,46 +244,10 @@ class Functions:
         return " ".join([*told, f"{self.path} does not carry {what}"])
 
 
-class _Shape(NamedTuple):
-    shape: tuple
-    dtype: str
-
-
-def _of_lengths(by_tree, lengths):
-    """Leaves with these lengths in place of the axes of any length."""
-    waiting = iter(lengths)
-    return [
-        tuple(
-            leaf._replace(shape=tuple(next(waiting) if n is None else n for n in leaf.shape))
-            for leaf in leaves
-        )
-        for leaves in by_tree
-    ]
-
-
-def _turned(shape):
-    return (shape[3], shape[1], shape[2], shape[0]) if len(shape) == 4 else shape
-
-
-def _cast(value, leaf, what):
-    """An array as a program takes it: keys as their data, numbers in its dtype where nothing is lost by
-    kind."""
-    if hasattr(value, "dtype") and jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
-        value = jax.random.key_data(value)
-    value, wanted = jnp.asarray(value), trees.dtype_of(leaf)
-    fits = len(value.shape) == len(leaf.shape) and all(
-        size in (None, there) for size, there in zip(leaf.shape, value.shape, strict=True)
+def _fits(leaves, shapes):
+    """Whether arrays have these shapes; None: any length."""
+    return all(
+        len(leaf.shape) == len(shape)
+        and all(wanted in (None, size) for size, wanted in zip(leaf.shape, shape, strict=True))
+        for leaf, shape in zip(leaves, shapes, strict=True)
     )
-    if not fits or not jnp.can_cast(value.dtype, wanted, "same_kind"):
-        there = f"{value.dtype}[{', '.join(map(str, value.shape))}]"
-        raise ValueError(f"{what}: {'/'.join(leaf.path) or 'it'} is {there}, {_described([leaf])} is needed")
-    return value.astype(wanted)
-
-
-def _described(leaves):
-    """'x float32[any, 28, 28, 1], y int32[any]' of the first leaves."""
-    told = []
-    for leaf in leaves[:8]:
-        sizes = ", ".join("any" if size is None else str(size) for size in leaf.shape)
-        told.append(f"{'/'.join(leaf.path)} {leaf.dtype}[{sizes}]".strip())
-    return ", ".join(told)

@@ -1,20 +1,23 @@
 """Functions of a training, put into its run folder as programs."""
 
 import datetime
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
-from jax.extend.core import jaxprs_in_params
+import jax.numpy as jnp
 
 from gdlab.exported import exporting
 from gdlab.exported.checking import PLATFORMS
 from gdlab.exported.trees import data_of, moves, taken
+from gdlab.models.images_last import images_last, turned
 from gdlab.store import Refused
 from gdlab.store import functions as files
 from gdlab.store.functions import Carried, Document, Leaf
 
+EXACT = ("value", "gradient", "curvature", "pull")  # programs that have an exact one beside them
 _LONGEST = 300  # characters of what JAX says
 
 
@@ -23,7 +26,9 @@ class Wanted(NamedTuple):
 
     name: as it is called in the run folder; call: of pytrees; takes: {tree: example}, in the order of its
     arguments; gives: name of the tree that it returns; symbolic: the trees whose leading axes may have any
-    length; loss: whether it is one, with derivatives and a grid: its first tree are the parameters.
+    length; loss: whether it is one, with derivatives and a grid, whose first tree are the parameters;
+    pull: whether it may be differentiated in reverse; images_last: whether it is kept in that layout of the
+    batch, too, where the network knows it.
     """
 
     name: str
@@ -32,6 +37,8 @@ class Wanted(NamedTuple):
     gives: str
     symbolic: tuple[str, ...] = ()
     loss: bool = False
+    images_last: bool = False
+    pull: bool = False
 
 
 def write(
@@ -88,6 +95,10 @@ class _Work:
         ways: dict[str, list] = {"value": [(flat, exporting.with_symbols(list(trees.values())))]}
         if one.loss:
             ways |= _derivatives(flat, list(trees.values()))
+        if one.pull:
+            ways |= _pulled(flat, list(trees.values()))
+        if one.images_last:
+            ways["images_last"] = [(_within_layout(flat), _turned(trees))]
         lengths = {symbol: size for size, symbol in sizes.items()}
         self._programs(one, ways, parts, lengths)
         gives = outputs([((), None)] if one.loss else flat.places, made[1])
@@ -128,13 +139,13 @@ class _Work:
                 try:
                     if part not in parts:
                         parts[part] = exporting.program(function, takes)[0]
-                    if part != "grid" and exporting.here() in PLATFORMS:
+                    if part in EXACT and exporting.here() in PLATFORMS:
                         exact = [_of_lengths(shape, lengths) for shape in takes]
                         parts[f"{part}_exact"] = exporting.program(function, exact, [exporting.here()])[0]
                     break
                 except Exception as error:
                     problems.append(error)
-            if part not in parts:
+            if part not in parts and part != "images_last":  # which few networks know
                 self.notes.append(f"{one.name}: its {part} is not carried: {_said(problems[-1])}")
 
     def _tree(self, name, leaves, function):
@@ -161,6 +172,35 @@ def _derivatives(value, trees):
             for forward in (True, False)
         ]
     return ways
+
+
+def _pulled(flat, trees):
+    """{program: [(function, takes) to be tried]}: the reverse of a function whose outputs are all inexact."""
+    takes = exporting.with_symbols(trees)
+    gives = jax.eval_shape(flat, *takes)
+    inexact = [moves(leaf) for tree in trees for leaf in tree.leaves]
+    if not any(inexact) or not all(jnp.issubdtype(one.dtype, jnp.inexact) for one in gives):
+        return {}
+    back = [jax.ShapeDtypeStruct(one.shape, one.dtype) for one in gives]
+    return {"pull": [(exporting.pull_of(flat, inexact), [*takes, *back])]}
+
+
+def _within_layout(function):
+    def within(*leaves):
+        with images_last():
+            return function(*leaves)
+
+    return within
+
+
+def _turned(trees):
+    """What a program takes for the trees, images of the batch last."""
+    takes, found = iter(exporting.with_symbols(list(trees.values()))), []
+    for name, tree in trees.items():
+        for shape in itertools.islice(takes, len(tree.leaves)):
+            sizes = turned(shape.shape) if name == "batch" else shape.shape
+            found.append(jax.ShapeDtypeStruct(sizes, shape.dtype))
+    return found
 
 
 def _of_lengths(shape, lengths):
@@ -207,10 +247,15 @@ def _callbacks(function, takes):
     return f"; it contains {', '.join(told)}" if told else ""
 
 
+def _is_jaxpr(value):
+    return hasattr(value, "eqns") or hasattr(value, "jaxpr")
+
+
 def _names(jaxpr):
     found = set()
     for equation in jaxpr.eqns:
         found.add(equation.primitive.name)
-        for inner in jaxprs_in_params(equation.params):
-            found |= _names(inner)
+        for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_jaxpr):
+            if _is_jaxpr(inner):
+                found |= _names(getattr(inner, "jaxpr", inner))
     return found

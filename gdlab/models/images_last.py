@@ -43,6 +43,11 @@ def to_images_last(x):
     return x.transpose(3, 1, 2, 0) if x.ndim == 4 else x
 
 
+def turned(shape):
+    """The shape that `to_images_last` makes of one."""
+    return (shape[3], shape[1], shape[2], shape[0]) if len(shape) == 4 else tuple(shape)
+
+
 def flatten(x):
     """Images [B, H, W, C], or [C, H, W, B] within `images_last`, as [B, H * W * C]."""
     if _images_last.get():

@@ -89,6 +89,12 @@ def test_the_programs_replay_to_the_same_bits_as_the_code(allowed, tmp_path, con
         assert all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
     report = replay.report()
     assert report.compared == rows and report.different == 0
+    if config is network:
+        maps = [gdlab.run_probe(run.path, "feature_maps", {"image": 5, "iteration": 4}).columns]
+        probing._open.clear()
+        allowed.setenv("GDLAB_TARGETS", "carried_code")
+        maps.append(gdlab.run_probe(run.path, "feature_maps", {"image": 5, "iteration": 4}).columns)
+        np.testing.assert_allclose(*(columns["saliency"] for columns in maps), rtol=1e-4, atol=1e-6)
     assert replay.key(3) is not None and (replay.batch(1) is None) == (config is valley)
 
 

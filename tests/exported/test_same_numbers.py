@@ -163,6 +163,23 @@ def test_predictions(carried):
     )
 
 
+def test_predictions_may_be_differentiated_in_reverse(carried):
+    """By the examples, as a map of saliency asks for, or, where these are tokens, by the parameters."""
+    model, functions = carried
+    more = () if model.aux is None else (model.aux,)
+    aux = None if model.aux is None else as_dicts(functions, model.aux, "aux")
+    predict, params = functions.problem(aux).predict, as_dicts(functions, model.params, "params")
+    if not jnp.issubdtype(model.x.dtype, jnp.inexact):
+        slope = jax.grad(lambda p: predict(p, model.x).sum())(params)
+        live = jax.grad(lambda p: model.predict(p, model.x, *more).sum())(model.params)
+        np.testing.assert_allclose(slope["place"], live["place"], rtol=1e-4, atol=1e-5)
+        return
+    slopes = jax.jit(jax.grad(lambda x: (predict(params, x) ** 2).sum()))
+    live = jax.jit(jax.grad(lambda x: (model.predict(model.params, x, *more) ** 2).sum()))
+    for x in (model.x, model.x[:3]):
+        np.testing.assert_allclose(slopes(x), live(x), rtol=1e-4, atol=1e-5)
+
+
 def test_names_of_layers_are_those_of_the_tree(carried):
     model, functions = carried
     there = jax.tree.leaves(plain(model.params))
