@@ -6,7 +6,8 @@ Per iteration of a plain Python loop (Adam, batch 64; "mlp": 270,000 parameters,
 layers): the bare loop; with `observe`; with `observe` and `write`; every tenth iteration, by two compiled
 steps that the host chooses from; with `watch`. "pass" is one reading of the arrays that `observe` reads
 (parameters, gradients, updates, two moments): one sum over each, compiled alone. `write` alone: with numbers
-that are there, with an Observation, and with twelve numbers of a step. --peers: the same twelve numbers to
+that are there, with an Observation, and with twelve numbers of a step; with the parameters, where they are to
+be kept and where not. --peers: the same twelve numbers to
 TensorBoard's writer (tensorboardX), to wandb offline and to trackio, as far as these are installed. Variants
 take turns, the fastest round of each counts. Nothing is asserted. Aims: `observe` at most 1.5 passes; every
 tenth at most 5 %; `write` at most 30 us; at least 5 times less than another logger.
@@ -42,6 +43,7 @@ def main():
     arguments = parser.parse_args()
     loops(arguments)
     writes(arguments)
+    kept(arguments)
 
 
 def loops(arguments):
@@ -86,6 +88,32 @@ def writes(arguments):
         if arguments.peers:
             for name, make in PEERS.items():
                 peer(name, make, Path(folder) / name, arguments.steps)
+
+
+def kept(arguments):
+    """`write` with the parameters: where nothing is due, where a point or a moment is, and until it is
+    written."""
+    params, batch = network(SIZES[arguments.size])
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves(params))
+    step = jax.jit(lambda tree: jax.tree.map(lambda leaf: leaf + 1e-6, tree), donate_argnums=0)
+    calls: dict[bool, list[float]] = {False: [], True: []}
+    with tempfile.TemporaryDirectory() as folder, gdlab.Recorder(Path(folder) / "r", moments=8) as recorder:
+        series = recorder._parameters.keeper.series
+        for k in range(arguments.steps):
+            params = jax.block_until_ready(step(params))
+            before = [one.kept[-1:] for one in series.values()]
+            began = time.perf_counter()
+            recorder.write(k, params=params, batch=batch)
+            seconds = time.perf_counter() - began
+            calls[before != [one.kept[-1:] for one in series.values()]].append(seconds)
+        began = time.perf_counter()
+        recorder.close()
+        rest = time.perf_counter() - began
+    print(f"parameters of {size / 1e6:.1f} MB; of {arguments.steps} iterations {len(calls[True])} due")
+    for name, due in (("nothing due", False), ("something due", True)):
+        if calls[due]:
+            print(f"{f'write, {name}':>22}: {1e6 * np.median(calls[due]):8.1f} us (median)")
+    print(f"{'close':>22}: {1e3 * rest:8.1f} ms")
 
 
 def peer(name, make, folder, steps):

@@ -13,6 +13,7 @@ from server.ui import card, figures
 from server.ui.choices import button, look
 from server.ui.clock import Clock
 from server.ui.copying import copier
+from server.views.closely import Closely
 from server.views.curve.facet import Facet
 from server.views.curve.feed import Feed
 from server.views.curve.page import page
@@ -103,6 +104,7 @@ class _Details:
             self.context.iteration = min(max(start, 0), count - 1)
 
     def update(self) -> None:
+        self._closely.update()
         k = self.context.iteration
         if k is not None and self._story is None:
             self.show()
@@ -193,7 +195,8 @@ class _Details:
         self._log_y = self._toggle("Log J", "details_logy", 1)
         back = button(self.context, "‹", "details_previous", "Previous iteration (←)", lambda: self.step(-1))
         forth = button(self.context, "›", "details_next", "Next iteration (→)", lambda: self.step(1))
-        return [back, forth, self._log_x, self._log_y, copy]
+        self._closely = Closely(self.context, "details_closely", lambda: self.run_name)
+        return [back, forth, self._log_x, self._log_y, copy, self._closely.button]
 
     def _toggle(self, label: str, name: str, index: int) -> Toggle:
         toggle = Toggle(label=label, **look(self.context, name, "Logarithmic axis", "gd-quiet"))
