@@ -5,7 +5,7 @@ import pytest
 
 from gdlab import store
 from gdlab.analysis.axes import hyperparameters
-from gdlab.analysis.ensemble import correlation_at, correlations, open_ensemble
+from gdlab.analysis.ensemble import Ensemble, correlation_at, correlations, open_ensemble
 from gdlab.analysis.hyper import as_shown, differing, levels, short_names
 from gdlab.store.migrations import LATER
 from tests.analysis.made_ensembles import config, make, symmetric
@@ -217,3 +217,13 @@ def test_numbers_that_are_none_are_words(tmp_path):
     assert made["extra"].tolist() == ["an integer of 1,329 bits", "inf", "none", "many"]
     planned = [make(tmp_path / f"p{i}", config(steps=v), (0,), (0.1,)) for i, v in enumerate(("ten", 10))]
     assert open_ensemble(planned).holds.tolist() == [False, True]
+
+
+def test_runs_without_an_accuracy_are_measured_by_their_loss():
+    loss = np.array([[1.0, 0.01, 0.0], [1.0, np.nan, 0.1]])
+    unknown = np.full((2, 3), np.nan)
+    made = Ensemble((), (), *(None,) * 2, np.arange(3), loss, unknown, *(None,) * 3, (), {}, None, ())
+    assert not made.classifies
+    np.testing.assert_array_equal(made.score, [[0, 2, np.nan], [0, np.nan, 1]])
+    accurate = made._replace(accuracy=np.array([[0.1, 0.2, 0.3], [np.nan] * 3]))
+    assert accurate.classifies and accurate.score is accurate.accuracy

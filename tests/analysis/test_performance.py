@@ -22,7 +22,7 @@ def ensemble(accuracy, step=None, holds=None):
     accuracy = np.asarray(accuracy, float)
     step = np.arange(accuracy.shape[1]) * 10 if step is None else np.asarray(step)
     holds = np.zeros(len(accuracy), bool) if holds is None else np.asarray(holds)
-    return SimpleNamespace(accuracy=accuracy, step=step, holds=holds, runs=(None,) * len(accuracy))
+    return SimpleNamespace(score=accuracy, step=step, holds=holds, runs=(None,) * len(accuracy))
 
 
 FOUR = ensemble(
