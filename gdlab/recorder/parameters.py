@@ -39,12 +39,13 @@ class Parameters:
     def begin(self, path: str, last: int) -> None:
         """The run in `path` is begun; what an earlier session kept counts, what another left is removed."""
         for kind in (kept.POINTS, kept.MOMENTS, kept.STATES):
-            there = kept.names(path, kind)
-            series = self.keeper.series.get(kind)
-            if last < 0 or series is None:
-                for number in there:
-                    kept.remove(path, kind, number)
-            else:
+            # A process that was killed may have kept parameters of iterations that it had not committed.
+            end = last if kind == kept.MOMENTS else last + 1
+            belongs = last >= 0 and kind in self.keeper.series
+            there = [number for number in kept.names(path, kind) if belongs and number <= end]
+            for number in set(kept.names(path, kind)) - set(there):
+                kept.remove(path, kind, number)
+            if kind in self.keeper.series:
                 self.keeper.series[kind] = Series(kind, there)
         self.keeper.last = last
         self.path = path

@@ -22,9 +22,9 @@ def handed(tmp_path_factory):
 
 def test_segments_of_a_foreign_loop_pass_through_its_record(visit, handed):
     page = visit(handed, page="descent", run="all", k=30)
-    drawn(page, "curve_figure", "validation_loss")
+    drawn(page, "curve_figure", "validation_loss_figure")
     says(page, "details_title", "Step at iteration 30")
-    wait(page, "data('curve_segments').x.length > 0")
+    wait(page, "data('curve_segments', 'iteration').length > 0")
     assert "not drawn" not in page.evaluate("Bokeh.documents[0].get_model_by_name('curve_caption').text")
 
 
