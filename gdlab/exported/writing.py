@@ -234,6 +234,8 @@ def _said(error):
     if isinstance(error, Refused):
         return error.args[0]
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    if "_DimExpr" in lines[0] and "integer" in lines[0]:  # JAX's own name for a number that is left open
+        return "it counts its examples by len(x) or int(); x.shape[0] leaves their number open"
     return lines[0][:_LONGEST]
 
 

@@ -30,7 +30,8 @@ def compute(replay, *, start, stop, every=1, progress):
       every, nodes and edges of the network, replay (compared, different, largest, changed).
 
     Raises:
-      ValueError: the interval is not recorded, too many dumps, or the problem predicts no classes.
+      ValueError: the interval is not recorded, too many dumps, the problem predicts no classes, or the run
+        is of a loop that a Recorder looked at.
     """
     last = replay.run.rows("scalars")
     for name, value, low, high in (("start", start, 0, last - 1), ("stop", stop, start + 1, last)):
@@ -61,6 +62,11 @@ def compute(replay, *, start, stop, every=1, progress):
 
 
 def _dumper(replay):
+    if "dump_examples" not in replay.config["record"]:  # a loop that gdlab only looked at
+        raise ValueError(
+            "this run was recorded from a loop of its own, which is dumped as often as Recorder(every=) says; "
+            "finer dumps are there for trainings by gdlab"
+        )
     config = {**replay.config, "record": {**replay.config["record"], "dumps": 1}}
     try:
         return dumper(replay.assembly, config)[0]
