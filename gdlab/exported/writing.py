@@ -234,9 +234,10 @@ def _said(error):
     if isinstance(error, Refused):
         return error.args[0]
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    if "_DimExpr" in lines[0] and "integer" in lines[0]:  # JAX's own name for a number that is left open
-        return "it counts its examples by len(x) or int(); x.shape[0] leaves their number open"
-    return lines[0][:_LONGEST]
+    first = lines[0]
+    if ("_DimExpr" in first and "integer" in first) or first.startswith("Symbolic dimension"):
+        return "it needs the number of examples as a constant (len(x), int()); x.shape[0] leaves it open"
+    return first[:_LONGEST]
 
 
 def _callbacks(function, takes):

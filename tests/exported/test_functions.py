@@ -100,7 +100,9 @@ def test_a_loss_of_one_length_alone_says_so_and_is_carried(tmp_path):
         return loss(params, {name: array[: int(array.shape[0])] for name, array in batch.items()})
 
     (note,) = write_functions(tmp_path, params=PARAMS, batch=BATCH, loss=folded)
-    assert note.startswith("loss is carried for batches of 4 alone: it counts its examples by len(x)")
+    assert note.startswith(
+        "loss is carried for batches of 4 alone: it needs the number of examples as a constant"
+    )
     problem = open_functions(tmp_path).problem()
     assert float(problem.loss(PARAMS, BATCH)) == pytest.approx(float(loss(PARAMS, BATCH)))
     with pytest.raises(ValueError, match=r"x is float32\[3, 3\], x float32\[4, 3\] is needed"):
