@@ -53,7 +53,7 @@ def main():
     losses = Losses(problem, unravel, data.train, layout=(images_last, to_images_last))
     losses(vectors[: losses.points])  # compiles
     begun = time.perf_counter()
-    values, _ = losses(vectors)
+    values, *_ = losses(vectors)
     ours = time.perf_counter() - begun
     print(f"{len(vectors)} points x {options.images:,} images, {os.cpu_count()} cores, jax {jax.__version__}")
     print(f"gdlab            {ours:8.1f} s   {_peak():,.0f} MB at most so far")

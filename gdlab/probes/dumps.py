@@ -64,8 +64,8 @@ def compute(replay, *, start, stop, every=1, progress):
 def _dumper(replay):
     if "dump_examples" not in replay.config["record"]:  # a loop that gdlab only looked at
         raise ValueError(
-            "this run was recorded from a loop of its own, which is dumped as often as Recorder(every=) says; "
-            "finer dumps are there for trainings by gdlab"
+            "this run was recorded from a loop of its own, which is dumped as often as Recorder(every=) "
+            "says; finer dumps are there for trainings by gdlab"
         )
     config = {**replay.config, "record": {**replay.config["record"], "dumps": 1}}
     try:
