@@ -4,6 +4,7 @@
 `jax.jit` and `jax.vmap` around it. It is compiled once for an error function and the shapes of its arguments.
 """
 
+import types
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -17,7 +18,8 @@ from jax.experimental import io_callback
 from gdlab.linesearch import two_phase
 from gdlab.optim.limited_memory import SEARCH, lbfgs
 from gdlab.optim.nonlinear_cg import conjugate_gradient, fast_conjugate_gradient
-from gdlab.optim.search_state import search_state
+from gdlab.optim.search_state import TELLING_STATES, ends_with_search, search_state
+from gdlab.optim.searching import check_parameters
 from gdlab.records import CONVERGED, OK
 
 METHODS = {
@@ -37,6 +39,7 @@ MESSAGES = (
     "the callback has stopped it",
     "still going",
 )
+MOST = 1 << 31  # iterations and calls are counted in 32 bits
 PATIENCE = 50  # iterations without a lower error or a smaller gradient: only round-off moves it then
 
 
@@ -105,11 +108,12 @@ def minimize(
 
     Args:
       fun: (x, *args) -> (), the error; with `has_aux` -> ((), anything). The same function object is not
-        compiled again, a new `lambda` is.
+        compiled again, a new `lambda` is: what changes between calls belongs into `args`.
       x0: start, any pytree of real floating-point arrays.
       args: further arguments of `fun`, pytrees of arrays.
       method: "cg", `gdlab.fast_conjugate_gradient`; "cg_paper", the paper's conjugate gradients; "lbfgs",
-        `gdlab.optim.lbfgs`; or any optax transformation, as `optax.adam(1e-3)` or a chain.
+        `gdlab.optim.lbfgs`; or any optax transformation, as `optax.adam(1e-3)` or a chain. Where something
+        stands behind a search and may change its step, each iteration needs one call more.
       tol: ends where every component of the gradient is at most so large, >= 0.
       target: ends where the error is at most so large.
       max_evaluations: no iteration is begun after so many calls of `fun`, at least 1; the last one may need
@@ -127,8 +131,13 @@ def minimize(
       ValueError: an option outside its range, an unknown method, parameters that are no real floating-point
         numbers.
     """
-    _check(method, tol, max_evaluations, max_iterations)
+    _check(method, {"tol": tol, "target": target}, max_evaluations, max_iterations, args)
     x0 = jax.tree.map(jnp.asarray, x0)
+    if not jax.tree.leaves(x0):
+        raise ValueError("x0 holds no array: there is nothing to minimise over")
+    check_parameters("minimize", x0)
+    if isinstance(fun, types.MethodType):  # two of one object are equal, whatever it has become meanwhile
+        fun = partial(fun)
     limits = tuple(jnp.asarray(limit) for limit in (tol, target, max_evaluations))
     options = {"has_aux": has_aux, "iterations": max_iterations, "keep": history}
     return _minimize(fun, x0, tuple(args), limits, method, callback, **options)
@@ -168,11 +177,12 @@ def _step(optimizer, error, limits, callback, iterations, at):
     )
     x = optax.apply_updates(at.x, updates)
     found: Any = search_state(opt_state)
-    own = found is not None and hasattr(found, "evaluations")
-    if own:  # the search has evaluated where it ended
-        value, jac, calls, code = found.value, found.grad, found.evaluations, found.status
+    own = isinstance(found, TELLING_STATES)
+    calls, code = (found.evaluations, found.status) if own else (0, OK)
+    if own and ends_with_search(opt_state):  # the search has evaluated where the step ends
+        value, jac = found.value, found.grad
     else:
-        (value, jac), calls, code = jax.value_and_grad(error)(x), 1, OK
+        (value, jac), calls = jax.value_and_grad(error)(x), calls + 1
     value = value.astype(at.fun.dtype)
     norm = optax.tree.norm(jac)
     better = (value < at.lowest) | (norm < at.smallest)
@@ -231,7 +241,7 @@ def _asked(callback, x, value, nit):
         return np.asarray(True)
 
 
-def _check(method, tol, max_evaluations, max_iterations):
+def _check(method, numbers, max_evaluations, max_iterations, args):
     if isinstance(method, str) and method not in METHODS:
         raise ValueError(
             f"method={method!r}: allowed: {', '.join(METHODS)}, or an optax transformation such as "
@@ -244,7 +254,14 @@ def _check(method, tol, max_evaluations, max_iterations):
         )
     counts = (("max_evaluations", max_evaluations, 1), ("max_iterations", max_iterations, 0))
     for name, value, least in counts:
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise ValueError(f"{name}={value!r}: allowed: a whole number, {least} or more")
-    if isinstance(tol, int | float) and not 0 <= tol < np.inf:
+        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        if not whole or not least <= value < MOST:
+            raise ValueError(f"{name}={value!r}: allowed: a whole number, {least} to {MOST - 1:,}")
+    for name, value in numbers.items():
+        if isinstance(value, bool | str) or value is None or np.ndim(value):
+            raise ValueError(f"{name}={value!r}: allowed: a number")
+    tol = numbers["tol"]
+    if not isinstance(tol, jax.core.Tracer) and not 0 <= float(tol) < np.inf:
         raise ValueError(f"tol={tol!r}: allowed: a number >= 0")
+    if not isinstance(args, tuple):
+        raise ValueError(f"args is a {type(args).__name__}: allowed: a tuple, args=(data,) for one argument")

@@ -39,6 +39,17 @@ def search_state(opt_state):
     return found[0] if found else None
 
 
+def ends_with_search(opt_state):
+    """Whether the step is the search's own, so that the error and gradient it left are those where the step
+    ends: nothing stands behind the search in a chain, or around it, that could have changed the step.
+
+    What only passes steps on cannot be told from what changes them, so it counts as changing them.
+    """
+    while type(opt_state) is tuple and opt_state:  # of optax.chain
+        opt_state = opt_state[-1]
+    return _is_search(opt_state)
+
+
 def with_search_state(opt_state, **fields):
     """The optimizer's state with other `fields` (as `value=`, `grad=`) in the state of its line search."""
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gdlab.optim.search_state import TELLING_STATES, search_state, with_search_state
+from gdlab.optim.search_state import TELLING_STATES, ends_with_search, search_state, with_search_state
 from gdlab.records import DIVERGED, IDLE, OK, StepInfo
 from gdlab.training.devices import on_all, split
 
@@ -193,9 +193,10 @@ def _search_step(optimizer, value_fn, state, fresh, several_descents):
     """One iteration of an optimizer with a line search."""
     params, opt_state = state.params, state.opt_state
     loss, grads = stored = _stored_value(opt_state)
-    if several_descents:
+    its_own = ends_with_search(opt_state)
+    if several_descents or not its_own:
         # The values of the last accepted point hold as long as the batch stays the same.
-        known = jnp.isfinite(loss) & ~fresh
+        known = jnp.isfinite(loss) & ~fresh if its_own else jnp.bool_(False)
         loss, grads = jax.lax.cond(known, lambda: stored, lambda: _evaluate(value_fn, state, stored))
     tells = isinstance(search_state(opt_state), TELLING_STATES)
     # The searches of optax hand what they do not know on to the error function.
@@ -210,16 +211,16 @@ def _search_step(optimizer, value_fn, state, fresh, several_descents):
         # A step of 0 leaves the parameters as they are, though its direction be not finite.
         updates = jax.tree.map(lambda u: jnp.where(found.learning_rate == 0, 0, u), updates)
         told = _told_of_others(loss, optax.tree.vdot(grads, updates))
+    after = optax.apply_updates(params, updates)
     info = StepInfo(
         loss=loss,
-        loss_end=found.value,
+        loss_end=found.value if its_own else value_fn(after),
         grad_norm=optax.tree.norm(grads),
         update_norm=optax.tree.norm(updates),
         new_descent=fresh,
         **told,
     )
-    moved = TrainState(optax.apply_updates(params, updates), opt_state, state.step + 1, info.status)
-    return moved, info, updates, params
+    return TrainState(after, opt_state, state.step + 1, info.status), info, updates, params
 
 
 def _told_of_others(loss, slope):

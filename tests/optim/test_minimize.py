@@ -127,7 +127,7 @@ def test_it_says_why_it_can_do_no_more():
     [
         ({"method": "bfgs"}, r"method='bfgs': allowed: cg, cg_paper, lbfgs"),
         ({"method": 3}, "is a int, not an optax transformation"),
-        ({"max_evaluations": 0}, "max_evaluations=0: allowed: a whole number, 1 or more"),
+        ({"max_evaluations": 0}, "max_evaluations=0: allowed: a whole number, 1 to"),
         ({"max_iterations": 2.5}, "max_iterations=2.5"),
         ({"tol": -1.0}, "tol=-1.0: allowed"),
     ],
@@ -142,3 +142,44 @@ def test_parameters_that_cannot_move_are_named():
         lbfgs().init({"n": jnp.arange(3), "w": jnp.ones(2)})
     with pytest.raises(ValueError, match=r"complex64.*real and imaginary part"):
         conjugate_gradient().init(jnp.ones(2, jnp.complex64))
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("make", [conjugate_gradient, lbfgs])
+@pytest.mark.parametrize("behind", [optax.clip(0.1), optax.scale(0.5), optax.add_decayed_weights(0.1)])
+def test_what_it_tells_is_of_x_whatever_stands_behind_the_search(make, behind):
+    """A step that was changed after its search ends elsewhere than where the search has evaluated."""
+    found = optim.minimize(rosenbrock, jnp.asarray(STARTS[0]), method=optax.chain(make(), behind))
+    np.testing.assert_allclose(found.fun, rosenbrock(found.x), rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(found.jac, jax.grad(rosenbrock)(found.x), rtol=1e-7, atol=1e-12)
+    assert found.success == bool(np.abs(found.jac).max() <= 1e-5)
+    assert found.history["fun"][int(found.nit)] == found.fun
+
+
+def test_a_method_of_an_object_that_has_changed_is_another_error():
+    class Bowl:
+        centre = 1.0
+
+        def error(self, x):
+            return jnp.sum((x - self.centre) ** 2)
+
+    bowl = Bowl()
+    np.testing.assert_allclose(optim.minimize(bowl.error, jnp.zeros(2)).x, 1.0, atol=1e-3)
+    bowl.centre = 5.0
+    np.testing.assert_allclose(optim.minimize(bowl.error, jnp.zeros(2)).x, 5.0, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("start", "options", "says"),
+    [
+        ({}, {}, "x0 holds no array"),
+        ({"a": 3}, {}, r"minimize: the parameter \['a'\] has the dtype int"),
+        (jnp.ones(2), {"args": jnp.ones(3)}, r"args is a .*: allowed: a tuple"),
+        (jnp.ones(2), {"max_evaluations": 3_000_000_000}, "max_evaluations=3000000000: allowed"),
+        (jnp.ones(2), {"tol": np.float32(-1)}, "tol=.*allowed: a number >= 0"),
+        (jnp.ones(2), {"target": None}, "target=None: allowed: a number"),
+    ],
+)
+def test_input_that_cannot_be_is_named(start, options, says):
+    with pytest.raises(ValueError, match=says):
+        optim.minimize(lambda x, *more: jnp.sum(jnp.asarray(x) ** 2), start, **options)
