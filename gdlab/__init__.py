@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gdlab.commands.composition import compose as compose
     from gdlab.ensemble import Outcome as Outcome
     from gdlab.ensemble import train as train_many  # noqa: F401
+    from gdlab.execution.opening import open_replay as open_replay
     from gdlab.execution.probing import run_probe as run_probe
     from gdlab.execution.replay import Replay as Replay
     from gdlab.experiment import run as run
@@ -63,6 +64,7 @@ _PUBLIC = {
     "list_runs": "gdlab.store:list_runs",
     "minimize": "gdlab.optim:minimize",
     "observe": "gdlab.recorder:observe",
+    "open_replay": "gdlab.execution.opening:open_replay",
     "open_run": "gdlab.store:open_run",
     "run": "gdlab.experiment:run",
     "run_probe": "gdlab.execution.probing:run_probe",

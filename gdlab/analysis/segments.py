@@ -7,7 +7,7 @@ recorded evaluations from the trace; where both exist the record is drawn. Becke
 
 import numpy as np
 
-from gdlab.records import LINE_SEARCH_FAILED, SHRINK, Table
+from gdlab.records import DIVERGED, LINE_SEARCH_FAILED, SHRINK, Table
 
 # How far a recomputed error may be from a recorded one: a share of what the segment shows, and as much as
 # the rounding of the parameters moves it.
@@ -146,6 +146,8 @@ def _recorded(iterations, steps: Table, evaluations: Table):
         offset = np.concatenate([[0.0, 1.0], trace["eta"][start:stop][last] / step])
         ends = steps.columns["loss"][row], steps.columns["loss_end"][row]
         value = np.concatenate([ends, trace["phi"][start:stop][last]])
+        if np.isnan(ends[1]) and steps.columns["status"][row] != DIVERGED:  # nobody evaluated the end
+            offset, value = np.delete(offset, 1), np.delete(value, 1)
         yield offset, value
 
 

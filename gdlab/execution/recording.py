@@ -110,8 +110,8 @@ def check_ours(config, name):
     """ConfigError where a run was only looked at by a Recorder: gdlab has none of its functions."""
     if is_of_recorder(config):
         raise ConfigError(
-            f"{name} was recorded from a loop of its own: gdlab has neither its error function nor its data, "
-            "so nothing can be computed from its parameters, nor can it be trained on"
+            f"{name} was recorded from a loop of its own: it has no config that gdlab could train by. What "
+            "the loop handed over to its Recorder (loss=, step=, params=, ...) gdlab.open_replay opens"
         )
 
 

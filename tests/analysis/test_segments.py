@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gdlab.analysis import segments
-from gdlab.records import SHRINK
+from gdlab.records import DIVERGED, SHRINK
 from tests.analysis import numpy_descent as reference
 
 
@@ -45,6 +45,23 @@ def test_the_record_wins_over_a_recomputed_value(descent):
     table = segments.assemble(wrong, steps, evaluations)
     assert table.columns["value"][3][table.columns["xi"][3] == 3] == steps.columns["loss"][3]
     assert table.columns["value"][3][table.columns["xi"][3] == 4] == steps.columns["loss_end"][3]
+
+
+def test_an_end_that_nobody_evaluated_leaves_no_hole(descent):
+    """A loop of one's own records no error at the end of a step; the segment was sampled there."""
+    _, steps, evaluations, samples, _ = descent
+    unknown = np.full(len(steps.columns["loss"]), np.nan)
+    columns = steps.columns | {
+        "loss_end": unknown,
+        "status": np.where(np.arange(len(unknown)) == 5, DIVERGED, 0),
+    }
+    empty = {name: values[:0] for name, values in evaluations.columns.items()}
+    table = segments.assemble(samples, steps._replace(columns=columns), evaluations._replace(columns=empty))
+    for k in range(1, 8):
+        xi, value = table.columns["xi"][k], table.columns["value"][k]
+        inside = (xi >= k) & (xi <= k + 1)
+        assert np.isfinite(value[inside & (xi < k + 1)]).all()
+        assert np.isfinite(value[xi == k + 1]).all() == (k != 5), "what is known not to be finite stays so"
 
 
 def test_an_iteration_without_a_step_has_no_segment(descent):

@@ -410,7 +410,7 @@ def test_what_needs_the_network_says_that_gdlab_has_not_got_it(tmp_path, task):
     )  # fmt: skip
     assert done.returncode == 1
     (line,) = done.stderr.strip().splitlines()
-    assert "r was recorded from a loop of its own: gdlab has neither its error function nor its data" in line
+    assert "r was recorded from a loop of its own: it has no config that gdlab could train by" in line
     assert sorted(path for path in (tmp_path / "r").rglob("*")) == before
 
 

@@ -67,12 +67,14 @@ class Filters:
     def _show(self, table: Table) -> None:
         self._offer(table)
         blocks, left = [], []
+        image = self.image
         for layer, kernel in table.columns.items():
-            block = _block(layer, kernel, self.input.value, self.image)
+            block = _block(layer, kernel, self.input.value, image)
             if block is None:
                 left.append(layer)
             else:
                 blocks.append(block)
+                image = None  # what stands behind another layer does not look at pixels
         self.mosaic.figure.visible = bool(blocks)
         self.mosaic.draw(blocks)
         words = "Red is positive, blue negative, each layer divided by its largest weight." if blocks else ""

@@ -6,7 +6,9 @@ import numpy as np
 
 from gdlab.analysis import step_sizes
 from gdlab.records import Table
+from gdlab.store.effects import is_of_recorder
 
+LOOKED_AT = 1000  # iterations, of which one has a step where steps were recorded
 KEPT = 512  # averages that are remembered
 SIZES = "layer/update_norm"
 LENGTHS = "layer/param_norm"
@@ -21,6 +23,9 @@ def available(run, quantity: str) -> bool:
         return SIZES in run.arrays
     if quantity == "ratio":
         return LENGTHS in run.arrays or "path" in run.arrays
+    if quantity == "update_norm" and is_of_recorder(run.config):  # a loop need not hand its updates over
+        column = run.columns("scalars").index("update_norm")
+        return bool(np.isfinite(run.array("scalars", 0, LOOKED_AT)[:, column]).any())
     if quantity == "step_size":
         return "ls_eval" in run.arrays and run.rows("ls_eval") > 0
     return True

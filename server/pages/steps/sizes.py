@@ -15,6 +15,10 @@ def build(context: Context) -> View:
     shared = page(context)
     runs = having(context, "update_norm")
     if not runs:
+        words = "This page shows how far each iteration moves the parameters"
+        none = recorded.refusal(context, "No step sizes", words, ("observed",), name="steps_none")
+        if none and any(context.run(name).rows("scalars") for name in context.selected):
+            return none
         message = "No iteration has been recorded yet. Reload the page once there is one."
         return View(card.empty_card(context, "Step sizes", message, name="steps_empty"), lambda: None)
     members = [

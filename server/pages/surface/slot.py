@@ -15,6 +15,7 @@ from gdlab.analysis import surface
 from gdlab.analysis.surface_options import path_iterations, settings
 from gdlab.messages import counted
 from gdlab.records import Table
+from gdlab.store.effects import is_of_recorder
 from server.ui import card
 from server.ui.choices import button
 from server.ui.query import Query
@@ -143,7 +144,7 @@ class Slot:
         return f" of {counted(count, 'example')} each" if count else ""
 
     def _path_words(self) -> str:
-        if _recorded(self.run):
+        if _recorded(self.run) or is_of_recorder(self.run.config):  # points of such a path were kept
             return ""
         count = self.run.rows("scalars")
         return f" The path was not recorded: first a replay of {counted(count, 'iteration')}, once."
