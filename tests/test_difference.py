@@ -255,3 +255,17 @@ def precision():
     before = jax.config.jax_enable_x64
     yield
     jax.config.update("jax_enable_x64", before)
+
+
+@pytest.mark.parametrize(
+    ("replay", "words"),
+    [
+        ({"compared": 1234, "different": 0}, "1,234 were compared with the record so far: none differs"),
+        ({"compared": 0, "different": 0}, "Nothing was replayed"),
+        ({"compared": 9, "different": 2}, ""),
+        (None, ""),
+    ],
+)
+def test_a_proof_is_told_as_well(replay, words):
+    told = difference.proof({} if replay is None else {"replay": replay})
+    assert words in told and bool(told) == bool(words)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gdlab.execution.difference import remarks, said
+from gdlab.execution.difference import proof, remarks, said
 from gdlab.execution.probing import run_probe
 from gdlab.execution.progress import Progress
 from gdlab.plan.builder import ConfigError, check, nearest
@@ -57,8 +57,10 @@ def probe_task(config, *, progress=True):
     if different and not config.get("accept_difference", False):
         written = "" if output is None else f" {output} is written and says so."
         raise ReplayDiffers(f"{different}{written} accept_difference=true takes it as it is.")
-    if progress and (remark := remarks(table.attrs)):
-        Progress(f"{Path(config['run']).name} {config['probe']['_target_'].split('.')[-2]}", 0).say(remark)
+    if progress:
+        told = " ".join(filter(None, (proof(table.attrs), remarks(table.attrs))))
+        if told:
+            Progress(f"{Path(config['run']).name} {config['probe']['_target_'].split('.')[-2]}", 0).say(told)
     return table
 
 

@@ -18,6 +18,18 @@ def said(attrs):
     return f"{words} Since the recording: {changed}." if changed else words
 
 
+def proof(attrs):
+    """How many iterations of the run were held against its record so far, where none differed; "" for a Table
+    without a replay."""
+    replay = attrs.get("replay")
+    if not isinstance(replay, dict) or replay.get("different"):
+        return ""
+    count = replay.get("compared") or 0
+    if not count:
+        return "Nothing was replayed that could be compared with the record."
+    return f"Of the run's iterations {count:,} were compared with the record so far: none differs."
+
+
 def origin(attrs):
     """What is to be said of a Table with these attrs whose values came with the run's folder; "" for none."""
     foreign = attrs.get("foreign")

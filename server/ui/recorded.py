@@ -81,7 +81,7 @@ def refusal(context: Context, title: str, words: str, needs: Sequence[str], *, n
     message = WORDS.format(needs=words, who=who, its=its)
     notes = handed.of(first).notes
     if notes:
-        message += "\n" + NOTES.format(notes=" ".join(notes)[:1000])
+        message += "\n" + NOTES.format(notes="; ".join(notes)[:1000])
     rows = [_row(context, name, need) for need in missing(first, needs)]
     root = card.empty_card(context, title, message, name=name)
     root.children = [*root.children, *rows]
