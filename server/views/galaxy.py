@@ -38,7 +38,8 @@ def build(context: Context) -> View:
 def _has_codes(run) -> bool:
     """Whether the run's network reduces its data to one number: a model with a code of size 1."""
     one = (run.config.get("model") or {}).get("code") == 1
-    return one and run.config["problem"].get("_target_") != "gdlab.problems.reconstruction"
+    problem = run.config.get("problem") or {}
+    return one and problem.get("_target_") != "gdlab.problems.reconstruction"
 
 
 class _Codes:
