@@ -111,6 +111,7 @@ RANGES = {
         **dict.fromkeys(("learning_rate", "min_step_size", "max_step_size"), POSITIVE),
         **dict.fromkeys(("b1", "b2", "momentum", "rho"), BELOW_ONE),
         **dict.fromkeys(("eps", "initial_accumulator_value"), NOT_NEGATIVE),
+        "memory_size": COUNT,
         "grow": Range(1, closed=(False, True)),
         "shrink": BETWEEN,
         "line_search": _SEARCH,
