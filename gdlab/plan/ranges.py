@@ -65,6 +65,7 @@ _SEARCH = {
     "beta": Range(1, closed=(False, True)),
     "gamma": Range(0, 0.5, (False, False)),
     "max_evaluations": COUNT,
+    "initial": POSITIVE._replace(words=("inverse_norm", "previous", "previous_length")),
     "version": Range(1, 2, whole=True),
     "epsilon": BELOW_ONE,
 }
