@@ -14,7 +14,7 @@ from jax import export
 from jax.interpreters.mlir import make_ir_context
 
 from gdlab import store
-from gdlab.exported import open_functions, write_functions
+from gdlab.exported import checking, open_functions, write_functions
 from gdlab.exported.checking import PLATFORMS
 from gdlab.store import checksums
 from gdlab.store import functions as files
@@ -229,6 +229,14 @@ def test_whatever_stands_in_the_description_the_answer_is_in_words(folder):
     where.write_bytes(whole.replace(b'"float32"', b'"float64"', 1))
     with pytest.raises(store.DamagedRun, match="its checksum is"):
         open_functions(folder)
+
+
+@pytest.mark.parametrize("dtype", ["object", "str", "zzz99", "float8_e4m3fn", "float32 "])
+def test_a_dtype_that_no_program_has_is_damage(folder, dtype):
+    rewrite(folder, lambda d: d["trees"]["params"][0].update(dtype=dtype))
+    with pytest.raises(store.DamagedRun, match=f"dtype '{dtype}', possible are bool"):
+        open_functions(folder)
+    assert set(checking._NAMES.values()) == set(files.DTYPES)
 
 
 def test_a_program_outside_the_folder_cannot_be_named(folder):
