@@ -28,6 +28,7 @@ from gdlab.exported import Functions, open_functions
 from gdlab.records import Problem, StepInfo
 from gdlab.store import kept
 from gdlab.training.devices import in_its_precision, precision
+from gdlab.training.leaf_names import names_of
 
 VERSION = 2  # `record.version` of what is measured of such runs
 
@@ -136,7 +137,7 @@ class HandedOver:
                 return {**joined(trees["batch"]), **aux}
         if "make_batch" in self.functions.names:
             leaves = self.functions.make_batch(self.number(iteration))
-            return dict(zip(map("/".join, self._batch_places()), leaves, strict=True))
+            return dict(zip(names_of(self._batch_places()).values(), leaves, strict=True))
         raise ValueError(
             f"the batch of iteration {iteration:,} was not handed over: recorder.write(step, ..., "
             f"batch=batch), or "

@@ -12,6 +12,7 @@ from gdlab.data.dataset import Dataset
 from gdlab.exported import Functions
 from gdlab.records import Problem
 from gdlab.store import kept
+from gdlab.training.leaf_names import names_of
 
 
 def problem_of(functions: Functions, last: Any, current: Callable[[], Any]) -> Problem:
@@ -54,8 +55,10 @@ def dataset_of(run: Any, functions: Functions, parts: tuple[str, ...], last: Any
 
 
 def joined(leaves: list[kept.Leaf]) -> dict[str, np.ndarray]:
-    """{"inputs/x": array} of the leaves of a batch or of examples; "x" for one that is a bare array."""
-    return {"/".join(leaf.place) or "x": leaf.array for leaf in leaves}
+    """{"inputs/x": array} of the leaves of a batch or of examples; "x" for one that is a bare array.
+    No two have one name, as of `gdlab.training.leaf_names`."""
+    names = names_of(leaf.place for leaf in leaves)
+    return {names[leaf.place] if leaf.place else "x": leaf.array for leaf in leaves}
 
 
 class Statistics:

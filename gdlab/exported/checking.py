@@ -16,6 +16,7 @@ import jax
 import numpy as np
 from jax.interpreters.mlir import make_ir_context
 
+from gdlab.exported.container import look_over
 from gdlab.store import Refused
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -54,7 +55,11 @@ def opened(data: bytes, takes: Sequence[Any], gives: Sequence[Any], where: str) 
     from jax import export  # needs flatbuffers, which only who reads or writes functions has
 
     try:
-        exported = export.deserialize(bytearray(data))
+        packed = bytearray(data)
+        look_over(packed, len(takes) + len(gives), where)
+        exported = export.deserialize(packed)
+    except Refused:
+        raise
     except Exception as error:  # whatever bytes that are no program lead to
         raise Refused(f"no program that JAX {jax.__version__} can read: {_short(error)}", where) from error
     check(exported, where)

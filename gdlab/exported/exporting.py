@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import jax
 
 from gdlab.exported.checking import PLATFORMS, check
+from gdlab.exported.container import look_over
 from gdlab.exported.trees import Taken, put_together, shapes
 from gdlab.store import Refused
 from gdlab.store.functions import MAX_BYTES
@@ -116,6 +117,7 @@ def program(
     with _without_places():
         made = export.export(jax.jit(function), platforms=platforms)(*takes)
     data = bytes(made.serialize(vjp_order=0))
+    look_over(data, len(made.in_avals) + len(made.out_avals), "the exported program")
     check(made, "the exported program")
     if len(data) > MAX_BYTES:
         raise Refused(

@@ -17,6 +17,7 @@ from gdlab.records import Problem
 from gdlab.store import NoFunctions, Refused
 from gdlab.store import functions as files
 from gdlab.store.functions import Leaf
+from gdlab.training.leaf_names import names_of
 
 _MONTHS = 6  # for which JAX promises to read what it wrote
 
@@ -83,7 +84,7 @@ class Functions:
         """The Problem of the run's loss, predict and activations.
 
         Parameters are nested dicts as `params`; a batch is a dict of arrays (`trees["batch"]` has the
-        places; of deeper ones the words are joined by "/"). aux: what the functions need besides, as nested
+        places, `gdlab.training.leaf_names` its names). aux: what the functions need besides, as nested
         dicts at the places of `trees["aux"]`; a batch's entry "aux" is taken in its place.
 
         `init` gives zeros of the right shapes: where a training began is not a function of the run.
@@ -181,7 +182,7 @@ class Functions:
         found = self.call(name, *(leaf for part in values for leaf in part))
         leaves = self.trees[self._function(name).gives]
         if name.startswith("activations"):
-            return {"/".join(leaf.path): value for leaf, value in zip(leaves, found, strict=True)}
+            return dict(zip(names_of(leaf.path for leaf in leaves).values(), found, strict=True))
         return trees.to_tree(found, leaves)
 
     def _statistics(self, params, x):

@@ -5,6 +5,8 @@ states, modules. From leaves and places nested dicts are made, whose layers have
 A random key goes as its data, uint32, and is made a key again where it is used.
 """
 
+import functools
+import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -13,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gdlab.store.functions import Leaf
-from gdlab.training.leaf_names import words
+from gdlab.training.leaf_names import names_of, words
 from gdlab.training.variables import plain
 
 # What JAX calls the kinds of random keys in a dtype, and where a key is made of data.
@@ -112,24 +114,51 @@ def to_leaves(tree: Any, leaves: Sequence[Leaf], what: str = "params") -> list[A
     """The values at the places of the leaves, in their order.
 
     tree: nested dicts as `to_tree` makes them; names of dicts may join several words, {"conv1/kernel": ...}.
-    Raises ValueError where one is missing.
+    A word counts before several joined ones, and a dict that has all of `gdlab.training.leaf_names.names_of`
+    is taken by these names.
+    Raises ValueError where one is missing, and where an array could stand at two places.
     """
     if len(leaves) == 1 and not leaves[0].path:
         return [tree]
-    return [_value(tree, leaf.path, what) for leaf in leaves]
+    names = names_of(leaf.path for leaf in leaves).values()
+    if all(_has(tree, name) for name in names):
+        return [tree[name] for name in names]
+    taken_by: dict[tuple[str, ...], str] = {}
+    found = []
+    for leaf in leaves:
+        keys = _keys(tree, leaf.path)
+        if keys is None:
+            raise ValueError(_missing(tree, leaf.path, what))
+        if keys in taken_by:
+            both = f"both {taken_by[keys]} and {list(leaf.path)}"
+            raise ValueError(f"{what}: {list(keys)} may be {both}: hand over dicts within dicts")
+        taken_by[keys] = str(list(leaf.path))
+        found.append(functools.reduce(operator.getitem, keys, tree))
+    return found
 
 
-def _value(tree, path, what):
-    node, at = tree, 0
-    while at < len(path):
-        step = next((n for n in range(len(path), at, -1) if _has(node, "/".join(path[at:n]))), None)
-        if step is None:
-            there = ", ".join(sorted(map(str, node))) if isinstance(node, dict) else type(node).__name__
-            raise ValueError(
-                f"{what}: there is no {'/'.join(path)}; at {'/'.join(path[:at]) or 'the top'} is {there}"
-            )
-        node, at = node["/".join(path[at:step])], step
-    return node
+def _keys(node, path):
+    """The keys that lead from `node` to the place, None where none do."""
+    if not path:
+        return ()
+    for n in range(1, len(path) + 1):
+        name = "/".join(path[:n])
+        rest = _keys(node[name], path[n:]) if _has(node, name) else None
+        if rest is not None:
+            return name, *rest
+    return None
+
+
+def _missing(node, path, what):
+    """That there is nothing at the place, and what there is on the way to it."""
+    at, length = 0, 1
+    while at + length <= len(path):
+        name = "/".join(path[at : at + length])
+        if _has(node, name):
+            node, at, length = node[name], at + length, 0
+        length += 1
+    there = ", ".join(sorted(map(str, node))) if isinstance(node, dict) else type(node).__name__
+    return f"{what}: there is no {'/'.join(path)}; at {'/'.join(path[:at]) or 'the top'} is {there}"
 
 
 def _has(node, name):

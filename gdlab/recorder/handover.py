@@ -129,9 +129,11 @@ def _examples(examples):
 def _arrays(part, tree):
     """{name: array [n, ...]} of a pytree of arrays with a common first axis."""
     from gdlab.recorder.copies import flattened, on_host
+    from gdlab.training.leaf_names import names_of
 
     leaves, form = flattened(tree)
-    names = ["/".join(place) or "x" for place in form.places]
+    names = names_of(form.places)
+    names = [names[place] if place else "x" for place in form.places]
     arrays = {name: on_host(leaf) for name, leaf in zip(names, leaves, strict=True)}
     lengths = {len(array) if array.ndim else 0 for array in arrays.values()}
     if len(lengths) != 1 or 0 in lengths:

@@ -25,7 +25,12 @@ MAX_DEPTH = 64  # of the words of a leaf's place
 MAX_RANK = 16
 _NAME = re.compile(r"[a-z][a-z_]{0,63}")
 _FILE_NAME = re.compile(r"[a-z][a-z_]{0,63}\.[a-z][a-z_]{0,63}\.[0-9a-f]{8}")
-_DTYPE = re.compile(r"[a-z][a-z0-9_]{1,31}")
+# Of the arrays that programs take and give: JAX knows more, which no program that is kept has.
+DTYPES = (
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("bfloat16", "float16", "float32", "float64", "complex64", "complex128"),
+)
+_KEY = re.compile(r"[a-z][a-z0-9_]{1,31}")
 _JAX = re.compile(r"[0-9A-Za-z.+\-]{1,40}")
 
 
@@ -248,9 +253,15 @@ def _leaf(leaf):
     return Leaf(
         tuple(_kind(str, word) for word in path),
         tuple(shape),
-        _matching(_DTYPE, leaf["dtype"]),
-        None if key is None else _matching(_DTYPE, key),
+        _dtype(leaf["dtype"]),
+        None if key is None else _matching(_KEY, key),
     )
+
+
+def _dtype(name):
+    if _kind(str, name) not in DTYPES:
+        raise ValueError(f"dtype {name[:40]!r}, possible are {', '.join(DTYPES)}")
+    return name
 
 
 def _length(size):

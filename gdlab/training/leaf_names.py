@@ -15,11 +15,11 @@ def names_of(places):
     later one is called "block/conv1 (2)". The place () is called "params".
     """
     names: dict[str, Any] = {}
+    numbers: dict[str, int] = {}  # by name, the last that was given: counted once, however many read alike
     for place in dict.fromkeys(places):
         plain = name = "/".join(words(place)) or "params"
-        number = 1
         while name in names:
-            number += 1
-            name = f"{plain} ({number})"
+            numbers[plain] = numbers.get(plain, 1) + 1
+            name = f"{plain} ({numbers[plain]})"
         names[name] = place
     return {place: name for name, place in names.items()}

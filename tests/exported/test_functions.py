@@ -10,12 +10,14 @@ import pytest
 from gdlab import store
 from gdlab.data.dataset import Dataset
 from gdlab.execution.carrying import losses_of
+from gdlab.execution.handed_problem import joined
 from gdlab.exported import open_functions, write_functions
 from gdlab.exported.writing import write
 from gdlab.models.images_last import images_last, to_images_last
 from gdlab.models.lenet import modified_lenet
 from gdlab.probes.vectors.losses import Losses
 from gdlab.problems import classification
+from gdlab.store.kept import Leaf
 from tests.exported.models import images
 
 PARAMS = {"w": jnp.linspace(-1, 1, 3), "b": jnp.zeros(())}
@@ -146,6 +148,34 @@ def test_names_that_read_alike_stay_apart(tmp_path):
     assert float(functions.problem().loss(tree, BATCH)) == 7.0
     with pytest.raises(ValueError, match=r"params: there is no 1/0; at 1 is 5"):
         functions.to_leaves({"0": 2.0, "1": {"5": 5.0}})
+
+
+def test_names_with_slashes_stay_apart(tmp_path):
+    """("a", "b") and ("a/b",) are two places, in parameters, batches and layers."""
+
+    def mixed(params, batch):
+        sums = [jnp.sum(batch[n]) for n in ("a/b", "c")] + [jnp.sum(batch["a"]["b"])]
+        return params["a"]["b"] * sums[2] + 100 * params["a/b"] * sums[0] + 0 * sums[1]
+
+    def layers(params, x):
+        return {"a": {"b": x * 2}, "a/b": x}
+
+    params = {"a/b": jnp.float32(1), "a": {"b": jnp.float32(2)}}
+    batch = {"a/b": jnp.ones(4), "a": {"b": 2 * jnp.ones(4)}, "c": jnp.ones(4)}
+    more = {"x": jnp.ones((4, 1)), "activations": layers}
+    assert write_functions(tmp_path, params=params, batch=batch, loss=mixed, **more) == []
+    functions = open_functions(tmp_path)
+    problem, true = functions.problem(), float(mixed(params, batch))
+    leaves = [
+        Leaf(path.path, a) for path, a in zip(functions.trees["batch"], jax.tree.leaves(batch), strict=True)
+    ]
+    flat = joined(leaves)
+    assert len(flat) == 3 and all("/" in name or name == "c" for name in flat)
+    assert float(problem.loss(params, batch)) == float(problem.loss(params, flat)) == true
+    assert [float(a.sum()) for a in problem.activations(params, more["x"]).values()] == [8.0, 4.0]
+    assert functions.to_leaves({"a/b": 5.0, "a": {"b": 3.0}}) == [3.0, 5.0]
+    with pytest.raises(ValueError, match=r"params: \['a/b'\] may be both \['a', 'b'\] and \['a/b'\]"):
+        functions.to_leaves({"a/b": 5.0})
 
 
 def test_a_network_in_both_layouts_has_the_live_surface(tmp_path):

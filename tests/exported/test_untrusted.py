@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -14,7 +15,7 @@ from jax import export
 from jax.interpreters.mlir import make_ir_context
 
 from gdlab import store
-from gdlab.exported import open_functions, write_functions
+from gdlab.exported import checking, open_functions, write_functions
 from gdlab.exported.checking import PLATFORMS
 from gdlab.store import checksums
 from gdlab.store import functions as files
@@ -26,17 +27,28 @@ def loss(params, batch):
     return jnp.mean((batch["x"] @ params["w"]) ** 2)
 
 
-@pytest.fixture
-def folder(tmp_path):
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("written")
     params, batch = {"w": jnp.ones(3)}, {"x": jnp.ones((4, 3))}
-    assert write_functions(tmp_path, params=params, batch=batch, loss=loss) == []
-    return tmp_path
+    assert write_functions(folder, params=params, batch=batch, loss=loss) == []
+    return folder
 
 
-def asked(folder):
+@pytest.fixture
+def folder(written, tmp_path):
+    """A copy of one's own."""
+    return shutil.copytree(written, tmp_path, dirs_exist_ok=True)
+
+
+# A program, and of how many examples it is taken: of any other number than the recorded one the ordinary one.
+BOTH = pytest.mark.parametrize(("part", "count"), [("value_exact", 4), ("value", 5)])
+
+
+def asked(folder, count=4):
     """The loss of the run in `folder`, computed."""
     problem = open_functions(folder).problem()
-    return float(jax.jit(problem.loss)({"w": jnp.ones(3)}, {"x": jnp.ones((4, 3))}))
+    return float(jax.jit(problem.loss)({"w": jnp.ones(3)}, {"x": jnp.ones((count, 3))}))
 
 
 def program(folder, part="value_exact"):
@@ -139,8 +151,9 @@ def loss_of_leaves(w, x):
     return loss({"w": w}, {"x": x})
 
 
-def test_a_truncated_and_an_altered_file_are_damage(folder):
-    there = program(folder)
+@BOTH
+def test_a_truncated_and_an_altered_file_are_damage(folder, part, count):
+    there = program(folder, part)
     whole = there.read_bytes()
     for data, words in (
         (whole[:-100], "were written"),
@@ -148,30 +161,32 @@ def test_a_truncated_and_an_altered_file_are_damage(folder):
     ):
         there.write_bytes(data)
         with pytest.raises(store.DamagedRun, match=words) as caught:
-            asked(folder)
+            asked(folder, count)
         assert str(there) in str(caught.value)
     there.unlink()
     with pytest.raises(store.DamagedRun, match="missing"):
-        asked(folder)
+        asked(folder, count)
 
 
-def test_a_huge_file_is_not_read(folder):
-    os.truncate(program(folder), 1 << 40)  # a hole: it takes no room
+@BOTH
+def test_a_huge_file_is_not_read(folder, part, count):
+    os.truncate(program(folder, part), 1 << 40)  # a hole: it takes no room
     with pytest.raises(store.DamagedRun, match="are possible"):
-        asked(folder)
+        asked(folder, count)
 
 
-def test_links_and_pipes_are_not_opened(folder, tmp_path_factory):
-    there = program(folder)
+@BOTH
+def test_links_and_pipes_are_not_opened(folder, tmp_path_factory, part, count):
+    there = program(folder, part)
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "program"
     there.rename(elsewhere)
     there.symlink_to(elsewhere)
     with pytest.raises(store.DamagedRun, match="a link"):
-        asked(folder)
+        asked(folder, count)
     there.unlink()
     os.mkfifo(there)
     with pytest.raises(store.DamagedRun, match="not a regular file"):
-        asked(folder)
+        asked(folder, count)
     whole = folder / "functions"
     whole.rename(elsewhere.parent / "functions")
     whole.symlink_to(elsewhere.parent / "functions")
@@ -229,6 +244,14 @@ def test_whatever_stands_in_the_description_the_answer_is_in_words(folder):
     where.write_bytes(whole.replace(b'"float32"', b'"float64"', 1))
     with pytest.raises(store.DamagedRun, match="its checksum is"):
         open_functions(folder)
+
+
+@pytest.mark.parametrize("dtype", ["object", "str", "zzz99", "float8_e4m3fn", "float32 "])
+def test_a_dtype_that_no_program_has_is_damage(folder, dtype):
+    rewrite(folder, lambda d: d["trees"]["params"][0].update(dtype=dtype))
+    with pytest.raises(store.DamagedRun, match=f"dtype '{dtype}', possible are bool"):
+        open_functions(folder)
+    assert set(checking._NAMES.values()) == set(files.DTYPES)
 
 
 def test_a_program_outside_the_folder_cannot_be_named(folder):
