@@ -27,6 +27,19 @@ class Unreadable(ValueError):
     """A file that cannot be read, with what is wrong with it."""
 
 
+# What a strange file may still raise out of a library that reads it; it costs its own run and no other.
+STRANGE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
+def why(error: Exception) -> str:
+    """What is wrong with a file, in words."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, STRANGE) and not isinstance(error, (Unreadable, UnicodeError)):
+        return f"holds what cannot be read ({type(error).__name__}: {str(error)[:120]})"
+    return str(error)
+
+
 class Series(NamedTuple):
     """A metric as it was written: steps int64 [n], values float64 [n], seconds since 1970 [n] (NaN:
     unknown).

@@ -16,7 +16,7 @@ from typing import Any
 from gdlab.interchange import wire
 from gdlab.interchange.documents import loads
 from gdlab.interchange.files import Opened, fingerprint
-from gdlab.interchange.source import Collector, Found, Source, Unreadable, flat_numbers
+from gdlab.interchange.source import Collector, Found, Source, Unreadable, flat_numbers, number
 from gdlab.interchange.wire import Malformed, signed, text, varint
 
 NAME = "wandb"
@@ -129,8 +129,8 @@ def _history(data, at, end, numbers):
     step = items.get("_step", step)
     if type(step) is not int:
         return
-    time = items.get("_timestamp")
-    time = float(time) if isinstance(time, (int, float)) else float("nan")
+    when = number(items.get("_timestamp"))
+    time = float("nan") if when is None else when
     for name, value in flat_numbers({k: v for k, v in items.items() if not k.startswith("_")}):
         numbers.add(name, step, value, time)
 

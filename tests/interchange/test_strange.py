@@ -1,0 +1,101 @@
+"""A strange run costs itself and no other: what libraries raise of it, and what it would take of time and
+memory."""
+
+import struct
+import zlib
+
+import pytest
+
+import gdlab
+from tests.interchange.making import event_file, falling, scalars
+
+
+def rows(run):
+    return gdlab.open_run(run).rows("scalars")
+
+
+def part(field, data):
+    """A field of a message with its bytes."""
+    length = bytes((len(data) & 0x7F | 0x80, len(data) >> 7))
+    key = bytes((field << 3 | 2,)) if field < 16 else bytes((field << 3 & 0x7F | 2 | 0x80, field >> 4))
+    return key + length + data
+
+
+def wandb_file(path, records):
+    """A file of W&B with these records, pairs of (kind, bytes), one to the block of LevelDB's log."""
+    data = b":W&B\xe1\xbe\0"
+    for kind, one in records:
+        left = -len(data) % 32768
+        data += bytes(left) if left < 7 else b""
+        data += struct.pack("<IHB", zlib.crc32(one, zlib.crc32(bytes((kind,)))), len(one), kind) + one
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def history(**items):
+    """A message of W&B with the numbers of a step, as JSON texts."""
+    found = [part(1, part(1, key.encode()) + part(16, value.encode())) for key, value in items.items()]
+    return part(2, b"".join(found))
+
+
+def mlflow_run(folder, meta="status: 3\n", line="1700000000000 0.5 0\n"):
+    (folder / "metrics").mkdir(parents=True)
+    (folder / "meta.yaml").write_text(meta)
+    (folder / "metrics" / "loss").write_text(line)
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        'status: !!int ""\n',
+        "status: !!bool maybe\n",
+        "status: !!timestamp x\n",
+        "run_name: !!float a\n",
+        "- " * 30_000 + "x\n",  # the loader in C would end the process
+        "a: [" * 100,
+    ],
+    ids=["int", "bool", "time", "float", "nested", "brackets"],
+)
+def test_a_run_of_mlflow_with_strange_yaml_is_named_and_the_others_are_imported(tmp_path, meta):
+    mlflow_run(tmp_path / "mlruns" / "0" / "good")
+    mlflow_run(tmp_path / "mlruns" / "0" / "bad", meta)
+    done = gdlab.import_runs(tmp_path / "mlruns", tmp_path / "runs")
+    assert [rows(folder) for folder in done.folders] == [1]
+    ((place, why),) = done.skipped
+    assert place.endswith("bad") and "meta.yaml is " in why
+
+
+def test_numbers_without_end_in_a_run_of_mlflow_end_no_import(tmp_path):
+    for name, meta, line in (
+        ("time", "status: 3\n", f"1{'0' * 400} 0.5 0\n"),
+        ("state", f"status: 0x{'f' * 9000}\nrun_name: 0x{'f' * 9000}\n", "1 0.5 0\n"),
+        ("begun", f"start_time: 0x{'f' * 9000}\n", "1 0.5 0\n"),
+    ):
+        mlflow_run(tmp_path / "mlruns" / "0" / name, meta, line)
+    done = gdlab.import_runs(tmp_path / "mlruns", tmp_path / "runs")
+    assert [rows(folder) for folder in done.folders] == [1, 1, 1] and done.skipped == []
+
+
+def test_what_a_run_raises_ends_no_import(tmp_path, monkeypatch):
+    event_file(tmp_path / "logs" / "bad", scalars(falling(range(5))))
+    event_file(tmp_path / "logs" / "good", scalars(falling(range(5))))
+    of = gdlab.interchange.importing.arrays
+    seen = []
+
+    def strange(*given):
+        seen.append(given)
+        return {}["a key"] if len(seen) == 1 else of(*given)
+
+    monkeypatch.setattr(gdlab.interchange.importing, "arrays", strange)
+    done = gdlab.import_runs(tmp_path / "logs", tmp_path / "runs")
+    assert [path.name for path in done.folders] == ["good"]
+    assert "holds what cannot be read (KeyError: 'a key')" in done.skipped[0][1]
+
+
+def test_a_time_without_end_in_a_file_of_wandb_is_no_time(tmp_path):
+    messages = [history(_step="0", _timestamp=f"1{'0' * 350}", loss="1.0"), history(_step="1", loss="0.5")]
+    wandb_file(tmp_path / "wandb" / "run-a.wandb", [(1, one) for one in messages])
+    wandb_file(tmp_path / "wandb" / "run-b.wandb", [(1, one) for one in messages[1:]])
+    done = gdlab.import_runs(tmp_path / "wandb", tmp_path / "runs")
+    assert [rows(folder) for folder in done.folders] == [2, 1] and done.skipped == []
