@@ -4,9 +4,12 @@ memory."""
 import struct
 import zlib
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import gdlab
+from gdlab.interchange import readers, tables
 from tests.interchange.making import event_file, falling, scalars
 
 
@@ -99,3 +102,38 @@ def test_a_time_without_end_in_a_file_of_wandb_is_no_time(tmp_path):
     wandb_file(tmp_path / "wandb" / "run-b.wandb", [(1, one) for one in messages[1:]])
     done = gdlab.import_runs(tmp_path / "wandb", tmp_path / "runs")
     assert [rows(folder) for folder in done.folders] == [2, 1] and done.skipped == []
+
+
+def test_a_text_that_every_row_of_parquet_has_is_held_once(tmp_path, monkeypatch):
+    texts = pa.array(["A" * 400_000, "lr", "B" * 600_000])
+    columns = {
+        "step": range(300),
+        "loss": [1 / (1 + step) for step in range(300)],
+        "run": pa.DictionaryArray.from_arrays(pa.array([0] * 299 + [1], pa.int32()), texts),
+        "note": pa.DictionaryArray.from_arrays(pa.array([2, None, 1] * 100, pa.int32()), texts),
+        "bytes": pa.array([b"abcd"] * 300, pa.binary(4)),
+    }
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table(columns), path, compression="zstd", write_statistics=False)
+    found = list(readers.READERS[".parquet"].rows(path))
+    assert len(found[0]["run"]) == 400_000 and len({id(row["run"]) for row in found[:299]}) == 1
+    assert [row["run"] for row in found[-1:]] == ["lr"] and "bytes" not in found[0]
+    assert [row["note"] for row in found[:3]] == [None, None, "lr"]  # the longest is left out
+    done = gdlab.import_runs(path, tmp_path / "runs")
+    assert sorted(map(rows, done.folders)) == [1, 299]
+    monkeypatch.setattr(readers, "MOST_TEXTS", 1 << 16)
+    done = gdlab.import_runs(path, tmp_path / "more")
+    assert done.folders == [] and "bytes of texts in 300 rows: 65,536 are read" in done.skipped[0][1]
+
+
+def test_hyper_parameters_beside_a_table_have_a_bound_for_all_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "_MOST_CONFIGS", 1000)
+    names = [f"r{number}" for number in range(4)]
+    (tmp_path / "a.csv").write_text("run_name,step,loss\n" + "".join(f"{name},0,1\n" for name in names))
+    (tmp_path / "a_configs.csv").write_text(
+        "run_name,note\n" + "".join(f"{name},{'x' * 300}\n" for name in names)
+    )
+    done = gdlab.import_runs(tmp_path, tmp_path / "runs")
+    configs = [gdlab.open_run(folder).config["config"] for folder in done.folders]
+    assert [len(config.get("note", "")) for config in configs] == [300, 300, 300, 0]
+    assert "hyper-parameters beyond 1,000 characters of all runs left out" in done.notes[0][1]
