@@ -1,6 +1,8 @@
 """A strange run costs itself and no other: what libraries raise of it, and what it would take of time and
 memory."""
 
+import json
+import sqlite3
 import struct
 import zlib
 
@@ -9,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import gdlab
-from gdlab.interchange import readers, tables
+from gdlab.interchange import finding, mlflow_database, readers, tables, trackio_database
 from tests.interchange.making import event_file, falling, scalars
 
 
@@ -137,3 +139,36 @@ def test_hyper_parameters_beside_a_table_have_a_bound_for_all_runs(tmp_path, mon
     configs = [gdlab.open_run(folder).config["config"] for folder in done.folders]
     assert [len(config.get("note", "")) for config in configs] == [300, 300, 300, 0]
     assert "hyper-parameters beyond 1,000 characters of all runs left out" in done.notes[0][1]
+
+
+def test_long_texts_in_a_database_are_cut_before_they_are_held(tmp_path, monkeypatch):
+    with sqlite3.connect(tmp_path / "mlflow.db") as connection:
+        connection.executescript(
+            "CREATE TABLE runs(run_uuid, name, status, start_time, experiment_id);"
+            "CREATE TABLE metrics(key, value REAL, timestamp INT, run_uuid, step INT, is_nan);"
+            "CREATE TABLE params(key, value, run_uuid);"
+            "INSERT INTO metrics VALUES('loss', 0.5, 1700000000000, 'u', 3, 0)"
+        )
+        connection.execute("INSERT INTO runs VALUES('u', ?, 'FINISHED', 1700000000000, 7)", ("n" * 100_000,))
+        texts = [(f"p{number}", "x" * 100_000) for number in range(20)]
+        connection.executemany("INSERT INTO params VALUES(?, ?, 'u')", [("lr", "0.5"), *texts])
+    (source,) = finding.search(tmp_path, None).sources
+    assert source.name == f"7/{'n' * 200}"
+    found = source.read()
+    assert found.config["lr"] == 0.5 and {len(found.config[name]) for name, _ in texts} == {10_000}
+    assert (found.series["loss"].step, found.series["loss"].value) == ([3], [0.5]) and found.notes == []
+    monkeypatch.setattr(mlflow_database, "_MOST_TEXTS", 50_000)
+    found = source.read()
+    assert len(found.config) == 5 and found.notes == ["parameters beyond 50,000 characters left out"]
+
+
+def test_rows_of_a_database_that_share_their_bytes_are_refused(tmp_path, monkeypatch):
+    with sqlite3.connect(tmp_path / "p.db") as connection:
+        connection.execute("CREATE TABLE metrics(id INTEGER PRIMARY KEY, run_name, step, metrics, timestamp)")
+        line = json.dumps({"loss": 1.0, "note": "x" * 5000})
+        for step in range(9):
+            connection.execute("INSERT INTO metrics VALUES(NULL, 'a', ?, ?, '')", (step, line))
+    assert [rows(run) for run in gdlab.import_runs(tmp_path, tmp_path / "runs").folders] == [9]
+    monkeypatch.setattr(trackio_database, "lying", lambda path: 8 * len(line))  # as if eight were all
+    done = gdlab.import_runs(tmp_path, tmp_path / "more")
+    assert done.folders == [] and "rows that share their bytes" in done.skipped[0][1]
