@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import gdlab
-from gdlab.interchange import finding, mlflow_database, readers, tables, trackio_database
+from gdlab.interchange import finding, mlflow_database, readers, tables, trackio_database, wandb_files
 from tests.interchange.making import event_file, falling, scalars
 
 
@@ -172,3 +172,26 @@ def test_rows_of_a_database_that_share_their_bytes_are_refused(tmp_path, monkeyp
     monkeypatch.setattr(trackio_database, "lying", lambda path: 8 * len(line))  # as if eight were all
     done = gdlab.import_runs(tmp_path, tmp_path / "more")
     assert done.folders == [] and "rows that share their bytes" in done.skipped[0][1]
+
+
+def test_a_message_of_wandb_in_many_parts_takes_time_in_proportion(tmp_path, monkeypatch):
+    first = history(_step="0", loss="1.0")
+    path = wandb_file(tmp_path / "run-a.wandb", [(1, first), (2, b""), *[(3, b"")] * 9, (4, first)])
+    done = gdlab.import_runs(path, tmp_path / "empty")
+    assert rows(tmp_path / "empty") == 1 and "an empty part within a record, at byte" in done.notes[0][1]
+    added = []
+
+    class Bytes(bytearray):
+        def __iadd__(self, part):
+            added.append(len(part))
+            return super().__iadd__(part)
+
+    monkeypatch.setattr(wandb_files, "bytearray", Bytes, raising=False)
+    monkeypatch.setattr(wandb_files, "MOST_MESSAGE", 100)
+    # A message that is too long is stepped over as a whole, its end too.
+    long = [(2, b""), *[(3, bytes(10))] * 50, (4, history(_step="7", loss="1.0"))]
+    next_one = history(_step="1", loss="0.5")
+    path = wandb_file(tmp_path / "run-b.wandb", [(1, first), *long, (2, next_one[:5]), (4, next_one[5:])])
+    done = gdlab.import_runs(path, tmp_path / "long")
+    assert rows(tmp_path / "long") == 2 and done.notes == []
+    assert sum(added) == len(first) + 110 + len(first)
