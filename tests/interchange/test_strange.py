@@ -9,9 +9,12 @@ import zlib
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import gdlab
 from gdlab.interchange import finding, mlflow_database, readers, tables, trackio_database, wandb_files
+from gdlab.interchange.source import Collector
 from tests.interchange.making import event_file, falling, scalars
 
 
@@ -195,3 +198,42 @@ def test_a_message_of_wandb_in_many_parts_takes_time_in_proportion(tmp_path, mon
     done = gdlab.import_runs(path, tmp_path / "long")
     assert rows(tmp_path / "long") == 2 and done.notes == []
     assert sum(added) == len(first) + 110 + len(first)
+
+
+NAMES = ("train/a", "train/b", "a", "test/a")
+WRITTEN = st.tuples(st.sampled_from(NAMES), st.integers(-1, 9))
+BEGUN = st.tuples(st.sampled_from(["", "train/", "test/"]), st.integers(-2, 9), st.just(True))
+
+
+@given(st.lists(WRITTEN | BEGUN, max_size=40))
+def test_restarts_give_up_what_one_after_another_would(events):
+    collector, naive = Collector(), []
+    for place, (name, step, *begun) in enumerate(events):
+        if begun:
+            collector.restart(step, name)
+            naive = [one for one in naive if not (one[0].startswith(name) and one[1] >= step)]
+        else:
+            collector.add(name, step, float(place), -float(place))
+            naive += [(name, step, float(place))] if step >= 0 else []
+    found = collector.series()
+    for name in NAMES:
+        own = [(step, value, -value) for of, step, value in naive if of == name]
+        assert list(zip(*found[name], strict=True)) == own if own else name not in found
+
+
+def test_restarts_take_no_time_for_each_metric():
+    collector, seen = Collector(), []
+
+    class Name(str):
+        __slots__ = ()
+
+        def startswith(self, *given):
+            seen.append(self)
+            return super().startswith(*given)
+
+    for number in range(100):
+        collector.add(Name(f"m{number}"), 0, 1.0)
+    for step in range(5, 500):
+        collector.restart(step)
+        collector.add("m0", step, 1.0)
+    assert seen == [] and len(collector.series()) == 100 and len(seen) <= 100
