@@ -1,7 +1,8 @@
 """SQLite files of strangers, opened to be read and no more: nothing in them is executed, nothing is written.
 
 A view, a trigger or an expression in a schema would be code of whoever made the file: only ordinary tables
-are read, and the time that a query takes has a bound. A journal beside the file is not replayed into it.
+are read, and the time that a query takes has a bound. A journal beside the file is not replayed into it. Rows
+may share one long text on the disk, so what is kept of a text has a bound, and so has the sum.
 """
 
 import sqlite3
@@ -13,6 +14,7 @@ from pathlib import Path
 from gdlab.interchange.files import Opened, fingerprint_once, joined
 from gdlab.interchange.source import Unreadable
 
+MOST_NAME = 200  # characters of the name of a run
 SUFFIXES = (".db", ".sqlite", ".sqlite3")
 MOST_TEXT = 4 << 20  # bytes of one value
 SECONDS = 600  # of all queries to one file
@@ -51,6 +53,18 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         connection.close()
 
 
+def bounded(column: str, most: int = MOST_NAME) -> str:
+    """An expression for a number as it is, and for the beginning of anything else."""
+    number = f"typeof({column}) IN ('integer', 'real')"
+    return f"CASE WHEN {number} THEN {column} ELSE SUBSTR({column}, 1, {most}) END"
+
+
+def lying(path: Path) -> int:
+    """Bytes of a database and of the journal beside it; its texts have no more, unless rows share them."""
+    wal = path.with_name(path.name + "-wal")
+    return path.stat().st_size + (wal.stat().st_size if wal.is_file() else 0)
+
+
 def fingerprint(path: Path) -> str:
     """Of a database with the journal beside it."""
     wal = path.with_name(path.name + "-wal")
@@ -60,8 +74,10 @@ def fingerprint(path: Path) -> str:
 
 def columns(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:
     """Names of the columns of an ordinary table, () where there is none of this name."""
-    kinds = connection.execute("SELECT type, sql FROM sqlite_master WHERE name = ?", (table,)).fetchall()
-    if len(kinds) != 1 or kinds[0][0] != "table" or "VIRTUAL" in str(kinds[0][1])[:40].upper():
+    kinds = connection.execute(
+        "SELECT SUBSTR(type, 1, 10), SUBSTR(sql, 1, 40) FROM sqlite_master WHERE name = ? LIMIT 2", (table,)
+    ).fetchall()
+    if len(kinds) != 1 or kinds[0][0] != "table" or "VIRTUAL" in str(kinds[0][1]).upper():
         return ()
     # Hidden and generated columns (whose values are computed) are left out.
     rows = connection.execute(f"PRAGMA table_xinfo({table})").fetchall()

@@ -20,7 +20,7 @@ from gdlab.interchange import (
 from gdlab.interchange.databases import SUFFIXES, opened
 from gdlab.interchange.files import walk
 from gdlab.interchange.readers import suffix_of
-from gdlab.interchange.source import Source, Unreadable
+from gdlab.interchange.source import STRANGE, Source, Unreadable, why
 from gdlab.messages import closest, counted
 
 TABLES = ("csv", "jsonl", "parquet")
@@ -119,8 +119,8 @@ def _kinds(root, lying, found, metrics) -> dict[str, list[Source]]:
             if module is None:
                 raise Unreadable("is a database of another program")
             kinds[module.NAME] += module.sources(root, path, size, metrics)
-        except Unreadable as error:
-            found.skipped.append((str(path), str(error)))
+        except (*STRANGE, OSError) as error:
+            found.skipped.append((str(path), why(error)))
     return kinds
 
 
@@ -128,8 +128,8 @@ def _of_tables(root, files, found, metrics, step, run):
     for path, size in sorted(files.items()):
         try:
             found.sources += tables.sources(root, {path: size}, metrics, step, run, beside=files)
-        except Unreadable as error:
-            found.skipped.append((str(path), str(error)))
+        except (*STRANGE, OSError) as error:
+            found.skipped.append((str(path), why(error)))
 
 
 def _lying(root, refused) -> _Lying:

@@ -15,7 +15,7 @@ from gdlab.interchange.documents import plain
 from gdlab.interchange.finding import search
 from gdlab.interchange.names import folder_name, settings
 from gdlab.interchange.rows import arrays
-from gdlab.interchange.source import Source, Unreadable
+from gdlab.interchange.source import STRANGE, Source, Unreadable, why
 from gdlab.store.errors import DiskFull, NotWritable, StoreError
 
 RUNS = "runs"
@@ -99,8 +99,8 @@ def import_runs(
             word, folder, notes, count = _one(source, folder, base, options)
         except (DiskFull, NotWritable):
             raise
-        except (Unreadable, StoreError, OSError, UnicodeError) as error:
-            done.skipped.append((str(source.place), _said(error)))
+        except (*STRANGE, StoreError, OSError) as error:
+            done.skipped.append((str(source.place), why(error)))
             continue
         points += count
         done.counts[word] += 1
@@ -182,9 +182,3 @@ def _config(found, source):
         found.notes.append(f"hyper-parameters of {size:,} characters left out: {_MOST_CONFIG:,} are kept")
         return {}
     return config
-
-
-def _said(error):
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error)

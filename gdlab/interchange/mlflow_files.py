@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from gdlab.interchange.documents import MOST_DEPTH, plain
 from gdlab.interchange.files import Entry, Opened, content, joined, walk
-from gdlab.interchange.source import Collector, Found, Source, Unreadable, number
+from gdlab.interchange.source import STRANGE, Collector, Found, Source, Unreadable, number
 
 NAME = "mlflow"
 META = "meta.yaml"
@@ -20,7 +21,6 @@ STATES = {
     "1": "running", "2": "scheduled", "3": "finished", "4": "failed", "5": "killed",
 }  # fmt: skip
 _MOST_META, _MOST_TEXT, _MOST_LINE = 1 << 16, 1 << 16, 1 << 12
-_MOST_NESTED = 500  # brackets; the loader in C has no bound of its own
 _OWN_TAGS = "mlflow."
 
 
@@ -33,11 +33,8 @@ def sources(root: Path, folders: Sequence[Path], metrics: Sequence[str]) -> list
     """The runs in these folders; metrics: patterns of those wanted."""
     found = []
     for folder, name in _named(root, folders):
-        size = sum(
-            sum(entry.files.values()) for part in ("metrics", "params") for entry in _entries(folder / part)
-        )
         read, print_of = partial(_read, folder, metrics), partial(_fingerprint, folder)
-        found.append(Source(name, NAME, folder, read, print_of, size))
+        found.append(Source(name, NAME, folder, read, print_of, _size(folder)))
     return found
 
 
@@ -78,6 +75,15 @@ def _said(folder, key):
         return str(_meta(folder).get(key) or folder.name)[:200].replace("/", "_")
     except Unreadable:
         return folder.name
+
+
+def _size(folder):
+    """Bytes to read, as far as they can be known before."""
+    try:
+        parts = [entry for part in ("metrics", "params") for entry in _entries(folder / part)]
+        return sum(sum(entry.files.values()) for entry in parts)
+    except (Unreadable, OSError):  # which reading the run will say
+        return 0
 
 
 def _entries(folder):
@@ -126,21 +132,35 @@ def _read(folder, metrics):
 
 
 def _meta(folder):
+    """{key: text or number} of a folder's meta.yaml."""
     import yaml
 
+    data = content(folder / META, _MOST_META)
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        data = content(folder / META, _MOST_META)
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(data, Loader=loader)):
-            raise Unreadable(f"{META} has aliases")
-        if data.count(b"[") + data.count(b"{") > _MOST_NESTED:
-            raise Unreadable(f"{META} is nested deeply")
+        _look(yaml.parse(data, Loader=loader))
         meta = yaml.load(data, Loader=loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except Unreadable:
+        raise
+    except (yaml.YAMLError, *STRANGE) as error:  # a tag beside what it does not fit raises anything
         raise Unreadable(f"{META} is no YAML: {' '.join(str(error).split())[:200]}") from None
     if not isinstance(meta, dict):
         raise Unreadable(f"{META} holds no mapping")
-    return meta
+    return {key: plain(value) for key, value in meta.items() if isinstance(value, (str, int, float))}
+
+
+def _look(events):
+    """Refuses what would grow or nest without bound when it is loaded: the loader in C has no bound of its
+    own."""
+    import yaml
+
+    depth = 0
+    for event in events:
+        if isinstance(event, yaml.AliasEvent):
+            raise Unreadable(f"{META} has aliases")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MOST_DEPTH:
+            raise Unreadable(f"{META} is nested deeper than {MOST_DEPTH}")
 
 
 def _metric(file, name, numbers):
@@ -161,7 +181,7 @@ def _line(data, name, line, numbers):
     if not words:
         return
     try:
-        time, value = int(words[0]), float(words[1])
+        time, value = float(words[0]), float(words[1])
         step = int(words[2]) if len(words) > 2 else 0
     except (ValueError, IndexError):
         raise Unreadable(f"line {line} is not 'milliseconds value step': {data[:60]!r}") from None

@@ -16,7 +16,10 @@ MOST_COLUMNS = 10_000
 MOST_ROWS = 1 << 24
 MOST_UNPACKED = 4 << 30  # bytes of a Parquet file when it is unpacked
 _MOST_RATIO = 2000  # of unpacked to packed: numbers that are all alike reach some hundreds
+MOST_TEXTS = 256 << 20  # bytes of all texts in a group of rows, each different one counted once
+MOST_CELL = 1 << 19  # bytes of a text: no hyper-parameter is longer
 _SAMPLE = 1000  # rows of JSON lines whose names count as columns
+_MOST_CELLS = 1 << 22  # that are Python's at a time
 
 
 class Reader(NamedTuple):
@@ -113,7 +116,9 @@ def _json_columns(path):
 
 
 def _parquet(path):
-    """An open Parquet file whose promises are kept within the bounds."""
+    """An open Parquet file whose promises are kept within the bounds; its texts are read as what they lie as,
+    each different one once, however many rows have it.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -130,7 +135,17 @@ def _parquet(path):
         raise Unreadable(f"{facts.num_rows:,} rows of {facts.num_columns:,} columns: more than are read")
     if unpacked > min(MOST_UNPACKED, _MOST_RATIO * max(path.stat().st_size, 1 << 16)):
         raise Unreadable(f"would unpack to {unpacked:,} bytes")
-    return file
+    places = range(facts.num_columns)
+    texts = [place for place in places if facts.schema.column(place).physical_type == "BYTE_ARRAY"]
+    for group in groups:
+        parts = facts.row_group(group)
+        size = sum(parts.column(place).total_uncompressed_size for place in texts)
+        if size > MOST_TEXTS:
+            raise Unreadable(
+                f"has {size:,} bytes of texts in {parts.num_rows:,} rows: {MOST_TEXTS:,} are read"
+            )
+    paths = [facts.schema.column(place).path for place in texts]
+    return pq.ParquetFile(path, memory_map=False, metadata=facts, read_dictionary=paths)
 
 
 def _parquet_columns(path):
@@ -144,16 +159,10 @@ def _parquet_dicts(path):
     import pyarrow as pa
 
     file = _parquet(path)
-    kinds = pa.types
-    read = [
-        field.name
-        for field in file.schema_arrow
-        if not (
-            kinds.is_nested(field.type) or kinds.is_binary(field.type) or kinds.is_large_binary(field.type)
-        )
-    ]
+    read = [field.name for field in file.schema_arrow if _is_cell(field.type)]
+    rows = min(1 << 14, _MOST_CELLS // max(len(read), 1))
     try:
-        for batch in file.iter_batches(batch_size=1 << 14, columns=read):
+        for batch in file.iter_batches(batch_size=rows, columns=read):
             columns = [_cells(column) for column in batch.columns]
             for row in zip(*columns, strict=True):
                 yield dict(zip(batch.schema.names, row, strict=True))
@@ -161,14 +170,41 @@ def _parquet_dicts(path):
         raise Unreadable(f"is damaged: {str(error)[:200]}") from None
 
 
+def _is_cell(kind):
+    """Whether a column has numbers, times or texts."""
+    import pyarrow as pa
+
+    of = pa.types
+    if of.is_dictionary(kind):
+        kind = kind.value_type
+    tests = (
+        of.is_boolean, of.is_integer, of.is_floating, of.is_decimal, of.is_temporal, of.is_null, of.is_string,
+        of.is_large_string,
+    )  # fmt: skip
+    return any(test(kind) for test in tests)
+
+
 def _cells(column):
     """Values as Python has them; a time in seconds since 1970."""
     import pyarrow as pa
 
+    if pa.types.is_dictionary(column.type):
+        if not isinstance(column.dictionary, (pa.StringArray, pa.LargeStringArray)):
+            return _cells(column.dictionary_decode())
+        texts = {
+            place: _text(column.dictionary[place]) for place in set(column.indices.drop_null().to_pylist())
+        }
+        return [texts.get(place) for place in column.indices.to_pylist()]
     if pa.types.is_timestamp(column.type):
         whole = column.cast(pa.timestamp("us")).cast(pa.int64()).to_pylist()
         return [None if one is None else one / 1e6 for one in whole]
     return [str(one) if _is_odd(one) else one for one in column.to_pylist()]
+
+
+def _text(scalar):
+    """A text, None for one that is longer than any is kept."""
+    data = scalar.as_buffer()
+    return None if data is None or len(data) > MOST_CELL else bytes(data).decode("utf-8", "replace")
 
 
 def _is_odd(value):

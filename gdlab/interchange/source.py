@@ -27,6 +27,19 @@ class Unreadable(ValueError):
     """A file that cannot be read, with what is wrong with it."""
 
 
+# What a strange file may still raise out of a library that reads it; it costs its own run and no other.
+STRANGE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
+def why(error: Exception) -> str:
+    """What is wrong with a file, in words."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, STRANGE) and not isinstance(error, (Unreadable, UnicodeError)):
+        return f"holds what cannot be read ({type(error).__name__}: {str(error)[:120]})"
+    return str(error)
+
+
 class Series(NamedTuple):
     """A metric as it was written: steps int64 [n], values float64 [n], seconds since 1970 [n] (NaN:
     unknown).
@@ -78,7 +91,11 @@ class Collector:
     def __init__(self, wanted: Sequence[str] = ()):
         """wanted: patterns of names as a shell has them; none: all."""
         self._wanted = tuple(wanted)
-        self._of: dict[str, tuple[array, array, array] | None] = {}
+        # Steps, values, times, and pairs of (points before, restarts before) wherever the latter change.
+        self._of: dict[str, tuple[array, array, array, array] | None] = {}
+        self._restarts, self._prefixes = array("q"), array("q")  # their steps; the places of their prefixes
+        self._known: dict[str, int] = {}  # prefixes
+        self._restarted = -1  # points before the last restart
         self._left: set[int] = set()  # of their names a hash, which may be long
         self._kept = self._points = self.negative = 0
 
@@ -92,6 +109,8 @@ class Collector:
         if not 0 <= step < MOST_STEP:
             self.negative += 1
             return
+        if self._restarts:
+            _mark(found, len(self._restarts))
         found[0].append(step)
         found[1].append(value)
         found[2].append(time)
@@ -103,19 +122,30 @@ class Collector:
 
     def restart(self, step: int, prefix: str = "") -> None:
         """The training began again at a step: what has names with this prefix is given up from it on."""
-        for name, found in self._of.items():
-            if found is not None and len(found[0]) and name.startswith(prefix):
-                kept = np.frombuffer(found[0], np.int64) < step
-                if not kept.all():
-                    for part in found:
-                        part[:] = array(part.typecode, np.frombuffer(part, part.typecode)[kept].tobytes())
+        which = self._known.setdefault(prefix, len(self._known))
+        # Only noted here: a file may hold as many restarts as numbers.
+        if self._restarted == self._points and self._prefixes[-1] == which:
+            self._restarts[-1] = min(self._restarts[-1], step)
+            return
+        self._restarts.append(step)
+        self._prefixes.append(which)
+        self._restarted = self._points
 
     def series(self) -> dict[str, Series]:
         """{name: Series} of all that were taken in."""
+        given = {name: found for name, found in self._of.items() if found is not None and len(found[0])}
+        kept = {name: np.ones(len(found[0]), bool) for name, found in given.items()}
+        for prefix, which in self._known.items():
+            own = np.where(np.frombuffer(self._prefixes, np.int64) == which, self._restarts, MOST_STEP)
+            # The lowest step of the restarts behind so many of them.
+            lowest = np.append(np.minimum.accumulate(own[::-1])[::-1], MOST_STEP)
+            for name, (step, _, _, marks) in given.items():
+                if name.startswith(prefix):
+                    kept[name] &= np.frombuffer(step, np.int64) < lowest[_before(marks, len(step))]
         return {
-            name: Series(*(np.frombuffer(part, part.typecode).copy() for part in found))
-            for name, found in self._of.items()
-            if found is not None and len(found[0])
+            name: Series(*(np.frombuffer(part, part.typecode)[kept[name]] for part in found[:3]))
+            for name, found in given.items()
+            if kept[name].any()
         }
 
     def notes(self) -> list[str]:
@@ -142,8 +172,21 @@ class Collector:
                 self._left.add(hash(name))
             return None
         self._kept += 1
-        found = self._of[name] = (array("q"), array("d"), array("d"))
+        found = self._of[name] = (array("q"), array("d"), array("d"), array("q"))
         return found
+
+
+def _mark(found, restarts):
+    """Notes that the points of a metric from here on stand behind so many restarts."""
+    marks = found[3]
+    if not marks or marks[-1] != restarts:
+        marks.extend((len(found[0]), restarts))
+
+
+def _before(marks, points):
+    """How many restarts stand before each point of a metric, [points]."""
+    at, counts = np.frombuffer(marks, np.int64).reshape(-1, 2).T if marks else np.empty((2, 0), np.int64)
+    return np.repeat(np.append(0, counts), np.diff(at, prepend=0, append=points))
 
 
 def number(value: Any) -> float | None:

@@ -42,6 +42,8 @@ _KEYS = ("id", "log_id", "space_id", "run_id", "run_name", "unnamed: 0", "")  # 
 _CONFIGS = "_configs"  # behind the name of trackio's export, and its hyper-parameters
 _BESIDE = (_CONFIGS, "_system", "_traces", "_alerts")
 _MOST_RUNS = 10_000
+_MOST_NUMBER = 200  # characters of a number or a time, spaces around it included
+_MOST_CONFIGS = 1 << 24  # characters of the hyper-parameters of all runs of a table
 _MOST_SETTINGS = 200
 _MOST_SORTED = 1 << 20  # rows
 
@@ -85,6 +87,7 @@ class _Table:
         self._by = None if run == "none" else _column(names, run, RUNS, "run", path)
         self._time = _column(names, None, TIMES, "time", path)
         self._parts: dict[str | None, _Part] | None = None
+        self._beside: tuple[dict[str | None, dict[str, Any]], list[str]] | None = None
 
     def runs(self) -> list[str | None]:
         """What tells the runs apart, [None] where there is one."""
@@ -113,7 +116,11 @@ class _Table:
         found = Found({}, part.numbers.series(), fingerprint_once(self.path), notes=part.numbers.notes())
         if self._by is not None:
             _set_apart(found, part.settings, part.rows)
-        found.config |= _configs(self.path).get(run, {})
+        if self._beside is None:
+            self._beside = _configs(self.path)
+        configs, said = self._beside
+        found.config |= configs.get(run, {})
+        found.notes += said
         return found
 
     def _all(self):
@@ -199,12 +206,17 @@ def _set_apart(found, settings, rows):
 
 
 def _configs(path):
-    """{run: hyper-parameters} of the file that trackio writes beside its export, {} where there is none."""
+    """({run: hyper-parameters} of the file that trackio writes beside its export, notes); {} where there is
+    none.
+    """
     beside = path.with_name(f"{path.stem}{_CONFIGS}{path.suffix}")
     if not beside.is_file() or beside.is_symlink():
-        return {}
-    found = {}
+        return {}, []
+    found, left = {}, _MOST_CONFIGS
     for row in islice(READERS[suffix_of(beside)].rows(beside), _MOST_RUNS):
+        left -= sum(len(value) for value in row.values() if isinstance(value, str))
+        if left < 0:
+            return found, [f"hyper-parameters beyond {_MOST_CONFIGS:,} characters of all runs left out"]
         run = next((row[name] for name in RUNS if name in row), None)
         values = row.get("config")
         own = config_of(values) if isinstance(values, str) else {}
@@ -214,13 +226,13 @@ def _configs(path):
             if not name.startswith("_") and name.lower() not in (*_KEYS, "config", "created_at")
         }
         found[_key(run)] = own
-    return found
+    return found, []
 
 
 def number_in(value: Any) -> float | None:
     """The number in a cell, None for a text and for nothing."""
     if isinstance(value, str):
-        text = value.strip()
+        text = value.strip() if len(value) <= _MOST_NUMBER else ""  # the same text may be that of every row
         try:
             return float(text) if len(text) < 64 and "_" not in text else None
         except ValueError:
@@ -243,5 +255,6 @@ def _seconds(value):
     """Seconds since 1970 of a time as a number, as a number of milliseconds, or as text."""
     found = number_in(value)
     if found is None:
-        return time_of(value) if isinstance(value, str) else float("nan")
+        is_short = isinstance(value, str) and len(value) <= _MOST_NUMBER
+        return time_of(value) if is_short else float("nan")
     return found / 1000 if found > 1e11 else found

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from gdlab.interchange.databases import columns, fingerprint, opened
+from gdlab.interchange.databases import MOST_NAME, bounded, columns, fingerprint, lying, opened
 from gdlab.interchange.documents import loads
 from gdlab.interchange.source import Collector, Found, Source, Unreadable, flat_numbers
 
@@ -28,7 +28,9 @@ def sources(root: Path, path: Path, size: int, metrics: Sequence[str]) -> list[S
     with opened(path) as connection:
         key = "run_id" if "run_id" in columns(connection, "metrics") else "run_name"
         rows = connection.execute(
-            f"SELECT {key}, MAX(run_name) FROM metrics GROUP BY {key} ORDER BY MIN(id) LIMIT ?", (_MOST_RUNS,)
+            f"SELECT {bounded(key)}, SUBSTR(MAX(run_name), 1, {MOST_NAME}) FROM metrics GROUP BY {key} "
+            "ORDER BY MIN(id) LIMIT ?",
+            (_MOST_RUNS,),
         ).fetchall()
     names = Counter(str(name) for _, name in rows)
     found = []
@@ -57,7 +59,11 @@ def _read(path, key, run, metrics):
         values = connection.execute(
             f"SELECT step, metrics, timestamp FROM metrics WHERE {key} = ? ORDER BY id", (run,)
         )
+        left = lying(path)
         for step, document, time in values:
+            left -= len(document) if isinstance(document, (str, bytes)) else 0
+            if left < 0:
+                raise Unreadable("has rows that share their bytes: no program writes it so")
             if not isinstance(step, int):
                 raise Unreadable(f"a step that is none: {step!r:.40}")
             try:

@@ -16,7 +16,7 @@ from typing import Any
 from gdlab.interchange import wire
 from gdlab.interchange.documents import loads
 from gdlab.interchange.files import Opened, fingerprint
-from gdlab.interchange.source import Collector, Found, Source, Unreadable, flat_numbers
+from gdlab.interchange.source import Collector, Found, Source, Unreadable, flat_numbers, number
 from gdlab.interchange.wire import Malformed, signed, text, varint
 
 NAME = "wandb"
@@ -25,6 +25,7 @@ MOST_MESSAGE = 16 << 20  # bytes: a step with thousands of numbers
 _IDENT, _BLOCK = b":W&B\xe1\xbe", 32768
 _HEAD = struct.Struct("<IHB")
 _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
+_REST = "what stands behind is left out"
 _HISTORY, _CONFIG, _RUN, _EXIT = 2, 5, 17, 18
 
 
@@ -60,7 +61,7 @@ def _read(path, metrics):
 
 def _messages(file, damage) -> Iterator[bytes]:
     """The messages of a file up to its end or to the first damage, which is noted."""
-    parts: list[bytes] = []
+    message: bytearray | None = bytearray()  # None: longer than is read
     at, first = 0, True
     while block := file.read(_BLOCK):
         place = 0
@@ -79,13 +80,16 @@ def _messages(file, damage) -> Iterator[bytes]:
             if zlib.crc32(block[begin:end], zlib.crc32(bytes((kind,)))) != checksum:
                 damage.append(_wrong(at + place))
                 return
+            if kind == _MIDDLE and not length:
+                damage.append(f"an empty part within a record, at byte {at + place:,}: {_REST}")
+                return
             if kind in (_FULL, _FIRST):
-                parts = []
-            parts.append(block[begin:end])
-            if sum(map(len, parts)) > MOST_MESSAGE:
-                parts = [b""]
-            elif kind in (_FULL, _LAST):
-                yield b"".join(parts)
+                message = bytearray()
+            if message is not None:
+                message += block[begin:end]
+                message = None if len(message) > MOST_MESSAGE else message
+            if message is not None and kind in (_FULL, _LAST):
+                yield bytes(message)
             place = end
         at += len(block)
     if first:
@@ -93,7 +97,7 @@ def _messages(file, damage) -> Iterator[bytes]:
 
 
 def _wrong(place):
-    return f"the checksum of a record is another, at byte {place:,}: what stands behind is left out"
+    return f"the checksum of a record is another, at byte {place:,}: {_REST}"
 
 
 def _take(message, numbers, found):
@@ -129,8 +133,8 @@ def _history(data, at, end, numbers):
     step = items.get("_step", step)
     if type(step) is not int:
         return
-    time = items.get("_timestamp")
-    time = float(time) if isinstance(time, (int, float)) else float("nan")
+    when = number(items.get("_timestamp"))
+    time = float("nan") if when is None else when
     for name, value in flat_numbers({k: v for k, v in items.items() if not k.startswith("_")}):
         numbers.add(name, step, value, time)
 

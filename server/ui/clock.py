@@ -42,7 +42,8 @@ class Clock:
         if len(self._numbers) != self.run.rows("scalars"):
             self._numbers = iterations(self.run)
         last = len(self._numbers) - 1
-        return np.interp(k, np.arange(last + 1), self._numbers) + np.maximum(np.asarray(k) - last, 0)
+        k = np.asarray(k)
+        return np.interp(k, np.arange(last + 1), self._numbers) + np.maximum(k - last, 0) + np.minimum(k, 0)
 
     def rows(self, low: float, high: float, count: int) -> tuple[int, int]:
         """Dots [start, stop) of `count` that lie in [low, high], one more on each side."""

@@ -59,10 +59,8 @@ class Curve:
     # -- what the viewport asks of a member -------------------------------------------------------
 
     def extent(self) -> tuple[float, float]:
-        """First and last x of the dots."""
-        last = max(data.dot_count(self.run) - 1, 1)
-        first = 1 if self.clock.log and self.clock.axis != "iteration" else 0
-        return float(self.clock.x(first)), float(self.clock.x(last))
+        """First and last x of what is drawn."""
+        return metrics.extent(self.run, self.clock, self.options.what)
 
     def limits(self) -> np.ndarray:
         """Values that the error axis must show."""
@@ -201,10 +199,7 @@ class Curve:
         words = [f"Iterations {first:,} to {last:,}."]
         sent, what = self._sent, self.options.what
         if what != metrics.ERROR:
-            there = f"{metrics.METRICS}{what}" in self.run.arrays
-            words = (
-                [*words, f"{what}, as it was measured."] if there else [f"This run has not measured {what}."]
-            )
+            words += metrics.words(self.run, self.clock, what)
         if sent.nonfinite:
             words.append(f"{sent.nonfinite:,} not finite.")
         if what == metrics.ERROR and not near and not self.feed.silent:

@@ -82,6 +82,26 @@ def tips(run, what: str) -> list[tuple[str, str]]:
     return [(title, value) for title, value in TOOLTIPS if known(title)]
 
 
+def extent(run, clock: Clock, what: str) -> tuple[float, float]:
+    """First and last x of the dots, and of what was measured before or behind them."""
+    last = max(data.dot_count(run) - 1, 1)
+    first = 1 if clock.log and clock.axis != "iteration" else 0
+    x = np.asarray(clock.x([first, last]), float)
+    if what != ERROR:
+        measured = _measured(run, clock, what)[2]
+        x = np.append(x, measured[measured > 0] if clock.log else measured)
+    return float(x.min()), float(x.max())
+
+
+def words(run, clock: Clock, what: str) -> list[str]:
+    """What is said of a metric that is drawn in place of the error."""
+    if METRICS + what not in run.arrays:
+        return [f"This run has not measured {what}."]
+    left = run.rows(METRICS + what) - len(_measured(run, clock, what)[0])
+    said = f"{left:,} of its values, at iterations beyond those of the error, have no place on this axis."
+    return [f"{what}, as it was measured.", *([said] if left else [])]
+
+
 def limits(run, what: str) -> np.ndarray:
     """As `data.limits`, of `what`."""
     if what == ERROR:
@@ -94,12 +114,21 @@ def limits(run, what: str) -> np.ndarray:
 
 
 def _measured(run, clock, what):
-    """(iterations, values, positions on the x axis) [n] of a metric; [0] where the run has none."""
-    if METRICS + what not in run.arrays:
+    """(iterations, values, positions on the x axis) [n] of a metric; [0] where the run has none.
+
+    What was spent is known up to the end of the last row: on an axis of that, values beyond have no place.
+    """
+    rows = run.rows("scalars")
+    if METRICS + what not in run.arrays or not rows:
         return np.empty(0, int), np.empty(0), np.empty(0)
-    found = run.table(METRICS + what).columns
-    place = np.interp(found["iteration"], iterations(run), np.arange(run.rows("scalars")))
-    return found["iteration"], found["value"], np.asarray(clock.x(place), float)
+    found, numbers = run.table(METRICS + what).columns, iterations(run)
+    iteration, value = found["iteration"], found["value"]
+    place = np.interp(iteration, numbers, np.arange(rows))
+    place += np.maximum(iteration - numbers[-1], 0) + np.minimum(iteration - numbers[0], 0)
+    if clock.axis != "iteration":
+        known = (place >= 0) & (place <= rows)
+        iteration, value, place = iteration[known], value[known], place[known]
+    return iteration, value, np.asarray(clock.x(place), float)
 
 
 def _thinned(x, y, most: int = BUCKETS) -> dict:

@@ -64,11 +64,8 @@ class Overlay:
 
     def extent(self) -> tuple[float, float]:
         """First and last x over all runs."""
-        parts = []
-        for run_name, clock in self.clocks.items():
-            last = max(data.dot_count(self.context.run(run_name)) - 1, 1)
-            first = 1 if clock.log and clock.axis != "iteration" else 0
-            parts.append((float(clock.x(first)), float(clock.x(last))))
+        what, of = self.options.what, self.context.run
+        parts = [metrics.extent(of(run_name), clock, what) for run_name, clock in self.clocks.items()]
         return min(p[0] for p in parts), max(p[1] for p in parts)
 
     def limits(self) -> np.ndarray:
