@@ -37,13 +37,20 @@ class Clock:
 
     def number(self, k) -> np.ndarray:
         """Which iterations the dots k [n] are: a recorded loop may leave some out, or begin later."""
-        if "iteration" not in self.run.arrays:
+        if "iteration" not in self.run.arrays or not self.run.rows("scalars"):
             return k
-        if len(self._numbers) != self.run.rows("scalars"):
-            self._numbers = iterations(self.run)
-        last = len(self._numbers) - 1
-        k = np.asarray(k)
-        return np.interp(k, np.arange(last + 1), self._numbers) + np.maximum(k - last, 0) + np.minimum(k, 0)
+        k, numbers = np.asarray(k), self._known()
+        places = np.arange(len(numbers))
+        return np.interp(k, places, numbers) + np.maximum(k - places[-1], 0) + np.minimum(k, 0)
+
+    def dot(self, number) -> np.ndarray:
+        """Which dots the iterations [n] are, the inverse of `number`: one between two dots is a fraction, one
+        before the first or behind the last lies as far away as there are iterations between."""
+        if "iteration" not in self.run.arrays or not self.run.rows("scalars"):
+            return np.asarray(number, float)
+        number, numbers = np.asarray(number), self._known()
+        beyond = np.maximum(number - numbers[-1], 0) + np.minimum(number - numbers[0], 0)
+        return np.interp(number, numbers, np.arange(len(numbers))) + beyond
 
     def rows(self, low: float, high: float, count: int) -> tuple[int, int]:
         """Dots [start, stop) of `count` that lie in [low, high], one more on each side."""
@@ -67,6 +74,11 @@ class Clock:
             reached = np.nancumsum(column) if name == "evaluations" else np.maximum.accumulate(column)
             self._spent = np.concatenate([[0.0], reached])
         return self._spent
+
+    def _known(self):
+        if len(self._numbers) != self.run.rows("scalars"):
+            self._numbers = iterations(self.run)
+        return self._numbers
 
     def _place(self, spent):
         return 1e3 * ((self.run.summary()["started"] or 0.0) + spent) if self.axis == "wall" else spent

@@ -87,7 +87,8 @@ class _Validation:
         """Draws the validations in [low, high] of x, and one more on each side."""
         for name in self.names:
             found = validation.rows(self.context.run(name)).columns
-            x = self._clock(name)[0].x(found["iteration"])
+            clock = self._clock(name)[0]
+            x = clock.x(clock.dot(found["iteration"]))
             near = slice(*steps.positions(x, low, high))
             k = found["iteration"][near]
             unknown = np.full(len(x), np.nan)

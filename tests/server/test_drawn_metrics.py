@@ -1,6 +1,7 @@
 """Where a metric lies on the x axis of a curve that has iterations of its own."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import gdlab
 from server.ui.clock import Clock
 from server.views.curve import metrics
+from server.views.validation import _Validation
 
 
 @pytest.fixture(params=[(0, 1, 2, 3), (4, 6, 8, 10)], ids=["all", "gaps"])
@@ -44,3 +46,30 @@ def test_on_an_axis_of_time_what_has_no_place_is_left_out_in_words(run):
     assert said.startswith(f"{left} of its values, at iterations beyond those of the error,") and left > 0
     assert metrics.words(run, Clock(run), "reward") == ["reward, as it was measured."]
     assert metrics.words(run, clock, "other") == ["This run has not measured other."]
+
+
+@pytest.mark.parametrize("axis", ["iteration", "relative"])
+def test_a_validation_lies_above_the_error_of_its_iteration(tmp_path, axis):
+    rows = [{"step": step, "timestamp": 1.7e9 + step, "loss": 1.0} for step in range(100, 500, 10)]
+    for row in rows[5::10]:
+        row["val/accuracy"] = row["step"] / 500
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    gdlab.import_runs(tmp_path / "a.jsonl", tmp_path / "run")
+    run = gdlab.open_run(tmp_path / "run")
+    view = object.__new__(_Validation)
+    view.context = SimpleNamespace(run=lambda name: run)
+    view.viewport = SimpleNamespace(clock=lambda run: Clock(run, axis))
+    shown = {}
+    made = SimpleNamespace(show=lambda kind, name, x, y, k: shown.setdefault(kind, (x, k)), fit=lambda: None)
+    view.names, view.lines = ["run"], {"accuracy": made}
+    view.draw(0.0, 1e9)
+    x, k = shown["validation"]
+    assert k.tolist() == [150, 250, 350, 450]
+    np.testing.assert_allclose(x, k if axis == "iteration" else [40, 140, 240, 340])
+
+
+def test_dots_and_their_iterations_are_each_others_inverse(run):
+    clock = Clock(run)
+    k = np.array([0, 0.5, 1, 2.25, 3, 4, 7])
+    np.testing.assert_allclose(clock.dot(clock.number(k)), k)
+    assert clock.dot(clock.number(np.array([-1]))).tolist() == [-1]

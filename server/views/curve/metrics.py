@@ -4,7 +4,6 @@ import numpy as np
 
 from gdlab.analysis import steps
 from gdlab.store.effects import is_of_recorder
-from gdlab.store.tables import iterations
 from server.ui.clock import Clock
 from server.views.curve import data
 from server.views.curve.data import BUCKETS, DOTS, Sent
@@ -121,10 +120,9 @@ def _measured(run, clock, what):
     rows = run.rows("scalars")
     if METRICS + what not in run.arrays or not rows:
         return np.empty(0, int), np.empty(0), np.empty(0)
-    found, numbers = run.table(METRICS + what).columns, iterations(run)
+    found = run.table(METRICS + what).columns
     iteration, value = found["iteration"], found["value"]
-    place = np.interp(iteration, numbers, np.arange(rows))
-    place += np.maximum(iteration - numbers[-1], 0) + np.minimum(iteration - numbers[0], 0)
+    place = clock.dot(iteration)
     if clock.axis != "iteration":
         known = (place >= 0) & (place <= rows)
         iteration, value, place = iteration[known], value[known], place[known]
