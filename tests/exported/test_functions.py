@@ -179,11 +179,11 @@ def test_names_with_slashes_stay_apart(tmp_path):
 
 
 def test_a_network_in_both_layouts_has_the_live_surface(tmp_path):
-    """Of Modified-LeNet, whose loss many values are taken of in the layout with images last."""
+    """Of a small LeNet, whose loss many values are taken of in the layout with images last."""
     train = {name: np.array(array) for name, array in images(70).items()}
-    train["x"] = np.repeat(np.repeat(train["x"], 4, axis=1), 4, axis=2)
+    train["x"] = np.pad(train["x"], ((0, 0), (1, 1), (1, 1), (0, 0)))
     data = Dataset("made_up", train, None, tuple("0123456789"))
-    problem = classification(model=modified_lenet(), data=data)
+    problem = classification(model=modified_lenet(filters=(2, 2)), data=data)
     params = problem.init(jax.random.key(0))
     takes = {"params": params, "batch": {name: jnp.asarray(array[:16]) for name, array in train.items()}}
     assert write(tmp_path, losses_of("loss", problem.loss, takes, jax.random.key(0))) == []

@@ -105,8 +105,9 @@ def test_value_gradient_and_hessian_vector_product(carried):
     # The program itself; within a rule of JAX it meets that of the gradient, and XLA may round otherwise.
     leaves = [*functions.to_leaves(as_dicts(functions, model.params, "params")), *more(model, functions)]
     alone = jax.jit(functions.program("loss", "curvature"))(*leaves, *directions(moved))
-    assert equal(product(loss), alone)
-    for one, two in zip(jax.tree.leaves(product(loss)), jax.tree.leaves(product(other)), strict=True):
+    there = product(loss)
+    assert equal(there, alone)
+    for one, two in zip(jax.tree.leaves(there), jax.tree.leaves(product(other)), strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5)
 
 
