@@ -18,6 +18,18 @@ def said(attrs):
     return f"{words} Since the recording: {changed}." if changed else words
 
 
+def unheld(attrs):
+    """What is to be said of a Table with these attrs that was replayed with nothing to hold it against; ""
+    for none."""
+    replay = attrs.get("replay")
+    if not isinstance(replay, dict) or replay.get("compared") or not replay.get("replayed"):
+        return ""
+    return (
+        "Nothing of the replay could be compared with the record: no iteration that was run again has an "
+        "Observation of its step, or kept parameters."
+    )
+
+
 def origin(attrs):
     """What is to be said of a Table with these attrs whose values came with the run's folder; "" for none."""
     foreign = attrs.get("foreign")
@@ -30,5 +42,5 @@ def origin(attrs):
 
 
 def remarks(attrs):
-    """`said` and `origin`, joined."""
-    return " ".join(filter(None, (said(attrs), origin(attrs))))
+    """`said`, `unheld` and `origin`, joined."""
+    return " ".join(filter(None, (said(attrs), unheld(attrs), origin(attrs))))

@@ -158,7 +158,7 @@ class HandedOver:
         """What runs the loop again; None where its step, its batches or its states were not handed over."""
         if not (self.handed.exact and "make_batch" in self.functions.names):
             return None
-        return Stepping(self.run, self.functions, self.handed.states, self.number, self._comparisons.add)
+        return Stepping(self.run, self.functions, self.handed, self.number, self._comparisons.add)
 
     def _kept(self, iteration):
         """The leaves of theta_k, and with them what else the functions take then; None where it is not

@@ -3,7 +3,8 @@ record.
 
 The step runs in the form in which the loop ran it: alone, or so many times in a scan, with its state donated
 or not. The batches are those of the loop's own function of the iteration. What the step says of an iteration
-is compared with what was recorded of it, number by number; a difference is reported with its size.
+is compared with what was recorded of it, number by number, and where parameters or a state were kept, these
+bit by bit; a difference is reported with its size.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +16,9 @@ import numpy as np
 
 from gdlab import store
 from gdlab.execution.comparisons import gaps
+from gdlab.execution.holding import Holding
 from gdlab.store import kept
+from gdlab.store.functions import OBSERVED
 
 LAYERS = "layer/"
 MOST_SCAN = 1 << 16
@@ -42,11 +45,15 @@ class Again(NamedTuple):
 
 
 class Stepping:
-    """Runs a recorded loop again. compare(row, gaps [n]): is told how rows compared with the record."""
+    """Runs a recorded loop again. compare(row, gaps [n]): is told how rows compared with the record, NaN
+    where there is nothing to compare."""
 
-    def __init__(self, run, functions, states, number: Callable[[int], int], compare: Callable):
-        """states: {row: number of the file}; number: of a row, the iteration as the loop counts."""
-        self._run, self._functions, self._states = run, functions, dict(states)
+    def __init__(self, run, functions, there, number: Callable[[int], int], compare: Callable):
+        """there: the `gdlab.analysis.handed.Handed` of the run; number: of a row, the iteration as the loop
+        counts."""
+        self._run, self._functions, self._states = run, functions, dict(there.states)
+        self._holding = Holding(run.path, there)
+        self._observed = _observed(functions.trees.get("stepped", ()))
         self._number, self._compare = number, compare
         self._columns = run.columns("scalars")
         self._programs: dict[tuple, Callable] = {}
@@ -125,7 +132,7 @@ class Stepping:
             stacked = [jnp.stack(leaves) for leaves in zip(*batches, strict=True)]
             state, (seen, path) = self._scan(tuple(places))(state, stacked)
             after = [[leaf[index] for leaf in path] for index in range(length)]
-        self._hold(row, seen)
+        self._compare(row, np.fmax(self._seen(row, seen, length), self._holding.gaps(row, after, state)))
         return [theta, *after[:-1]], after, state
 
     def _single(self):
@@ -148,12 +155,13 @@ class Stepping:
             self._programs[key] = build()
         return self._programs[key]
 
-    def _hold(self, row, seen):
-        """Hold what was seen, [n, ...] each, against the record."""
-        rows = self._run.array("scalars", row, row + len(seen[0])) if seen else np.empty((0, 0))
+    def _seen(self, row, seen, length):
+        """Hold what was seen in `length` rows, [n, ...] each, against the record: differences [length]."""
+        rows = self._run.array("scalars", row, row + length)
         count = len(rows)
         numbers, recorded = [], []
-        for name, values in _named(seen, self._form):
+        observed = None if self._observed is None else np.asarray(seen[self._observed], np.float64)
+        for name, values in _named(observed, self._form):
             if name in self._columns:
                 numbers.append(values[:count])
                 recorded.append(rows[:, self._columns.index(name)])
@@ -161,14 +169,23 @@ class Stepping:
                 there = self._run.array(name, row, row + count)
                 numbers += list(values[:count].T)
                 recorded += list(np.asarray(there, np.float64).T)
-        if numbers and count:
-            self._compare(row, gaps(np.array(recorded, np.float64), np.array(numbers, np.float64)))
+        found = np.full(length, np.nan)
+        if numbers:
+            found[:count] = gaps(np.array(recorded, np.float64), np.array(numbers, np.float64))
+        return found
 
 
-def _named(seen, form):
-    """[(name, values [n] or [n, layers])] of an Observation, whose layout is that of `form`."""
-    values = next((np.asarray(leaf, np.float64) for leaf in seen if leaf.ndim == 2), None)
-    if values is None or values.shape[1] != len(form.numbers) + form.layers * len(form.quantities):
+def _observed(stepped):
+    """Which of the leaves that a step gives beside its state is its Observation; None where none is."""
+    seen = [leaf.path for leaf in stepped if leaf.path[0] == "seen"]
+    places = (("seen", OBSERVED), ("seen", "values"))  # the second: of runs before there was the first
+    return next((seen.index(place) for place in places if place in seen), None)
+
+
+def _named(values, form):
+    """[(name, values [n] or [n, layers])] of an Observation [n, size], whose layout is that of `form`."""
+    size = len(form.numbers) + form.layers * len(form.quantities)
+    if values is None or values.ndim != 2 or values.shape[1] != size:
         return
     yield from zip(form.numbers, values.T, strict=False)
     for index, name in enumerate(form.quantities):

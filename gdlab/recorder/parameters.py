@@ -1,5 +1,6 @@
 """What a loop hands over of its parameters, on its way into the run folder."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -8,7 +9,9 @@ import numpy as np
 from gdlab.recorder.copies import on_host
 from gdlab.recorder.handover import Handover
 from gdlab.recorder.keeping import Keeper, Measure, Series
+from gdlab.recorder.observation import Observation
 from gdlab.store import kept
+from gdlab.store.functions import OBSERVED
 
 EXAMPLES = 32  # of which `predict` and `activations` are written
 if TYPE_CHECKING:
@@ -112,6 +115,8 @@ class Parameters:
         from gdlab.exported import write_functions
 
         given = dict(self.handover.functions)
+        if "step" in given:
+            given["step"] = observed(given["step"])
         arrays = next(iter(self.handover.examples.values()), {})
         batch, make = handed["batch"], self.handover.batch
         if batch is None and make is not None:
@@ -150,6 +155,23 @@ class Parameters:
         """Bytes that the examples take of the budget."""
         every = [array for part in self.handover.examples.values() for array in part.values()]
         return min(self.handover.budget // 4, sum(array.nbytes for array in every))
+
+
+def observed(step: Callable) -> Callable:
+    """The step, whose Observation has a place of its own in what it gives: ("seen", OBSERVED), wherever the
+    loop has it, be it in its state."""
+
+    def stepped(state, batch):
+        after, seen = step(state, batch)
+        nodes = jax.tree.leaves((seen, after), is_leaf=_is_observation)
+        found = next((node.values for node in nodes if _is_observation(node)), None)
+        return after, {"others": seen, **({} if found is None else {OBSERVED: found})}
+
+    return stepped
+
+
+def _is_observation(node):
+    return isinstance(node, Observation)
 
 
 def checked(handed: dict[str, Any], functions: bool) -> None:
