@@ -231,6 +231,7 @@ class Recorder:
 
     def _start_with(self, step, given):
         pen = self._ready()
+        step = number_of(step)
         self._send(pen, Written(step, self._seconds(), commands=tuple(self._parameters.start(step, given))))
 
     def _write(self, step, seen, metrics, given):

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gdlab.recorder.keeping import Command, Drop, Keep
 from gdlab.store import DamagedRun, kept, requests
@@ -45,10 +45,14 @@ class Shelf:
                 trees = {name: copy.leaves() for name, copy in command.trees.items()}
                 kept.write(self.path, command.kind, command.number, trees, command.facts)
         finally:
-            with self._settled:
-                self._waiting -= 1
-                self._bytes -= command.nbytes
-                self._settled.notify_all()
+            self.settled([command])
+
+    def settled(self, commands: Sequence[Command]) -> None:
+        """These that were announced are no longer on their way."""
+        with self._settled:
+            self._waiting -= len(commands)
+            self._bytes -= sum(command.nbytes for command in commands)
+            self._settled.notify_all()
 
     def asked(self) -> int:
         """For how many iterations a reader has asked since the last look; what is not understood is

@@ -259,3 +259,29 @@ def test_nothing_due_costs_no_copy(tmp_path, monkeypatch):
     for k in range(10):
         assert keeper.look(k, 1, {"w": np.zeros(3)}) == []
     assert not asked
+
+
+@pytest.mark.parametrize("step, metrics", [(-1, {"val_loss": 1.0}), (10**17, {}), (2**53, {}), (1.5, {})])
+def test_an_iteration_that_cannot_be_takes_nothing_with_it(tmp_path, step, metrics):
+    handed = {} if metrics else {"params": {"w": np.zeros(3)}}
+    with pytest.warns(RecordingWarning), gdlab.Recorder(tmp_path / "r") as recorder:
+        for k in range(30):
+            recorder.write(k, loss=1.0, params={"w": np.full(3, float(k))})
+        recorder.write(step, **(metrics or {"loss": 1.0}), **handed)
+        recorder.start({"w": np.zeros(3)}, step=-1)
+        recorder.write(30, loss=1.0, params={"w": np.zeros(3)})
+    run = gdlab.open_run(tmp_path / "r")
+    assert (run.rows("scalars"), run.state) == (31, "finished")
+    assert kept.names(run.path, kept.POINTS) == [*range(1, 32)]
+
+
+def test_what_is_not_recorded_gives_nothing_up(tmp_path):
+    with pytest.warns(RecordingWarning), gdlab.Recorder(tmp_path / "r") as recorder:
+        for k in range(30):
+            recorder.write(k, loss=1.0, params={"w": np.zeros(3)})
+        gone = jnp.ones(3)
+        gone.delete()
+        seen = gdlab.recorder.observation.Observation(gone, gdlab.observe(loss=1.0).layout)
+        recorder.write(5, seen, params={"w": np.zeros(3)})
+        assert not recorder._outbox._waiting and recorder._pen.shelf._waiting >= 0
+    assert kept.names(tmp_path / "r", kept.POINTS) == [*range(1, 31)]
