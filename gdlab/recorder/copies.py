@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gdlab.recorder.moments import plain
-from gdlab.store.kept import Leaf
+from gdlab.store.kept import Leaf, is_kept
 from gdlab.training.leaf_names import words
 
 
@@ -170,7 +170,10 @@ def _check(name, leaves):
                     f"{name}: an array lies on several processes and cannot be kept by one; hand over what "
                     "jax.experimental.multihost_utils.process_allgather makes of it in all of them"
                 )
+            dtype = None if _is_key(leaf) else leaf.dtype
         elif not isinstance(leaf, (np.ndarray, np.generic, bool, int, float, complex)):
             raise ValueError(f"{name}: a {type(leaf).__name__} is no array")
-        elif np.asarray(leaf).dtype.kind in "OSUV" and np.asarray(leaf).dtype.isbuiltin == 1:
-            raise ValueError(f"{name}: an array of {np.asarray(leaf).dtype} cannot be kept")
+        else:
+            dtype = np.asarray(leaf).dtype
+        if dtype is not None and not is_kept(dtype):
+            raise ValueError(f"{name}: an array of {dtype} cannot be kept")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from gdlab.recorder.copies import Copy, copies, nbytes, shape_of
 from gdlab.recorder.spacing import Even, Moments
@@ -150,13 +151,14 @@ class Keeper:
         self, step: int, count: int, params: Any, batch: Any = None, aux: Any = None, state: Any = None
     ) -> list:
         """[Drop | Keep | Measure], in order: what is to be done after `count` iterations from `step` on."""
-        if not self.active or step == self.last:
+        taken = self._latest is not None and self._latest[0] == step + count
+        if not self.active or (step == self.last and taken):
             return []
         commands = self._back(step) if step < self.last else []
         number, self.last = step + count, step + count - 1
-        before, self._before = self._before, None
-        if params is None:
+        if params is None:  # they may come with another part of the iteration
             return commands
+        before, self._before = self._before, None
         handed = {"params": params, "aux": aux, "state": state}
         if before is None or before.number != step or count != 1:
             return commands + self._ahead(number, handed)
@@ -191,7 +193,7 @@ class Keeper:
 
     def _ahead(self, number, handed, theta=None):
         """What is due of the parameters before iteration `number`; theta: a Copy of them, if there is one."""
-        self._latest = (number, handed["params"], handed["aux"])
+        self._latest = (number, _own(handed["params"]), _own(handed["aux"]))
         if self._shape is None:
             self._settle(handed)
         due = {kind: self.series[kind].due(number) for kind in self.series}
@@ -259,8 +261,7 @@ class Keeper:
         if room < FEWEST and not (kind == MOMENTS and self._chosen and room):
             self.notes.append(
                 f"of the budget of {said(self.budget)} there is no room for two {kind} of {said(size)} "
-                f"each: none "
-                "are kept"
+                "each: none are kept"
             )
             self.series[kind].rule = None
         elif kind == MOMENTS:
@@ -273,8 +274,7 @@ class Keeper:
             return True
         self.notes.append(
             f"from iteration {self.last + 1} on the parameters have other shapes or names: they are kept no "
-            f"longer; "
-            "record them as a run of its own"
+            "longer; record them as a run of its own"
         )
         self.active, self._before, self._latest = False, None, None
         return False
@@ -285,6 +285,13 @@ def _within(params, state):
     leaves = {id(leaf): index for index, leaf in enumerate(jax.tree.leaves(state))}
     found = [leaves.get(id(leaf)) for leaf in jax.tree.leaves(params)]
     return [] if None in found else found
+
+
+def _own(tree):
+    """A pytree whose NumPy arrays the loop cannot change in place; JAX's nobody can."""
+    if not any(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(tree)):
+        return tree
+    return jax.tree.map(lambda leaf: leaf.copy() if isinstance(leaf, np.ndarray) else leaf, tree)
 
 
 def _size(values, leaves):

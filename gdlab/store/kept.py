@@ -39,7 +39,11 @@ _DTYPES = (
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32",
     "float64", "complex64", "complex128",
 )  # fmt: skip
-_ML_DTYPES = ("bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3b11fnuz", "int4", "uint4")
+_ML_DTYPES = (
+    "bfloat16", "float8_e3m4", "float8_e4m3", "float8_e4m3b11fnuz", "float8_e4m3fn", "float8_e4m3fnuz",
+    "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu", "float6_e2m3fn", "float6_e3m2fn", "float4_e2m1fn",
+    "int1", "int2", "int4", "uint1", "uint2", "uint4",
+)  # fmt: skip
 
 
 class Leaf(NamedTuple):
@@ -71,7 +75,7 @@ def write(root, kind, name, trees, facts=None):
         described[tree] = []
         for leaf in leaves:
             array = np.asarray(leaf.array, order="C")
-            if array.dtype.name not in _DTYPES + _ML_DTYPES:
+            if not is_kept(array.dtype):
                 raise ValueError(f"{'/'.join(leaf.place)}: values of dtype {array.dtype} cannot be kept")
             data = _bytes(array)
             described[tree].append(_described(leaf, array, checksums.to_text(checksums.crc(data))))
@@ -172,6 +176,11 @@ def nearest(numbers, wanted, count=6):
     return sorted(sorted(numbers, key=lambda number: (abs(number - wanted), number))[:count])
 
 
+def is_kept(dtype):
+    """Whether values of a NumPy dtype can be kept."""
+    return dtype.name in _DTYPES or dtype.name in _ML_DTYPES
+
+
 def dtype_of(name):
     """The NumPy dtype of a name, of those that can be kept; ValueError for others."""
     if name in _DTYPES:
@@ -179,7 +188,8 @@ def dtype_of(name):
     if name in _ML_DTYPES:
         import ml_dtypes
 
-        return np.dtype(getattr(ml_dtypes, name))
+        if hasattr(ml_dtypes, name):  # as it depends on its age
+            return np.dtype(getattr(ml_dtypes, name))
     raise ValueError(f"dtype {name!r:.80}")
 
 

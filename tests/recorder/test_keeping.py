@@ -285,3 +285,71 @@ def test_what_is_not_recorded_gives_nothing_up(tmp_path):
         recorder.write(5, seen, params={"w": np.zeros(3)})
         assert not recorder._outbox._waiting and recorder._pen.shelf._waiting >= 0
     assert kept.names(tmp_path / "r", kept.POINTS) == [*range(1, 31)]
+
+
+@pytest.mark.parametrize(
+    "leaf",
+    [
+        np.ones(1, np.longdouble), np.array(["2020-01-01"], "datetime64[D]"), np.zeros(2, [("x", "f4")]),
+        np.zeros(2, jax.dtypes.float0), np.array(["x"], object), "x",
+    ],
+)  # fmt: skip
+def test_parameters_that_cannot_be_kept_end_no_record(tmp_path, leaf):
+    with pytest.warns(RecordingWarning, match="params: an? "), gdlab.Recorder(tmp_path / "r") as recorder:
+        for k in range(6):
+            recorder.write(k, loss=1.0, params={"a": leaf})
+    run = gdlab.open_run(tmp_path / "r")
+    assert (run.rows("scalars"), run.state, kept.names(run.path, kept.POINTS)) == (6, "finished", [])
+
+
+@pytest.mark.parametrize("name", ["float8_e4m3", "float8_e5m2fnuz", "float8_e3m4", "int2", "uint4"])
+def test_small_numbers_are_kept(tmp_path, name):
+    values = jnp.array([1, 0, 1]).astype(name)
+    with gdlab.Recorder(tmp_path / "r", strict=True) as recorder:
+        recorder.write(0, loss=1.0, params={"a": values})
+    (leaf,) = kept.read(tmp_path / "r", kept.POINTS, 1).trees["params"]
+    assert leaf.array.dtype.name == name and leaf.array.tobytes() == np.asarray(values).tobytes()
+
+
+def test_a_kind_that_cannot_be_written_ends_alone(tmp_path, monkeypatch):
+    write = kept.write
+
+    def refusing(root, kind, name, trees, facts=None):
+        if kind == kept.MOMENTS:
+            raise ValueError("too many leaves")
+        return write(root, kind, name, trees, facts)
+
+    monkeypatch.setattr(kept, "write", refusing)
+    with pytest.warns(RecordingWarning, match="no more moments: that of iteration 0: too many leaves"):
+        train(tmp_path / "r", 5)
+    run = gdlab.open_run(tmp_path / "r")
+    assert (run.rows("scalars"), run.state, len(kept.names(run.path, kept.POINTS))) == (5, "finished", 6)
+
+
+def test_parameters_that_come_with_a_second_part_of_an_iteration_are_kept(tmp_path):
+    with gdlab.Recorder(tmp_path / "r", strict=True) as recorder:
+        recorder.start({"w": jnp.float32(0)})
+        for k in range(10):
+            recorder.write(k, loss=float(k))
+            recorder.write(k, params={"w": jnp.float32(k + 1)}, batch={"x": np.full(2, k)})
+            recorder.write(k, accuracy=0.5)
+    assert kept.names(tmp_path / "r", kept.POINTS) == [*range(11)]
+    assert kept.names(tmp_path / "r", kept.MOMENTS) == [*range(10)]
+    found = kept.read(tmp_path / "r", kept.MOMENTS, 7).trees
+    assert [float(found[name][0].array.flat[0]) for name in ("params", "after", "batch")] == [7, 8, 7]
+    assert gdlab.open_run(tmp_path / "r").rows("scalars") == 10
+
+
+def test_parameters_that_are_changed_in_place_are_those_of_their_iteration(tmp_path):
+    weights = np.zeros(3)
+    with gdlab.Recorder(tmp_path / "r", strict=True) as recorder:
+        recorder.start({"w": weights})
+        for k in range(601):
+            weights += 1
+            recorder.write(k, loss=1.0, params={"w": weights})
+        weights[:] = -999
+    points = kept.names(tmp_path / "r", kept.POINTS)
+    assert points[-1] == 601 and 599 not in points  # the end, which nothing but the end had made due
+    for k in points:
+        (leaf,) = kept.read(tmp_path / "r", kept.POINTS, k).trees["params"]
+        np.testing.assert_array_equal(leaf.array, k)
