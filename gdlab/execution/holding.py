@@ -35,7 +35,7 @@ class Holding:
         """Each theta_k, k = `row`, that was kept, as leaves."""
         there = self._there
         places = ((kept.POINTS, there.points, row, "params"), (kept.MOMENTS, there.moments, row, "params"),
-                  (kept.MOMENTS, there.moments, row - 1, "after"))  # fmt: skip
+                  (kept.MOMENTS, there.after, row, "after"))  # fmt: skip
         for kind, numbers, k, tree in places:
             if k in numbers:
                 yield from self._read(kind, numbers[k], tree)

@@ -22,6 +22,7 @@ from gdlab.store.functions import OBSERVED
 
 LAYERS = "layer/"
 MOST_SCAN = 1 << 16
+LEFT_OUT = "iterations were left out behind {:,}: what lies between them is not recorded"
 
 
 class Form(NamedTuple):
@@ -64,7 +65,14 @@ class Stepping:
 
     def can(self, row: int) -> bool:
         """Whether iteration `row`, or the parameters before it, can be reached."""
-        return bool(self._states) and row >= min(self._states)
+        at = max((k for k in self._states if k <= row), default=None)
+        if at is None or at == row:
+            return at is not None
+        return self._follows(row) and self._number(row - 1) - self._number(at) == row - 1 - at
+
+    def _follows(self, row):
+        """Whether the step of the row before leads to `row`: no iteration between was left out."""
+        return row >= self._run.rows("scalars") or self._number(row) == self._number(row - 1) + 1
 
     def steps(
         self, start: int, stop: int, progress: Callable[[float, str], object] = lambda fraction, text: None
@@ -83,6 +91,12 @@ class Stepping:
                     yield Again(row + index, before, after)
             row += length
             self._last = row, state, places
+            if not self._follows(row):
+                self._last = None
+                if row < stop and row not in self._states:
+                    raise ValueError(LEFT_OUT.format(self._number(row - 1)))
+                if row < stop:
+                    row, state, places = self._from(row)
 
     def params(self, row: int) -> list[Any]:
         """The leaves of theta before row."""
@@ -92,6 +106,8 @@ class Stepping:
         found = list(self.steps(row - 1, row))
         if not found:
             raise ValueError(f"iteration {row:,} is not recorded")
+        if not self._follows(row):
+            raise ValueError(LEFT_OUT.format(self._number(row - 1)))
         return found[-1].after
 
     def _from(self, row):
@@ -117,9 +133,7 @@ class Stepping:
         """([before], [after], state) of `length` rows from `row` on, compared with the record."""
         first = self._number(row)
         if row + length <= self._run.rows("scalars") and self._number(row + length - 1) != first + length - 1:
-            raise ValueError(
-                f"iterations were left out behind {first:,}: what lies between them is not recorded"
-            )
+            raise ValueError(LEFT_OUT.format(first))
         batches = [self._functions.make_batch(first + index) for index in range(length)]
         theta = [jnp.copy(state[index]) for index in places]
         if self._form.donated:  # what is handed on here is not what the caller holds

@@ -102,3 +102,41 @@ def test_nothing_compared_is_said(tmp_path):
     assert difference.remarks(attrs).startswith("Nothing of the replay could be compared")
     assert difference.said(attrs) == ""
     assert open_replay(tmp_path / "r").report().replayed == 10  # who reads it later is told, too
+
+
+def test_iterations_that_were_left_out_are_never_run_as_if_there_were_none(tmp_path):
+    thetas = record(tmp_path / "r", "plain", write=lambda k: k % 3 == 0, stop=60)
+    replay = open_replay(tmp_path / "r")
+    reached = 0
+    for row in range(20):
+        number = replay.number(row)
+        try:
+            steps = {one.iteration: float(one.params["w"]) for one in replay.steps(row, row + 1)}
+            assert steps in ({}, {row: thetas[number]})
+            assert float(replay.params(row)["w"]) == thetas[number]
+            reached += 1
+        except ValueError as error:
+            assert "were not kept" in str(error) or "left out" in str(error)
+    assert reached and set(replay.handed.known.tolist()) <= set(range(21))
+    assert replay.handed.nearest(7) in replay.handed.known
+    assert replay.report().different == 0
+    # The path goes through what was kept between, after so many recorded iterations.
+    assert {k: float(replay.passed(k)["w"]) for k in (1, 5)} == {1: thetas[1], 5: thetas[13]}
+
+
+def test_a_gap_is_not_stepped_over_and_a_state_behind_it_is_taken(tmp_path):
+    thetas = record(tmp_path / "r", "plain", write=lambda k: k not in (20, 21, 22), stop=60)
+    replay = open_replay(tmp_path / "r")
+    assert min(k for k in replay.handed.states if k > 20) < 40
+    reached = [row for row in range(57) if _right(replay, row, thetas)]
+    assert {*range(20), *range(40, 57)} <= set(reached)
+    with pytest.raises(ValueError, match="left out"):
+        list(replay._stepping.steps(18, 22))
+
+
+def _right(replay, row, thetas):
+    """Whether the parameters can be had, and then they are those of the iteration."""
+    try:
+        return float(replay.params(row)["w"]) == thetas[replay.number(row)] or pytest.fail(str(row))
+    except ValueError:
+        return False
