@@ -240,7 +240,8 @@ class HandedOver:
     def _read(self, kind, number):
         """The trees of a file; ValueError where a running loop has given it up meanwhile."""
         try:
-            return kept.read(self.run.path, kind, number).trees
+            takes = self.functions.trees.get("params", ())
+            return kept.read(self.run.path, kind, number, {"params": takes, "after": takes}).trees
         except FileNotFoundError:
             raise ValueError(f"{kind}/{number} is kept no longer: the run goes on; ask again") from None
 

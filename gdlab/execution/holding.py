@@ -12,10 +12,12 @@ from gdlab.store import kept
 
 
 class Holding:
-    """Of one run. there: its `gdlab.analysis.handed.Handed`."""
+    """Of one run. there: its `gdlab.analysis.handed.Handed`; trees: of its functions, what they take."""
 
-    def __init__(self, path, there):
+    def __init__(self, path, there, trees):
         self._path, self._there = path, there
+        params = trees.get("params", ())
+        self._expected = {"params": params, "after": params, "state": trees.get("state", ())}
 
     def gaps(self, row, after, state):
         """The largest difference [n] of what came out of rows row ... row + n - 1 from what was kept, NaN
@@ -43,7 +45,7 @@ class Holding:
     def _read(self, kind, number, tree):
         """[leaves] of a tree of a file; [] where it cannot be read: who asks for it is told why."""
         try:
-            return [kept.read(self._path, kind, number).trees[tree]]
+            return [kept.read(self._path, kind, number, self._expected).trees[tree]]
         except (store.StoreError, OSError, KeyError):
             return []
 

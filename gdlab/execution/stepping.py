@@ -53,7 +53,7 @@ class Stepping:
         """there: the `gdlab.analysis.handed.Handed` of the run; number: of a row, the iteration as the loop
         counts."""
         self._run, self._functions, self._states = run, functions, dict(there.states)
-        self._holding = Holding(run.path, there)
+        self._holding = Holding(run.path, there, functions.trees)
         self._observed = _observed(functions.trees.get("stepped", ()))
         self._number, self._compare = number, compare
         self._columns = run.columns("scalars")
@@ -118,13 +118,12 @@ class Stepping:
             raise ValueError(f"no state at or before iteration {row:,} was kept")
         if self._last is not None and at <= self._last[0] <= row:
             return self._last
-        found = kept.read(self._run.path, kept.STATES, self._states[at])
-        leaves = found.trees.get("state", [])
         wanted = self._functions.trees["state"]
-        have = [(leaf.array.shape, leaf.array.dtype.name) for leaf in leaves]
+        found = kept.read(self._run.path, kept.STATES, self._states[at], {"state": wanted})
+        leaves = found.trees.get("state", [])
         where = self._run.path / kept.STATES / str(self._states[at])
-        if have != [(leaf.shape, leaf.dtype) for leaf in wanted]:
-            raise store.DamagedRun("its state is not one that the step of the run takes", where)
+        if len(leaves) != len(wanted):
+            raise store.DamagedRun("it has no state that the step of the run takes", where)
         places = _places(found.facts, len(leaves), where)
         self._last = at, [jnp.asarray(leaf.array) for leaf in leaves], places
         return self._last

@@ -92,9 +92,13 @@ def write(root, kind, name, trees, facts=None):
     return start + max((at + len(data) for at, data in parts), default=0)
 
 
-def read(root, kind, name):
+def read(root, kind, name, expected=None):
     """The Kept in `kind`/`name`; FileNotFoundError where there is none, DamagedRun says what is wrong with
-    it."""
+    it.
+
+    expected: {tree: leaves with a shape and the name of a dtype}: where one of these trees is another, that
+    is said before any value is read, and takes no memory.
+    """
     path = _path(root, kind, name)
     files.no_links(root, os.path.dirname(path))
     fd, stat = files.open_regular(path)
@@ -103,6 +107,8 @@ def read(root, kind, name):
         _check_is(document, kind, name, path)
         specs = {tree: [_spec(item, path) for item in items] for tree, items in document["trees"].items()}
         _check_size(specs, start, stat.st_size, path)
+        _check_expected(specs, expected or {}, path)
+        files.check_taken(stat, path)
         trees, offset = {}, start
         for tree, leaves in specs.items():
             trees[tree] = []
@@ -255,6 +261,8 @@ def _spec(item, path):
         dtype = dtype_of(item.get("dtype"))
     except (ValueError, TypeError):
         dtype = None
+    # NumPy counts an axis of length 0 in this way, too.
+    whole = whole and dtype is not None and dtype.itemsize * math.prod(n or 1 for n in shape) <= MOST_BYTES
     if dtype is None or not (whole and named and keyed and isinstance(crc, str)):
         raise DamagedRun(f"a leaf is described as {item!r:.200}", path)
     return tuple(place), dtype, tuple(shape), key, crc
@@ -273,6 +281,14 @@ def _check_size(specs, start, size, path):
     # A file without values ends with its header.
     if size != end and not (end == start and start - ALIGN < size <= start):
         raise DamagedRun(f"{size:,} bytes, {end:,} are expected", path)
+
+
+def _check_expected(specs, expected, path):
+    for tree, leaves in specs.items():
+        if tree in expected:
+            found = [(shape, dtype.name) for _, dtype, shape, _, _ in leaves]
+            if found != [(tuple(leaf.shape), leaf.dtype) for leaf in expected[tree]]:
+                raise DamagedRun(f"its {tree} is not what the functions of the run take", path)
 
 
 def _fill(fd, array, offset, path):
