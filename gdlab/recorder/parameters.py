@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
+from gdlab import store
 from gdlab.recorder.copies import on_host
 from gdlab.recorder.handover import Handover
 from gdlab.recorder.keeping import Keeper, Measure, Series
@@ -40,7 +41,18 @@ class Parameters:
         self._form: dict[str, Any] = {}
 
     def begin(self, path: str, last: int) -> None:
-        """The run in `path` is begun; what an earlier session kept counts, what another left is removed."""
+        """The run in `path` is begun; what an earlier session kept counts, what another left is removed.
+
+        What cannot be told or removed is said, and then nothing more is kept of parameters.
+        """
+        self.path, self.keeper.last = path, last
+        try:
+            self._take_over(path, last)
+        except (store.StoreError, OSError) as error:
+            self.keeper.active = False
+            self._notes.append(f"nothing is kept of parameters: {error!s:.500}")
+
+    def _take_over(self, path, last):
         for kind in (kept.POINTS, kept.MOMENTS, kept.STATES):
             # A process that was killed may have kept parameters of iterations that it had not committed.
             end = last if kind == kept.MOMENTS else last + 1
@@ -50,8 +62,6 @@ class Parameters:
                 kept.remove(path, kind, number)
             if kind in self.keeper.series:
                 self.keeper.series[kind] = Series(kind, there)
-        self.keeper.last = last
-        self.path = path
 
     @property
     def used(self) -> bool:

@@ -15,6 +15,7 @@ import pytest
 
 import gdlab
 from gdlab import store
+from gdlab.execution.opening import open_replay
 from gdlab.recorder import keeping
 from gdlab.recorder.recorder import RecordingWarning
 from gdlab.recorder.units import in_bytes, said
@@ -353,3 +354,36 @@ def test_parameters_that_are_changed_in_place_are_those_of_their_iteration(tmp_p
     for k in points:
         (leaf,) = kept.read(tmp_path / "r", kept.POINTS, k).trees["params"]
         np.testing.assert_array_equal(leaf.array, k)
+
+
+@pytest.mark.parametrize("way", ["a link", "a folder"])
+def test_a_folder_that_is_in_the_way_costs_no_iteration(tmp_path, way):
+    train(tmp_path / "r", 5)
+    points = tmp_path / "r" / "points"
+    if way == "a link":
+        points.rename(tmp_path / "elsewhere")
+        points.symlink_to(tmp_path / "elsewhere")
+    else:
+        (points / "15000").mkdir()
+    with pytest.warns(RecordingWarning, match="nothing is kept of parameters"):
+        train(tmp_path / "r", 5, begin=5, resume=True)
+    run = gdlab.open_run(tmp_path / "r")
+    assert (run.rows("scalars"), run.state) == (10, "finished")
+    assert [*(tmp_path / "elsewhere").iterdir()] if way == "a link" else (points / "15000").is_dir()
+
+
+@pytest.mark.parametrize(
+    "arrays", [{"y": [1, 2]}, {"x": 1.0, "y": 1}, {"x": [1.0, 2.0], "y": [1, 2, 3]}], ids=str
+)
+def test_examples_are_not_believed(tmp_path, arrays):
+    predict = lambda params, x: x[:, None] * params["b"][1]  # noqa: E731
+    data = {"x": np.ones(4, np.float32), "y": np.zeros(4, np.int32)}
+    loss = lambda params, batch: params["b"][1] * batch["x"].sum()  # noqa: E731
+    train(tmp_path / "r", 5, loss=loss, predict=predict, examples={"train": data})
+    leaves = [kept.Leaf((name,), np.asarray(array, np.float32)) for name, array in arrays.items()]
+    kept.write(tmp_path / "r", kept.EXAMPLES, "train", {"examples": leaves})
+    if "x" not in arrays:  # others may go by other names
+        assert open_replay(tmp_path / "r").assembly.dataset.classes == ()
+        return
+    with pytest.raises(store.DamagedRun, match="as many examples each"):
+        open_replay(tmp_path / "r").assembly.dataset  # noqa: B018
