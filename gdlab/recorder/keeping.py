@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from gdlab.recorder.copies import Copy, copies, nbytes, shape_of
+from gdlab.recorder.copies import Copy, copies, nbytes, shape_of, size_of
 from gdlab.recorder.spacing import Even, Moments
 from gdlab.recorder.units import said
 from gdlab.store.kept import MOMENTS, POINTS, STATES
@@ -21,7 +21,6 @@ SHARES = {POINTS: 2, MOMENTS: 1, STATES: 1}  # of the budget
 MOST = {POINTS: 512, MOMENTS: 64, STATES: 64}
 LEAST = {POINTS: 1, STATES: 16}  # iterations between two
 FEWEST = 2
-HEAD, HEAD_OF_LEAF = 1024, 256  # bytes of a file besides the values, of it and of each leaf, and rather less
 
 
 class Keep(NamedTuple):
@@ -101,6 +100,14 @@ class Series:
         self.check = self.rule.after(number, self.kept[0])
         return sorted(gone)
 
+    def exceeding(self, room: int) -> list[int]:
+        """Those that the rule has no room for, which are kept no longer; room: of chosen ones."""
+        gone = set(self.kept[max(room, 0) :] if isinstance(self.rule, Moments) and self.rule.chosen else ())
+        if self.kept:
+            gone |= set(self.kept) if self.rule is None else self.rule.given_up(self.kept, self.asked)
+        self.kept = [one for one in self.kept if one not in gone]
+        return sorted(gone)
+
     def cut(self, first: int) -> list[int]:
         """Those from `first` on are kept no longer."""
         gone = [one for one in self.kept if one >= first]
@@ -166,13 +173,9 @@ class Keeper:
         if not self._fits(made["after"]):
             return commands
         trees = {**before.trees, **made}
-        size = sum(_size(copy.nbytes, len(copy.arrays)) for copy in trees.values())
-        if before.moment and size > self._sizes[MOMENTS]:  # the first batch, or a larger one
-            self._room(MOMENTS, size)
         if before.moment and self.series[MOMENTS].rule is not None:
-            commands += self._keep(
-                MOMENTS, step, trees, {"asked": True} if before.asked else {}, before.asked
-            )
+            facts = {"asked": True} if before.asked else {}
+            commands += self._keep(MOMENTS, step, trees, facts, before.asked)
         if before.measured:
             commands.append(Measure(step, trees))
         return commands + self._ahead(number, handed, made["after"])
@@ -194,8 +197,7 @@ class Keeper:
     def _ahead(self, number, handed, theta=None):
         """What is due of the parameters before iteration `number`; theta: a Copy of them, if there is one."""
         self._latest = (number, _own(handed["params"]), _own(handed["aux"]))
-        if self._shape is None:
-            self._settle(handed)
+        commands = self._settle(handed) if self._shape is None else []
         due = {kind: self.series[kind].due(number) for kind in self.series}
         due[STATES] = due.get(STATES, False) and handed["state"] is not None
         asked = self._asked > 0 and self._may_ask()
@@ -203,15 +205,14 @@ class Keeper:
         moment = due.get(MOMENTS, False) or asked
         measured = self._every is not None and number % self._every == 0
         if not (due[POINTS] or due[STATES] or moment or measured):
-            return []
+            return commands
         wanted = {"aux": handed["aux"] if due[POINTS] else None}
         wanted["state"] = handed["state"] if due[STATES] else None
         wanted["params"] = handed["params"] if theta is None and (due[POINTS] or moment or measured) else None
         made = copies(wanted)
         theta = made.get("params", theta)
         if theta is not None and not self._fits(theta):
-            return []
-        commands = []
+            return commands
         if due[POINTS]:
             trees = {"params": theta, **({"aux": made["aux"]} if "aux" in made else {})}
             commands += self._keep(POINTS, number, trees, {})
@@ -234,8 +235,12 @@ class Keeper:
         series = self.series[kind]
         if series.kept and number <= series.kept[-1]:
             return []
+        size = sum(copy.taken for copy in trees.values())
+        drops = self._room(kind, size, 1) if size > self._sizes[kind] else []  # a batch, a larger one
+        if series.rule is None:
+            return drops
         gone = series.add(number, asked)
-        return [*([Drop(kind, gone)] if gone else []), Keep(kind, number, trees, facts)]
+        return [*drops, *([Drop(kind, gone)] if gone else []), Keep(kind, number, trees, facts)]
 
     def _back(self, step):
         """The loop begins again at `step`: what is of later iterations is none of its own."""
@@ -246,15 +251,14 @@ class Keeper:
 
     def _settle(self, handed):
         """How many of each kind there is room for."""
-        sizes = {name: _size(nbytes(tree), len(jax.tree.leaves(tree))) for name, tree in handed.items()}
+        sizes = {name: size_of(nbytes(tree), len(jax.tree.leaves(tree))) for name, tree in handed.items()}
         points = sizes["params"] + sizes["aux"]
         sizes = {POINTS: points, MOMENTS: points + sizes["params"], STATES: sizes["state"]}
-        for kind in self.series:
-            self._room(kind, sizes[kind])
         self._shape = shape_of(handed["params"])
+        return [drop for kind in self.series for drop in self._room(kind, sizes[kind])]
 
-    def _room(self, kind, size):
-        """So many of `size` bytes each; none where not even two fit."""
+    def _room(self, kind, size, more=0):
+        """So many of `size` bytes each, none where not two fit; [Drop] of what exceeds with so many more."""
         self._sizes[kind] = size
         whole = sum(SHARES[kind] for kind in self.series)
         room = min(self._most[kind], self.budget * SHARES[kind] // whole // size)
@@ -268,6 +272,8 @@ class Keeper:
             self.series[kind].rule = Moments(room, self._chosen)
         else:
             self.series[kind].rule = Even(room, LEAST[kind])
+        gone = self.series[kind].exceeding(room - more)
+        return [Drop(kind, gone)] if gone else []
 
     def _fits(self, theta):
         if theta.shape() == self._shape:
@@ -292,8 +298,3 @@ def _own(tree):
     if not any(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(tree)):
         return tree
     return jax.tree.map(lambda leaf: leaf.copy() if isinstance(leaf, np.ndarray) else leaf, tree)
-
-
-def _size(values, leaves):
-    """Bytes of a file with so many bytes of values in so many leaves."""
-    return values + HEAD + leaves * HEAD_OF_LEAF

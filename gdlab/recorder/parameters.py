@@ -56,7 +56,7 @@ class Parameters:
         for kind in (kept.POINTS, kept.MOMENTS, kept.STATES):
             # A process that was killed may have kept parameters of iterations that it had not committed.
             end = last if kind == kept.MOMENTS else last + 1
-            belongs = last >= 0 and kind in self.keeper.series
+            belongs = last >= 0 and kind in self.keeper.series and self.keeper.active
             there = [number for number in kept.names(path, kind) if belongs and number <= end]
             for number in set(kept.names(path, kind)) - set(there):
                 kept.remove(path, kind, number)

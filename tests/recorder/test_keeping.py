@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import warnings
 from functools import partial
 
 import jax
@@ -387,3 +388,32 @@ def test_examples_are_not_believed(tmp_path, arrays):
         return
     with pytest.raises(store.DamagedRun, match="as many examples each"):
         open_replay(tmp_path / "r").assembly.dataset  # noqa: B018
+
+
+GROWING = {
+    "aux": (lambda k: {"aux": {"m": np.zeros(10 if k < 1 else 20_000, np.float32)}}, 400_000),
+    "state": (lambda k: {"state": {"h": np.zeros(1 if k < 1 else 50_000, np.float32)}}, 200_000),
+    "names": (lambda k: {"params": {"n" * 3000 + str(i): jnp.float32(k) for i in range(5)}}, 200_000),
+}
+
+
+@pytest.mark.parametrize("what", list(GROWING))
+def test_the_budget_is_kept_whatever_grows(tmp_path, what):
+    given, budget = GROWING[what]
+    functions = {"step": lambda state, batch: (state, None)} if what == "state" else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RecordingWarning)
+        loss = lambda params, batch, aux: 0.0  # noqa: E731
+        with gdlab.Recorder(tmp_path / "r", budget=budget, loss=loss, **functions) as recorder:
+            for k in range(120):
+                recorder.write(k, loss=1.0, **{"params": {"w": jnp.float32(k)}, **given(k)})
+    assert 0 < _bytes(tmp_path / "r") <= budget
+
+
+def test_a_run_that_goes_on_with_a_smaller_budget_keeps_to_it(tmp_path):
+    train(tmp_path / "r", 60)
+    assert _bytes(tmp_path / "r") > 90_000
+    train(tmp_path / "r", 3, begin=60, resume=True, budget=90_000)
+    assert 0 < _bytes(tmp_path / "r") <= 90_000
+    train(tmp_path / "r", 3, begin=63, resume=True, budget=0)
+    assert _bytes(tmp_path / "r") == 0
