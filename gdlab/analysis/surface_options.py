@@ -96,7 +96,7 @@ def path_iterations(run, *, thin=1, last=None):
         steps = np.asarray(run.array("path_step"), np.int64)
     elif "path" in run.arrays:
         steps = np.arange(run.rows("path"))
-    elif points := handed.of(run).points:
+    elif points := handed.of(run).path:
         steps = np.array(list(points), np.int64)
     else:
         steps = np.arange(run.rows("scalars") + 1)

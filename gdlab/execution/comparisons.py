@@ -16,29 +16,34 @@ SPEC = {"gap": store.ArraySpec(dtype="f8", row_shape=())}
 
 class Report(NamedTuple):
     """Replayed iterations compared with the record: how many, how many differed, the largest difference of a
-    loss, and what has changed since the recording (list of texts); altered: what of that are data or code,
-    which make another training even where nothing was replayed."""
+    number, and what has changed since the recording (list of texts); altered: what of that are data or code,
+    which make another training even where nothing was replayed; replayed: how many were, of which some may
+    have had nothing to be compared with."""
 
     compared: int
     different: int
     largest: float
     changed: list
     altered: tuple = ()
+    replayed: int = 0
 
 
 class Comparisons:
-    """Of one run: the largest difference of a loss of each iteration; NaN where it was never replayed."""
+    """Of one run: the largest difference of a number of each iteration; NaN where it was never compared."""
 
     def __init__(self, run):
         self._run = run
         self._gap = np.full(run.rows("scalars"), np.nan)
+        self._replayed = np.zeros(run.rows("scalars"), bool)
         self._news: list[tuple[int, int]] = []
 
     def add(self, first, gap):
-        """Iterations from `first` on were replayed; gap [n]: 0 where equal, inf where only one is finite."""
+        """Iterations from `first` on were replayed; gap [n]: 0 where equal, inf where only one is
+        finite, NaN where there was nothing to compare."""
         stop = first + len(gap)
         self._reach(stop)
         self._gap[first:stop] = np.fmax(self._gap[first:stop], gap)
+        self._replayed[first:stop] = True
         self._news.append((first, stop))
 
     def keep(self):
@@ -61,19 +66,24 @@ class Comparisons:
             pass  # a folder that cannot be read says nothing of earlier replays
         known = self._gap[~np.isnan(self._gap)]
         largest = float(known.max(initial=0.0))
-        return Report(len(known), int((known > 0).sum()), largest, changed, tuple(altered))
+        different, replayed = int((known > 0).sum()), int(self._replayed.sum())
+        return Report(len(known), different, largest, changed, tuple(altered), replayed)
 
     def _kept(self):
         return store.Derived(self._run, "replay", {}, rows=None, arrays=SPEC)
 
     def _take(self, kept, first, stop):
         self._reach(stop)
-        found = np.where(np.asarray(kept.done(first, stop)), kept.read(first, stop)["gap"], np.nan)
+        done = np.asarray(kept.done(first, stop))
+        found = np.where(done, kept.read(first, stop)["gap"], np.nan)
+        self._replayed[first:stop] |= done
         self._gap[first:stop] = np.fmax(self._gap[first:stop], found)
 
     def _reach(self, stop):
         if stop > len(self._gap):
-            self._gap = np.concatenate([self._gap, np.full(stop - len(self._gap), np.nan)])
+            more = stop - len(self._gap)
+            self._gap = np.concatenate([self._gap, np.full(more, np.nan)])
+            self._replayed = np.concatenate([self._replayed, np.zeros(more, bool)])
 
 
 def gaps(recorded, replayed):

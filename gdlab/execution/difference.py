@@ -26,8 +26,20 @@ def proof(attrs):
         return ""
     count = replay.get("compared") or 0
     if not count:
-        return "Nothing was replayed that could be compared with the record."
+        return ""
     return f"Of the run's iterations {count:,} were compared with the record so far: none differs."
+
+
+def unheld(attrs):
+    """What is to be said of a Table with these attrs that was replayed with nothing to hold it against; ""
+    for none."""
+    replay = attrs.get("replay")
+    if not isinstance(replay, dict) or replay.get("compared") or not replay.get("replayed"):
+        return ""
+    return (
+        "Nothing of the replay could be compared with the record: no iteration that was run again has an "
+        "Observation of its step, or kept parameters."
+    )
 
 
 def origin(attrs):
@@ -42,5 +54,5 @@ def origin(attrs):
 
 
 def remarks(attrs):
-    """`said` and `origin`, joined."""
-    return " ".join(filter(None, (said(attrs), origin(attrs))))
+    """`said`, `unheld` and `origin`, joined."""
+    return " ".join(filter(None, (said(attrs), unheld(attrs), origin(attrs))))

@@ -111,12 +111,20 @@ class HandedOver:
         return self.functions.to_tree([jnp.asarray(leaf.array) for leaf in leaves])
 
     @in_its_precision
+    def passed(self, iterations: int) -> Any:
+        """The parameters after so many recorded iterations, a point of the path, as nested dicts; of a loop
+        that leaves iterations out they may lie between two rows."""
+        number = self.handed.path[iterations]
+        leaves = self._checked(self._read(kept.POINTS, number).get("params"), kept.POINTS, number)
+        return self.functions.to_tree([jnp.asarray(leaf.array) for leaf in leaves])
+
+    @in_its_precision
     def steps(
         self, start: int, stop: int, progress: Callable[[float, str], object] = lambda fraction, text: None
     ) -> Iterator[Step]:
         """A Step for each iteration of [start, stop) that is a moment, in order."""
         stop = min(stop, self.run.rows("scalars"))
-        if self._stepping is not None and self._stepping.can(start):
+        if self._stepping is not None and self._stepping.can(start) and self._stepping.can(stop - 1):
             for row, *ends in self._stepping.steps(start, stop, progress):
                 before, after = map(self.functions.to_tree, ends)
                 updates = jax.tree.map(lambda old, new: new - old, before, after)
@@ -157,9 +165,9 @@ class HandedOver:
     @cached_property
     def _stepping(self):
         """What runs the loop again; None where its step, its batches or its states were not handed over."""
-        if not (self.handed.exact and "make_batch" in self.functions.names):
+        if not (self.handed.steps and "make_batch" in self.functions.names):
             return None
-        return Stepping(self.run, self.functions, self.handed.states, self.number, self._comparisons.add)
+        return Stepping(self.run, self.functions, self.handed, self.number, self._comparisons.add)
 
     def _kept(self, iteration):
         """The leaves of theta_k, and with them what else the functions take then; None where it is not
@@ -169,9 +177,10 @@ class HandedOver:
             found = self._read(kept.POINTS, there.points[iteration])
             self._aux = self._nested(found["aux"]) if found.get("aux") else None
             return self._checked(found.get("params"), kept.POINTS, iteration)
-        for number, tree in ((iteration, "params"), (iteration - 1, "after")):
-            if number in there.moments:
-                found = self._read(kept.MOMENTS, there.moments[number])
+        for numbers, tree in ((there.moments, "params"), (there.after, "after")):
+            if iteration in numbers:
+                number = numbers[iteration]
+                found = self._read(kept.MOMENTS, number)
                 self._aux = self._nested(found["aux"]) if found.get("aux") else None
                 return self._checked(found.get(tree), kept.MOMENTS, number)
         return None
@@ -222,7 +231,7 @@ class HandedOver:
         nothing."""
         if "aux" not in self.functions.trees:
             return None
-        for kind, numbers in ((kept.POINTS, self.handed.points), (kept.MOMENTS, self.handed.moments)):
+        for kind, numbers in ((kept.POINTS, self.handed.path), (kept.MOMENTS, self.handed.moments)):
             for number in sorted(numbers.values(), reverse=True):
                 found = self._read(kind, number)
                 if found.get("aux"):
@@ -232,7 +241,8 @@ class HandedOver:
     def _read(self, kind, number):
         """The trees of a file; ValueError where a running loop has given it up meanwhile."""
         try:
-            return kept.read(self.run.path, kind, number).trees
+            takes = self.functions.trees.get("params", ())
+            return kept.read(self.run.path, kind, number, {"params": takes, "after": takes}).trees
         except FileNotFoundError:
             raise ValueError(f"{kind}/{number} is kept no longer: the run goes on; ask again") from None
 

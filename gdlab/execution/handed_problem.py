@@ -11,7 +11,7 @@ import numpy as np
 from gdlab.data.dataset import Dataset
 from gdlab.exported import Functions
 from gdlab.records import Problem
-from gdlab.store import kept
+from gdlab.store import DamagedRun, kept
 from gdlab.training.leaf_names import names_of
 
 
@@ -46,12 +46,20 @@ def dataset_of(run: Any, functions: Functions, parts: tuple[str, ...], last: Any
     for part in parts:
         there = kept.read(run.path, kept.EXAMPLES, part)
         found[part] = joined(there.trees.get("examples", []))
+        _check_examples(found[part], run.path / kept.EXAMPLES / part)
         told = there.facts.get("classes", ())
         names = tuple(map(str, told)) if isinstance(told, list) else ()
     if not found or not all(found.values()):
         return None
     train = found["train"] if "train" in found else found["test"]
     return Dataset(run.name, train, found.get("test"), names or _classes(functions, train, last))
+
+
+def _check_examples(arrays, where):
+    """DamagedRun where they are not of as many examples each."""
+    if () in (lengths := {array.shape[:1] for array in arrays.values()}) or len(lengths) > 1:
+        told = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
+        raise DamagedRun(f"arrays of as many examples each are expected; it has {told:.200}", where)
 
 
 def joined(leaves: list[kept.Leaf]) -> dict[str, np.ndarray]:
@@ -102,7 +110,7 @@ def _in_blocks(call, x, size):
 
 def _classes(functions, train, last):
     """As many names as `predict` gives numbers."""
-    if "predict" not in functions.names or "y" not in train:
+    if "predict" not in functions.names or not {"x", "y"} <= train.keys():
         return ()
     predict = _with_aux(functions, "predict", last)
     answer = jax.eval_shape(predict, functions.params, jnp.asarray(train["x"][:1]))

@@ -30,8 +30,8 @@ def run_probe(
 ) -> Table:
     """The Table that `gdlab.probes.<probe>.compute` returns for the run in `path`.
 
-    Its attrs have "replay" {compared, different, largest, changed}: how all that was ever replayed of this
-    run compared with its record, see `gdlab.execution.comparisons`.
+    Its attrs have "replay" {compared, different, largest, changed, altered, replayed}: how all that was
+    ever replayed of this run compared with its record, see `gdlab.execution.comparisons`.
 
     Args:
       path: run folder.

@@ -3,7 +3,8 @@ record.
 
 The step runs in the form in which the loop ran it: alone, or so many times in a scan, with its state donated
 or not. The batches are those of the loop's own function of the iteration. What the step says of an iteration
-is compared with what was recorded of it, number by number; a difference is reported with its size.
+is compared with what was recorded of it, number by number, and where parameters or a state were kept, these
+bit by bit; a difference is reported with its size.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,10 +16,13 @@ import numpy as np
 
 from gdlab import store
 from gdlab.execution.comparisons import gaps
+from gdlab.execution.holding import Holding
 from gdlab.store import kept
+from gdlab.store.functions import OBSERVED
 
 LAYERS = "layer/"
 MOST_SCAN = 1 << 16
+LEFT_OUT = "iterations were left out behind {:,}: what lies between them is not recorded"
 
 
 class Form(NamedTuple):
@@ -42,11 +46,15 @@ class Again(NamedTuple):
 
 
 class Stepping:
-    """Runs a recorded loop again. compare(row, gaps [n]): is told how rows compared with the record."""
+    """Runs a recorded loop again. compare(row, gaps [n]): is told how rows compared with the record, NaN
+    where there is nothing to compare."""
 
-    def __init__(self, run, functions, states, number: Callable[[int], int], compare: Callable):
-        """states: {row: number of the file}; number: of a row, the iteration as the loop counts."""
-        self._run, self._functions, self._states = run, functions, dict(states)
+    def __init__(self, run, functions, there, number: Callable[[int], int], compare: Callable):
+        """there: the `gdlab.analysis.handed.Handed` of the run; number: of a row, the iteration as the loop
+        counts."""
+        self._run, self._functions, self._states = run, functions, dict(there.states)
+        self._holding = Holding(run.path, there, functions.trees)
+        self._observed = _observed(functions.trees.get("stepped", ()))
         self._number, self._compare = number, compare
         self._columns = run.columns("scalars")
         self._programs: dict[tuple, Callable] = {}
@@ -57,7 +65,14 @@ class Stepping:
 
     def can(self, row: int) -> bool:
         """Whether iteration `row`, or the parameters before it, can be reached."""
-        return bool(self._states) and row >= min(self._states)
+        at = max((k for k in self._states if k <= row), default=None)
+        if at is None or at == row:
+            return at is not None
+        return self._follows(row) and self._number(row - 1) - self._number(at) == row - 1 - at
+
+    def _follows(self, row):
+        """Whether the step of the row before leads to `row`: no iteration between was left out."""
+        return row >= self._run.rows("scalars") or self._number(row) == self._number(row - 1) + 1
 
     def steps(
         self, start: int, stop: int, progress: Callable[[float, str], object] = lambda fraction, text: None
@@ -76,6 +91,12 @@ class Stepping:
                     yield Again(row + index, before, after)
             row += length
             self._last = row, state, places
+            if not self._follows(row):
+                self._last = None
+                if row < stop and row not in self._states:
+                    raise ValueError(LEFT_OUT.format(self._number(row - 1)))
+                if row < stop:
+                    row, state, places = self._from(row)
 
     def params(self, row: int) -> list[Any]:
         """The leaves of theta before row."""
@@ -85,6 +106,8 @@ class Stepping:
         found = list(self.steps(row - 1, row))
         if not found:
             raise ValueError(f"iteration {row:,} is not recorded")
+        if not self._follows(row):
+            raise ValueError(LEFT_OUT.format(self._number(row - 1)))
         return found[-1].after
 
     def _from(self, row):
@@ -95,13 +118,12 @@ class Stepping:
             raise ValueError(f"no state at or before iteration {row:,} was kept")
         if self._last is not None and at <= self._last[0] <= row:
             return self._last
-        found = kept.read(self._run.path, kept.STATES, self._states[at])
-        leaves = found.trees.get("state", [])
         wanted = self._functions.trees["state"]
-        have = [(leaf.array.shape, leaf.array.dtype.name) for leaf in leaves]
+        found = kept.read(self._run.path, kept.STATES, self._states[at], {"state": wanted})
+        leaves = found.trees.get("state", [])
         where = self._run.path / kept.STATES / str(self._states[at])
-        if have != [(leaf.shape, leaf.dtype) for leaf in wanted]:
-            raise store.DamagedRun("its state is not one that the step of the run takes", where)
+        if len(leaves) != len(wanted):
+            raise store.DamagedRun("it has no state that the step of the run takes", where)
         places = _places(found.facts, len(leaves), where)
         self._last = at, [jnp.asarray(leaf.array) for leaf in leaves], places
         return self._last
@@ -110,9 +132,7 @@ class Stepping:
         """([before], [after], state) of `length` rows from `row` on, compared with the record."""
         first = self._number(row)
         if row + length <= self._run.rows("scalars") and self._number(row + length - 1) != first + length - 1:
-            raise ValueError(
-                f"iterations were left out behind {first:,}: what lies between them is not recorded"
-            )
+            raise ValueError(LEFT_OUT.format(first))
         batches = [self._functions.make_batch(first + index) for index in range(length)]
         theta = [jnp.copy(state[index]) for index in places]
         if self._form.donated:  # what is handed on here is not what the caller holds
@@ -125,7 +145,7 @@ class Stepping:
             stacked = [jnp.stack(leaves) for leaves in zip(*batches, strict=True)]
             state, (seen, path) = self._scan(tuple(places))(state, stacked)
             after = [[leaf[index] for leaf in path] for index in range(length)]
-        self._hold(row, seen)
+        self._compare(row, np.fmax(self._seen(row, seen, length), self._holding.gaps(row, after, state)))
         return [theta, *after[:-1]], after, state
 
     def _single(self):
@@ -148,12 +168,13 @@ class Stepping:
             self._programs[key] = build()
         return self._programs[key]
 
-    def _hold(self, row, seen):
-        """Hold what was seen, [n, ...] each, against the record."""
-        rows = self._run.array("scalars", row, row + len(seen[0])) if seen else np.empty((0, 0))
+    def _seen(self, row, seen, length):
+        """Hold what was seen in `length` rows, [n, ...] each, against the record: differences [length]."""
+        rows = self._run.array("scalars", row, row + length)
         count = len(rows)
         numbers, recorded = [], []
-        for name, values in _named(seen, self._form):
+        observed = None if self._observed is None else np.asarray(seen[self._observed], np.float64)
+        for name, values in _named(observed, self._form):
             if name in self._columns:
                 numbers.append(values[:count])
                 recorded.append(rows[:, self._columns.index(name)])
@@ -161,14 +182,23 @@ class Stepping:
                 there = self._run.array(name, row, row + count)
                 numbers += list(values[:count].T)
                 recorded += list(np.asarray(there, np.float64).T)
-        if numbers and count:
-            self._compare(row, gaps(np.array(recorded, np.float64), np.array(numbers, np.float64)))
+        found = np.full(length, np.nan)
+        if numbers:
+            found[:count] = gaps(np.array(recorded, np.float64), np.array(numbers, np.float64))
+        return found
 
 
-def _named(seen, form):
-    """[(name, values [n] or [n, layers])] of an Observation, whose layout is that of `form`."""
-    values = next((np.asarray(leaf, np.float64) for leaf in seen if leaf.ndim == 2), None)
-    if values is None or values.shape[1] != len(form.numbers) + form.layers * len(form.quantities):
+def _observed(stepped):
+    """Which of the leaves that a step gives beside its state is its Observation; None where none is."""
+    seen = [leaf.path for leaf in stepped if leaf.path[0] == "seen"]
+    places = (("seen", OBSERVED), ("seen", "values"))  # the second: of runs before there was the first
+    return next((seen.index(place) for place in places if place in seen), None)
+
+
+def _named(values, form):
+    """[(name, values [n] or [n, layers])] of an Observation [n, size], whose layout is that of `form`."""
+    size = len(form.numbers) + form.layers * len(form.quantities)
+    if values is None or values.ndim != 2 or values.shape[1] != size:
         return
     yield from zip(form.numbers, values.T, strict=False)
     for index, name in enumerate(form.quantities):

@@ -112,7 +112,7 @@ class _Work:
     def around(self):
         """The Surroundings of the path."""
         numbers = self.chosen["checkpoints"]
-        vectors = numbers and np.stack([recorded.flat(self.replay.params(k)) for k in numbers])
+        vectors = numbers and np.stack([recorded.point(self.replay, k) for k in numbers])
         names = ("plane", "centre", "resolution", "seed")
         options = {name: self.chosen[name] for name in names}
         return Surroundings(self.path[0], shapes=self.shapes, vectors=vectors, **options)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gdlab.recorder.moments import plain
-from gdlab.store.kept import Leaf
+from gdlab.store.kept import Leaf, is_kept
 from gdlab.training.leaf_names import words
 
 
@@ -57,6 +57,12 @@ class Copy:
         self.form, self.arrays, self.kinds = form, arrays, kinds
         self.nbytes = sum(array.nbytes for array in arrays)
 
+    @property
+    def taken(self) -> int:
+        """Bytes that it takes in a file, or rather more."""
+        words = sum(len(ascii(word)) for place in self.form.places for word in place)
+        return size_of(self.nbytes, len(self.arrays)) + words
+
     def values(self) -> list:
         """The leaves on the device, random keys as they were."""
         return [
@@ -74,6 +80,7 @@ class Copy:
         return self.form.treedef, tuple((array.shape, array.dtype) for array in self.arrays)
 
 
+HEAD, HEAD_OF_LEAF = 1024, 256  # bytes of a file besides the values, of it and of each leaf, and rather less
 _forms: dict[Any, Form] = {}
 _MOST_FORMS = 256
 
@@ -94,6 +101,11 @@ def copies(trees: dict[str, Any]) -> dict[str, Copy]:
         arrays = [next(copied) if isinstance(leaf, jax.Array) else np.array(leaf) for leaf in leaves]
         found[name] = Copy(form, arrays, kinds[name])
     return found
+
+
+def size_of(values: int, leaves: int) -> int:
+    """Bytes of a file with so many bytes of values in so many leaves, of short names."""
+    return values + HEAD + leaves * HEAD_OF_LEAF
 
 
 def flattened(tree: Any) -> tuple[list, Form]:
@@ -170,7 +182,10 @@ def _check(name, leaves):
                     f"{name}: an array lies on several processes and cannot be kept by one; hand over what "
                     "jax.experimental.multihost_utils.process_allgather makes of it in all of them"
                 )
+            dtype = None if _is_key(leaf) else leaf.dtype
         elif not isinstance(leaf, (np.ndarray, np.generic, bool, int, float, complex)):
             raise ValueError(f"{name}: a {type(leaf).__name__} is no array")
-        elif np.asarray(leaf).dtype.kind in "OSUV" and np.asarray(leaf).dtype.isbuiltin == 1:
-            raise ValueError(f"{name}: an array of {np.asarray(leaf).dtype} cannot be kept")
+        else:
+            dtype = np.asarray(leaf).dtype
+        if dtype is not None and not is_kept(dtype):
+            raise ValueError(f"{name}: an array of {dtype} cannot be kept")

@@ -60,6 +60,8 @@ def kept(value: Any) -> Any:
     """A number that can be kept until it is computed: an array of its own, as the loop may donate this."""
     if type(value) in _PLAIN or not isinstance(value, jax.Array):
         return value
+    if value.is_deleted():  # whoever reads it says so
+        return value
     return _on_host(value) if value.is_ready() else jax.numpy.array(value, copy=True)
 
 
@@ -68,7 +70,9 @@ def is_ready(written: Written) -> bool:
     arrays = (written.step, written.values, *written.metrics.values())
     try:
         return all(
-            array.is_ready() for array in arrays if type(array) not in _PLAIN and isinstance(array, jax.Array)
+            array.is_deleted() or array.is_ready()  # of a deleted one the question ends the process
+            for array in arrays
+            if type(array) not in _PLAIN and isinstance(array, jax.Array)
         )
     except RuntimeError:  # deleted: whoever reads it says so
         return True
@@ -77,9 +81,7 @@ def is_ready(written: Written) -> bool:
 def handed(written: Written) -> tuple[Handed | None, list[ValueError]]:
     """A `Handed` of NumPy arrays, None where there is nothing to record, and what is wrong with the metrics
     that are left out. ValueError: the iteration or the Observation is not what is expected."""
-    step = operator.index(np.asarray(written.step).item() if hasattr(written.step, "item") else written.step)
-    if not 0 <= step < MOST_STEPS:
-        raise ValueError(f"step={step:.6g}: iterations count from 0 to {MOST_STEPS:,}")
+    step = number_of(written.step)
     values: Any = None
     count, scanned = 1, False
     if written.values is not None:
@@ -102,8 +104,12 @@ def handed(written: Written) -> tuple[Handed | None, list[ValueError]]:
 
 
 def number_of(step: Any) -> int:
-    """The iteration as a number; one that is on the device is waited for."""
-    return step if type(step) is int else operator.index(step.item() if hasattr(step, "item") else step)
+    """The iteration as a number; one that is on the device is waited for. ValueError where it is none."""
+    if type(step) is not int:
+        step = operator.index(np.asarray(step).item() if hasattr(step, "item") else step)
+    if not 0 <= step < MOST_STEPS:
+        raise ValueError(f"step={step:.6g}: iterations count from 0 to {MOST_STEPS:,}")
+    return step
 
 
 def iterations_of(values: Any) -> int:

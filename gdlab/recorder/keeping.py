@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
-from gdlab.recorder.copies import Copy, copies, nbytes, shape_of
+from gdlab.recorder.copies import Copy, copies, nbytes, shape_of, size_of
 from gdlab.recorder.spacing import Even, Moments
 from gdlab.recorder.units import said
 from gdlab.store.kept import MOMENTS, POINTS, STATES
@@ -20,7 +21,6 @@ SHARES = {POINTS: 2, MOMENTS: 1, STATES: 1}  # of the budget
 MOST = {POINTS: 512, MOMENTS: 64, STATES: 64}
 LEAST = {POINTS: 1, STATES: 16}  # iterations between two
 FEWEST = 2
-HEAD, HEAD_OF_LEAF = 1024, 256  # bytes of a file besides the values, of it and of each leaf, and rather less
 
 
 class Keep(NamedTuple):
@@ -100,6 +100,14 @@ class Series:
         self.check = self.rule.after(number, self.kept[0])
         return sorted(gone)
 
+    def exceeding(self, room: int) -> list[int]:
+        """Those that the rule has no room for, which are kept no longer; room: of chosen ones."""
+        gone = set(self.kept[max(room, 0) :] if isinstance(self.rule, Moments) and self.rule.chosen else ())
+        if self.kept:
+            gone |= set(self.kept) if self.rule is None else self.rule.given_up(self.kept, self.asked)
+        self.kept = [one for one in self.kept if one not in gone]
+        return sorted(gone)
+
     def cut(self, first: int) -> list[int]:
         """Those from `first` on are kept no longer."""
         gone = [one for one in self.kept if one >= first]
@@ -150,13 +158,14 @@ class Keeper:
         self, step: int, count: int, params: Any, batch: Any = None, aux: Any = None, state: Any = None
     ) -> list:
         """[Drop | Keep | Measure], in order: what is to be done after `count` iterations from `step` on."""
-        if not self.active or step == self.last:
+        taken = self._latest is not None and self._latest[0] == step + count
+        if not self.active or (step == self.last and taken):
             return []
         commands = self._back(step) if step < self.last else []
         number, self.last = step + count, step + count - 1
-        before, self._before = self._before, None
-        if params is None:
+        if params is None:  # they may come with another part of the iteration
             return commands
+        before, self._before = self._before, None
         handed = {"params": params, "aux": aux, "state": state}
         if before is None or before.number != step or count != 1:
             return commands + self._ahead(number, handed)
@@ -164,13 +173,9 @@ class Keeper:
         if not self._fits(made["after"]):
             return commands
         trees = {**before.trees, **made}
-        size = sum(_size(copy.nbytes, len(copy.arrays)) for copy in trees.values())
-        if before.moment and size > self._sizes[MOMENTS]:  # the first batch, or a larger one
-            self._room(MOMENTS, size)
         if before.moment and self.series[MOMENTS].rule is not None:
-            commands += self._keep(
-                MOMENTS, step, trees, {"asked": True} if before.asked else {}, before.asked
-            )
+            facts = {"asked": True} if before.asked else {}
+            commands += self._keep(MOMENTS, step, trees, facts, before.asked)
         if before.measured:
             commands.append(Measure(step, trees))
         return commands + self._ahead(number, handed, made["after"])
@@ -191,9 +196,8 @@ class Keeper:
 
     def _ahead(self, number, handed, theta=None):
         """What is due of the parameters before iteration `number`; theta: a Copy of them, if there is one."""
-        self._latest = (number, handed["params"], handed["aux"])
-        if self._shape is None:
-            self._settle(handed)
+        self._latest = (number, _own(handed["params"]), _own(handed["aux"]))
+        commands = self._settle(handed) if self._shape is None else []
         due = {kind: self.series[kind].due(number) for kind in self.series}
         due[STATES] = due.get(STATES, False) and handed["state"] is not None
         asked = self._asked > 0 and self._may_ask()
@@ -201,15 +205,14 @@ class Keeper:
         moment = due.get(MOMENTS, False) or asked
         measured = self._every is not None and number % self._every == 0
         if not (due[POINTS] or due[STATES] or moment or measured):
-            return []
+            return commands
         wanted = {"aux": handed["aux"] if due[POINTS] else None}
         wanted["state"] = handed["state"] if due[STATES] else None
         wanted["params"] = handed["params"] if theta is None and (due[POINTS] or moment or measured) else None
         made = copies(wanted)
         theta = made.get("params", theta)
         if theta is not None and not self._fits(theta):
-            return []
-        commands = []
+            return commands
         if due[POINTS]:
             trees = {"params": theta, **({"aux": made["aux"]} if "aux" in made else {})}
             commands += self._keep(POINTS, number, trees, {})
@@ -232,8 +235,12 @@ class Keeper:
         series = self.series[kind]
         if series.kept and number <= series.kept[-1]:
             return []
+        size = sum(copy.taken for copy in trees.values())
+        drops = self._room(kind, size, 1) if size > self._sizes[kind] else []  # a batch, a larger one
+        if series.rule is None:
+            return drops
         gone = series.add(number, asked)
-        return [*([Drop(kind, gone)] if gone else []), Keep(kind, number, trees, facts)]
+        return [*drops, *([Drop(kind, gone)] if gone else []), Keep(kind, number, trees, facts)]
 
     def _back(self, step):
         """The loop begins again at `step`: what is of later iterations is none of its own."""
@@ -244,37 +251,36 @@ class Keeper:
 
     def _settle(self, handed):
         """How many of each kind there is room for."""
-        sizes = {name: _size(nbytes(tree), len(jax.tree.leaves(tree))) for name, tree in handed.items()}
+        sizes = {name: size_of(nbytes(tree), len(jax.tree.leaves(tree))) for name, tree in handed.items()}
         points = sizes["params"] + sizes["aux"]
         sizes = {POINTS: points, MOMENTS: points + sizes["params"], STATES: sizes["state"]}
-        for kind in self.series:
-            self._room(kind, sizes[kind])
         self._shape = shape_of(handed["params"])
+        return [drop for kind in self.series for drop in self._room(kind, sizes[kind])]
 
-    def _room(self, kind, size):
-        """So many of `size` bytes each; none where not even two fit."""
+    def _room(self, kind, size, more=0):
+        """So many of `size` bytes each, none where not two fit; [Drop] of what exceeds with so many more."""
         self._sizes[kind] = size
         whole = sum(SHARES[kind] for kind in self.series)
         room = min(self._most[kind], self.budget * SHARES[kind] // whole // size)
         if room < FEWEST and not (kind == MOMENTS and self._chosen and room):
             self.notes.append(
                 f"of the budget of {said(self.budget)} there is no room for two {kind} of {said(size)} "
-                f"each: none "
-                "are kept"
+                "each: none are kept"
             )
             self.series[kind].rule = None
         elif kind == MOMENTS:
             self.series[kind].rule = Moments(room, self._chosen)
         else:
             self.series[kind].rule = Even(room, LEAST[kind])
+        gone = self.series[kind].exceeding(room - more)
+        return [Drop(kind, gone)] if gone else []
 
     def _fits(self, theta):
         if theta.shape() == self._shape:
             return True
         self.notes.append(
             f"from iteration {self.last + 1} on the parameters have other shapes or names: they are kept no "
-            f"longer; "
-            "record them as a run of its own"
+            "longer; record them as a run of its own"
         )
         self.active, self._before, self._latest = False, None, None
         return False
@@ -287,6 +293,8 @@ def _within(params, state):
     return [] if None in found else found
 
 
-def _size(values, leaves):
-    """Bytes of a file with so many bytes of values in so many leaves."""
-    return values + HEAD + leaves * HEAD_OF_LEAF
+def _own(tree):
+    """A pytree whose NumPy arrays the loop cannot change in place; JAX's nobody can."""
+    if not any(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(tree)):
+        return tree
+    return jax.tree.map(lambda leaf: leaf.copy() if isinstance(leaf, np.ndarray) else leaf, tree)

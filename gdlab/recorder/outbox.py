@@ -44,5 +44,7 @@ class Outbox:
                     pen.put(found)
             except Exception as error:  # of this call alone
                 errors.append(error)
+                pen.shelf.settled(written.commands)  # an iteration that is not recorded gives nothing up
+                continue
             pen.carry_out(written.commands)
         return errors

@@ -1,14 +1,18 @@
 """What a loop hands over of its parameters, on its way into the run folder."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
+from gdlab import store
 from gdlab.recorder.copies import on_host
 from gdlab.recorder.handover import Handover
 from gdlab.recorder.keeping import Keeper, Measure, Series
+from gdlab.recorder.observation import Observation
 from gdlab.store import kept
+from gdlab.store.functions import OBSERVED
 
 EXAMPLES = 32  # of which `predict` and `activations` are written
 if TYPE_CHECKING:
@@ -37,18 +41,27 @@ class Parameters:
         self._form: dict[str, Any] = {}
 
     def begin(self, path: str, last: int) -> None:
-        """The run in `path` is begun; what an earlier session kept counts, what another left is removed."""
+        """The run in `path` is begun; what an earlier session kept counts, what another left is removed.
+
+        What cannot be told or removed is said, and then nothing more is kept of parameters.
+        """
+        self.path, self.keeper.last = path, last
+        try:
+            self._take_over(path, last)
+        except (store.StoreError, OSError) as error:
+            self.keeper.active = False
+            self._notes.append(f"nothing is kept of parameters: {error!s:.500}")
+
+    def _take_over(self, path, last):
         for kind in (kept.POINTS, kept.MOMENTS, kept.STATES):
             # A process that was killed may have kept parameters of iterations that it had not committed.
             end = last if kind == kept.MOMENTS else last + 1
-            belongs = last >= 0 and kind in self.keeper.series
+            belongs = last >= 0 and kind in self.keeper.series and self.keeper.active
             there = [number for number in kept.names(path, kind) if belongs and number <= end]
             for number in set(kept.names(path, kind)) - set(there):
                 kept.remove(path, kind, number)
             if kind in self.keeper.series:
                 self.keeper.series[kind] = Series(kind, there)
-        self.keeper.last = last
-        self.path = path
 
     @property
     def used(self) -> bool:
@@ -112,6 +125,8 @@ class Parameters:
         from gdlab.exported import write_functions
 
         given = dict(self.handover.functions)
+        if "step" in given:
+            given["step"] = observed(given["step"])
         arrays = next(iter(self.handover.examples.values()), {})
         batch, make = handed["batch"], self.handover.batch
         if batch is None and make is not None:
@@ -150,6 +165,23 @@ class Parameters:
         """Bytes that the examples take of the budget."""
         every = [array for part in self.handover.examples.values() for array in part.values()]
         return min(self.handover.budget // 4, sum(array.nbytes for array in every))
+
+
+def observed(step: Callable) -> Callable:
+    """The step, whose Observation has a place of its own in what it gives: ("seen", OBSERVED), wherever the
+    loop has it, be it in its state."""
+
+    def stepped(state, batch):
+        after, seen = step(state, batch)
+        nodes = jax.tree.leaves((seen, after), is_leaf=_is_observation)
+        found = next((node.values for node in nodes if _is_observation(node)), None)
+        return after, {"others": seen, **({} if found is None else {OBSERVED: found})}
+
+    return stepped
+
+
+def _is_observation(node):
+    return isinstance(node, Observation)
 
 
 def checked(handed: dict[str, Any], functions: bool) -> None:

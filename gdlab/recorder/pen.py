@@ -36,7 +36,7 @@ class Pen:
         self._config, self._identity = config, identity
         self._queue: queue.SimpleQueue = queue.SimpleQueue()
         self._notes: list[str] = []
-        self.shelf, self._asked = Shelf(self.path), asked
+        self.shelf, self._asked = Shelf(self.path, self._say), asked
         self._dumping = Dumping(measuring, self._say)
         self._seen_notes = 0
         if resume and place.begun(self.path):

@@ -215,8 +215,8 @@ class Recorder:
                     measuring=self._parameters.measuring if self._parameters.handover.every else None,
                 )  # fmt: skip
             self._start -= self._pen.before
-            self._parameters.begin(os.fspath(self.path), self._pen.last)
             atexit.register(self._at_exit)  # after the writer's own: what comes last is called first
+            self._parameters.begin(os.fspath(self.path), self._pen.last)
         return self._pen
 
     def _ready(self):
@@ -231,6 +231,7 @@ class Recorder:
 
     def _start_with(self, step, given):
         pen = self._ready()
+        step = number_of(step)
         self._send(pen, Written(step, self._seconds(), commands=tuple(self._parameters.start(step, given))))
 
     def _write(self, step, seen, metrics, given):

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gdlab.recorder.keeping import Command, Drop, Keep
 from gdlab.store import DamagedRun, kept, requests
@@ -14,8 +14,10 @@ AT_ONCE_BYTES = 64 << 20  # of them, or more where they are few
 class Shelf:
     """Of one run folder."""
 
-    def __init__(self, path: str | os.PathLike):
-        self.path = os.fspath(path)
+    def __init__(self, path: str | os.PathLike, say: Callable[[str], None]):
+        """say: is told what is kept no longer, and why."""
+        self.path, self._say = os.fspath(path), say
+        self._given_up: set[str] = set()
         self._waiting, self._bytes = 0, 0
         self._settled = threading.Condition()
 
@@ -41,14 +43,26 @@ class Shelf:
             if isinstance(command, Drop):
                 for number in command.numbers:
                     kept.remove(self.path, command.kind, number)
-            elif isinstance(command, Keep):
+            elif isinstance(command, Keep) and command.kind not in self._given_up:
                 trees = {name: copy.leaves() for name, copy in command.trees.items()}
-                kept.write(self.path, command.kind, command.number, trees, command.facts)
+                self._write(command, trees)
         finally:
-            with self._settled:
-                self._waiting -= 1
-                self._bytes -= command.nbytes
-                self._settled.notify_all()
+            self.settled([command])
+
+    def _write(self, command, trees):
+        """What is of such a kind that it cannot be kept ends its kind, never the record."""
+        try:
+            kept.write(self.path, command.kind, command.number, trees, command.facts)
+        except ValueError as error:
+            self._given_up.add(command.kind)
+            self._say(f"no more {command.kind}: that of iteration {command.number}: {error!s:.500}")
+
+    def settled(self, commands: Sequence[Command]) -> None:
+        """These that were announced are no longer on their way."""
+        with self._settled:
+            self._waiting -= len(commands)
+            self._bytes -= sum(command.nbytes for command in commands)
+            self._settled.notify_all()
 
     def asked(self) -> int:
         """For how many iterations a reader has asked since the last look; what is not understood is

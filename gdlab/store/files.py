@@ -20,6 +20,7 @@ from gdlab.store.errors import DamagedRun, DiskFull, NotWritable
 # A commit record of 4,000 arrays takes about 2 MB; anything much larger was not written by gdlab.
 MAX_DOCUMENT_BYTES = 16 << 20
 MAX_DEPTH = 64  # of a document's nesting; Python's own limit shows as an error wherever it is met
+HOLLOW, MOST_PACKED = 1 << 28, 64  # a file of so many bytes takes a 64th of them on the disk at least
 sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
 _TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -195,3 +196,13 @@ def stays_inside(path, folder):
     real, root = os.path.realpath(path), os.path.realpath(folder)
     if os.path.commonpath((real, root)) != root:
         raise DamagedRun("a link leads out of the run folder", path)
+
+
+def check_taken(found, path):
+    """DamagedRun for a file of holes, which takes nothing on the disk and all of its size in memory.
+
+    Zeros that a file system packs look the same; a file of HOLLOW bytes consists of other values, too.
+    """
+    taken = 512 * getattr(found, "st_blocks", 0)  # 0: the file system does not tell
+    if found.st_size > HOLLOW and 0 < taken < found.st_size // MOST_PACKED:
+        raise DamagedRun(f"{found.st_size:,} bytes, of which {taken:,} were written", path)

@@ -19,6 +19,7 @@ from gdlab.store.errors import DamagedRun, NewerSchema, NoFunctions, UnknownName
 
 FOLDER, FILE = "functions", "functions.json"
 SCHEMA = 1
+OBSERVED = "observation"  # where a step that is carried gives its Observation, in "seen"
 MAX_BYTES = 256 << 20  # of one program; the constants of a function that has its data in itself are in it
 MAX_LEAVES = 20_000
 MAX_DEPTH = 64  # of the words of a leaf's place

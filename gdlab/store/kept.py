@@ -39,7 +39,11 @@ _DTYPES = (
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32",
     "float64", "complex64", "complex128",
 )  # fmt: skip
-_ML_DTYPES = ("bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3b11fnuz", "int4", "uint4")
+_ML_DTYPES = (
+    "bfloat16", "float8_e3m4", "float8_e4m3", "float8_e4m3b11fnuz", "float8_e4m3fn", "float8_e4m3fnuz",
+    "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu", "float6_e2m3fn", "float6_e3m2fn", "float4_e2m1fn",
+    "int1", "int2", "int4", "uint1", "uint2", "uint4",
+)  # fmt: skip
 
 
 class Leaf(NamedTuple):
@@ -71,7 +75,7 @@ def write(root, kind, name, trees, facts=None):
         described[tree] = []
         for leaf in leaves:
             array = np.asarray(leaf.array, order="C")
-            if array.dtype.name not in _DTYPES + _ML_DTYPES:
+            if not is_kept(array.dtype):
                 raise ValueError(f"{'/'.join(leaf.place)}: values of dtype {array.dtype} cannot be kept")
             data = _bytes(array)
             described[tree].append(_described(leaf, array, checksums.to_text(checksums.crc(data))))
@@ -88,9 +92,13 @@ def write(root, kind, name, trees, facts=None):
     return start + max((at + len(data) for at, data in parts), default=0)
 
 
-def read(root, kind, name):
+def read(root, kind, name, expected=None):
     """The Kept in `kind`/`name`; FileNotFoundError where there is none, DamagedRun says what is wrong with
-    it."""
+    it.
+
+    expected: {tree: leaves with a shape and the name of a dtype}: where one of these trees is another, that
+    is said before any value is read, and takes no memory.
+    """
     path = _path(root, kind, name)
     files.no_links(root, os.path.dirname(path))
     fd, stat = files.open_regular(path)
@@ -99,6 +107,8 @@ def read(root, kind, name):
         _check_is(document, kind, name, path)
         specs = {tree: [_spec(item, path) for item in items] for tree, items in document["trees"].items()}
         _check_size(specs, start, stat.st_size, path)
+        _check_expected(specs, expected or {}, path)
+        files.check_taken(stat, path)
         trees, offset = {}, start
         for tree, leaves in specs.items():
             trees[tree] = []
@@ -172,6 +182,11 @@ def nearest(numbers, wanted, count=6):
     return sorted(sorted(numbers, key=lambda number: (abs(number - wanted), number))[:count])
 
 
+def is_kept(dtype):
+    """Whether values of a NumPy dtype can be kept."""
+    return dtype.name in _DTYPES or dtype.name in _ML_DTYPES
+
+
 def dtype_of(name):
     """The NumPy dtype of a name, of those that can be kept; ValueError for others."""
     if name in _DTYPES:
@@ -179,7 +194,8 @@ def dtype_of(name):
     if name in _ML_DTYPES:
         import ml_dtypes
 
-        return np.dtype(getattr(ml_dtypes, name))
+        if hasattr(ml_dtypes, name):  # as it depends on its age
+            return np.dtype(getattr(ml_dtypes, name))
     raise ValueError(f"dtype {name!r:.80}")
 
 
@@ -245,6 +261,8 @@ def _spec(item, path):
         dtype = dtype_of(item.get("dtype"))
     except (ValueError, TypeError):
         dtype = None
+    # NumPy counts an axis of length 0 in this way, too.
+    whole = whole and dtype is not None and dtype.itemsize * math.prod(n or 1 for n in shape) <= MOST_BYTES
     if dtype is None or not (whole and named and keyed and isinstance(crc, str)):
         raise DamagedRun(f"a leaf is described as {item!r:.200}", path)
     return tuple(place), dtype, tuple(shape), key, crc
@@ -263,6 +281,14 @@ def _check_size(specs, start, size, path):
     # A file without values ends with its header.
     if size != end and not (end == start and start - ALIGN < size <= start):
         raise DamagedRun(f"{size:,} bytes, {end:,} are expected", path)
+
+
+def _check_expected(specs, expected, path):
+    for tree, leaves in specs.items():
+        if tree in expected:
+            found = [(shape, dtype.name) for _, dtype, shape, _, _ in leaves]
+            if found != [(tuple(leaf.shape), leaf.dtype) for leaf in expected[tree]]:
+                raise DamagedRun(f"its {tree} is not what the functions of the run take", path)
 
 
 def _fill(fd, array, offset, path):

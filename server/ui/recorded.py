@@ -56,7 +56,7 @@ def missing(run, needs: Sequence[str]) -> list[str]:
         "loss": "loss" in there.functions,
         "predict": "predict" in there.functions,
         "activations": "activations" in there.functions,
-        "points": len(there.known) > 1,
+        "points": max(len(there.known), len(there.path)) > 1,
         "examples": there.labelled or (bool(there.parts) and "predict" not in needs),
         "dumps": there.dumps,
         "observed": "layer/update_norm" in run.arrays,

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import warnings
 from functools import partial
 
 import jax
@@ -15,6 +16,7 @@ import pytest
 
 import gdlab
 from gdlab import store
+from gdlab.execution.opening import open_replay
 from gdlab.recorder import keeping
 from gdlab.recorder.recorder import RecordingWarning
 from gdlab.recorder.units import in_bytes, said
@@ -259,3 +261,159 @@ def test_nothing_due_costs_no_copy(tmp_path, monkeypatch):
     for k in range(10):
         assert keeper.look(k, 1, {"w": np.zeros(3)}) == []
     assert not asked
+
+
+@pytest.mark.parametrize("step, metrics", [(-1, {"val_loss": 1.0}), (10**17, {}), (2**53, {}), (1.5, {})])
+def test_an_iteration_that_cannot_be_takes_nothing_with_it(tmp_path, step, metrics):
+    handed = {} if metrics else {"params": {"w": np.zeros(3)}}
+    with pytest.warns(RecordingWarning), gdlab.Recorder(tmp_path / "r") as recorder:
+        for k in range(30):
+            recorder.write(k, loss=1.0, params={"w": np.full(3, float(k))})
+        recorder.write(step, **(metrics or {"loss": 1.0}), **handed)
+        recorder.start({"w": np.zeros(3)}, step=-1)
+        recorder.write(30, loss=1.0, params={"w": np.zeros(3)})
+    run = gdlab.open_run(tmp_path / "r")
+    assert (run.rows("scalars"), run.state) == (31, "finished")
+    assert kept.names(run.path, kept.POINTS) == [*range(1, 32)]
+
+
+def test_what_is_not_recorded_gives_nothing_up(tmp_path):
+    with pytest.warns(RecordingWarning), gdlab.Recorder(tmp_path / "r") as recorder:
+        for k in range(30):
+            recorder.write(k, loss=1.0, params={"w": np.zeros(3)})
+        gone = jnp.ones(3)
+        gone.delete()
+        seen = gdlab.recorder.observation.Observation(gone, gdlab.observe(loss=1.0).layout)
+        recorder.write(5, seen, params={"w": np.zeros(3)})
+        assert not recorder._outbox._waiting and recorder._pen.shelf._waiting >= 0
+    assert kept.names(tmp_path / "r", kept.POINTS) == [*range(1, 31)]
+
+
+@pytest.mark.parametrize(
+    "leaf",
+    [
+        np.ones(1, np.longdouble), np.array(["2020-01-01"], "datetime64[D]"), np.zeros(2, [("x", "f4")]),
+        np.zeros(2, jax.dtypes.float0), np.array(["x"], object), "x",
+    ],
+)  # fmt: skip
+def test_parameters_that_cannot_be_kept_end_no_record(tmp_path, leaf):
+    with pytest.warns(RecordingWarning, match="params: an? "), gdlab.Recorder(tmp_path / "r") as recorder:
+        for k in range(6):
+            recorder.write(k, loss=1.0, params={"a": leaf})
+    run = gdlab.open_run(tmp_path / "r")
+    assert (run.rows("scalars"), run.state, kept.names(run.path, kept.POINTS)) == (6, "finished", [])
+
+
+@pytest.mark.parametrize("name", ["float8_e4m3", "float8_e5m2fnuz", "float8_e3m4", "int2", "uint4"])
+def test_small_numbers_are_kept(tmp_path, name):
+    values = jnp.array([1, 0, 1]).astype(name)
+    with gdlab.Recorder(tmp_path / "r", strict=True) as recorder:
+        recorder.write(0, loss=1.0, params={"a": values})
+    (leaf,) = kept.read(tmp_path / "r", kept.POINTS, 1).trees["params"]
+    assert leaf.array.dtype.name == name and leaf.array.tobytes() == np.asarray(values).tobytes()
+
+
+def test_a_kind_that_cannot_be_written_ends_alone(tmp_path, monkeypatch):
+    write = kept.write
+
+    def refusing(root, kind, name, trees, facts=None):
+        if kind == kept.MOMENTS:
+            raise ValueError("too many leaves")
+        return write(root, kind, name, trees, facts)
+
+    monkeypatch.setattr(kept, "write", refusing)
+    with pytest.warns(RecordingWarning, match="no more moments: that of iteration 0: too many leaves"):
+        train(tmp_path / "r", 5)
+    run = gdlab.open_run(tmp_path / "r")
+    assert (run.rows("scalars"), run.state, len(kept.names(run.path, kept.POINTS))) == (5, "finished", 6)
+
+
+def test_parameters_that_come_with_a_second_part_of_an_iteration_are_kept(tmp_path):
+    with gdlab.Recorder(tmp_path / "r", strict=True) as recorder:
+        recorder.start({"w": jnp.float32(0)})
+        for k in range(10):
+            recorder.write(k, loss=float(k))
+            recorder.write(k, params={"w": jnp.float32(k + 1)}, batch={"x": np.full(2, k)})
+            recorder.write(k, accuracy=0.5)
+    assert kept.names(tmp_path / "r", kept.POINTS) == [*range(11)]
+    assert kept.names(tmp_path / "r", kept.MOMENTS) == [*range(10)]
+    found = kept.read(tmp_path / "r", kept.MOMENTS, 7).trees
+    assert [float(found[name][0].array.flat[0]) for name in ("params", "after", "batch")] == [7, 8, 7]
+    assert gdlab.open_run(tmp_path / "r").rows("scalars") == 10
+
+
+def test_parameters_that_are_changed_in_place_are_those_of_their_iteration(tmp_path):
+    weights = np.zeros(3)
+    with gdlab.Recorder(tmp_path / "r", strict=True) as recorder:
+        recorder.start({"w": weights})
+        for k in range(601):
+            weights += 1
+            recorder.write(k, loss=1.0, params={"w": weights})
+        weights[:] = -999
+    points = kept.names(tmp_path / "r", kept.POINTS)
+    assert points[-1] == 601 and 599 not in points  # the end, which nothing but the end had made due
+    for k in points:
+        (leaf,) = kept.read(tmp_path / "r", kept.POINTS, k).trees["params"]
+        np.testing.assert_array_equal(leaf.array, k)
+
+
+@pytest.mark.parametrize("way", ["a link", "a folder"])
+def test_a_folder_that_is_in_the_way_costs_no_iteration(tmp_path, way):
+    train(tmp_path / "r", 5)
+    points = tmp_path / "r" / "points"
+    if way == "a link":
+        points.rename(tmp_path / "elsewhere")
+        points.symlink_to(tmp_path / "elsewhere")
+    else:
+        (points / "15000").mkdir()
+    with pytest.warns(RecordingWarning, match="nothing is kept of parameters"):
+        train(tmp_path / "r", 5, begin=5, resume=True)
+    run = gdlab.open_run(tmp_path / "r")
+    assert (run.rows("scalars"), run.state) == (10, "finished")
+    assert [*(tmp_path / "elsewhere").iterdir()] if way == "a link" else (points / "15000").is_dir()
+
+
+@pytest.mark.parametrize(
+    "arrays", [{"y": [1, 2]}, {"x": 1.0, "y": 1}, {"x": [1.0, 2.0], "y": [1, 2, 3]}], ids=str
+)
+def test_examples_are_not_believed(tmp_path, arrays):
+    predict = lambda params, x: x[:, None] * params["b"][1]  # noqa: E731
+    data = {"x": np.ones(4, np.float32), "y": np.zeros(4, np.int32)}
+    loss = lambda params, batch: params["b"][1] * batch["x"].sum()  # noqa: E731
+    train(tmp_path / "r", 5, loss=loss, predict=predict, examples={"train": data})
+    leaves = [kept.Leaf((name,), np.asarray(array, np.float32)) for name, array in arrays.items()]
+    kept.write(tmp_path / "r", kept.EXAMPLES, "train", {"examples": leaves})
+    if "x" not in arrays:  # others may go by other names
+        assert open_replay(tmp_path / "r").assembly.dataset.classes == ()
+        return
+    with pytest.raises(store.DamagedRun, match="as many examples each"):
+        open_replay(tmp_path / "r").assembly.dataset  # noqa: B018
+
+
+GROWING = {
+    "aux": (lambda k: {"aux": {"m": np.zeros(10 if k < 1 else 20_000, np.float32)}}, 400_000),
+    "state": (lambda k: {"state": {"h": np.zeros(1 if k < 1 else 50_000, np.float32)}}, 200_000),
+    "names": (lambda k: {"params": {"n" * 3000 + str(i): jnp.float32(k) for i in range(5)}}, 200_000),
+}
+
+
+@pytest.mark.parametrize("what", list(GROWING))
+def test_the_budget_is_kept_whatever_grows(tmp_path, what):
+    given, budget = GROWING[what]
+    functions = {"step": lambda state, batch: (state, None)} if what == "state" else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RecordingWarning)
+        loss = lambda params, batch, aux: 0.0  # noqa: E731
+        with gdlab.Recorder(tmp_path / "r", budget=budget, loss=loss, **functions) as recorder:
+            for k in range(120):
+                recorder.write(k, loss=1.0, **{"params": {"w": jnp.float32(k)}, **given(k)})
+    assert 0 < _bytes(tmp_path / "r") <= budget
+
+
+def test_a_run_that_goes_on_with_a_smaller_budget_keeps_to_it(tmp_path):
+    train(tmp_path / "r", 60)
+    assert _bytes(tmp_path / "r") > 90_000
+    train(tmp_path / "r", 3, begin=60, resume=True, budget=90_000)
+    assert 0 < _bytes(tmp_path / "r") <= 90_000
+    train(tmp_path / "r", 3, begin=63, resume=True, budget=0)
+    assert _bytes(tmp_path / "r") == 0

@@ -95,6 +95,7 @@ FORGED = {
     "larger than the file": {"shape": [1 << 30]},
     "endless": {"shape": [1 << 35, 1 << 35]},
     "negative": {"shape": [-1]},
+    "nothing of too many": {"shape": [0, 1 << 36, 1 << 36], "crc": "00000000"},
     "no dtype": {"dtype": "object"},
     "a class": {"dtype": "builtins.eval"},
     "a text as shape": {"shape": "3"},
@@ -161,3 +162,23 @@ def test_what_is_asked_for_is_answered_once(tmp_path):
     (tmp_path / requests.FILE).write_text('{"iterations": 1000000}')
     with pytest.raises(DamagedRun):
         requests.asked(tmp_path)
+
+
+def test_a_file_of_holes_takes_no_memory(tmp_path, monkeypatch):
+    """4 KB on the disk that call themselves 32 GB; whoever knows what comes refuses at once."""
+    kept.write(tmp_path, kept.POINTS, 5, {"params": LEAVES[:1]})
+    file = tmp_path / "points" / "5"
+    item = {"place": ["w"], "dtype": "float32", "shape": [1 << 33], "crc": "00000000"}
+    document = {"schema": 1, "kind": "points", "name": "5", "facts": {}, "trees": {"params": [item]}}
+    header = checksums.sealed(checksums.placed(document))
+    data = (b"gdlab tree %010d\n" % len(header)) + header
+    file.write_bytes(data.ljust(-(-len(data) // 64) * 64, b"\0"))
+    with open(file, "r+b") as stream:
+        stream.truncate(file.stat().st_size + (1 << 35))
+    monkeypatch.setattr(kept.np, "empty", None)
+    with pytest.raises(DamagedRun, match="were written"):
+        kept.read(tmp_path, kept.POINTS, 5)
+    small = [kept.Leaf(("w",), np.zeros(3, np.float32)).array]
+    wanted = [type("Leaf", (), {"shape": one.shape, "dtype": one.dtype.name}) for one in small]
+    with pytest.raises(DamagedRun, match="not what the functions of the run take"):
+        kept.read(tmp_path, kept.POINTS, 5, {"params": wanted})

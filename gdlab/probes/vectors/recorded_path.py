@@ -20,7 +20,7 @@ def path_rows(replay, iterations, progress=lambda fraction, text: None):
         index = iterations if steps is None else np.searchsorted(steps, iterations)
         example = run.array("path", 0, 1)
         return Rows(lambda a, b: run.array("path", a, b), index, example.shape[1], example.dtype)
-    points = np.array(list(handed.of(run).points), np.int64)
+    points = np.array(list(handed.of(run).path), np.int64)
     if len(points):
         return _points(replay, points, np.searchsorted(points, iterations))
     cache, size, dtype = _cache(replay)
@@ -32,12 +32,17 @@ def path_rows(replay, iterations, progress=lambda fraction, text: None):
 
 def _points(replay, points, index):
     """The Rows of the points that a recorded loop has kept; index: their positions in `points`."""
-    first = flat(replay.params(int(points[index[0]])))
+    first = flat(replay.passed(int(points[index[0]])))
 
     def read(start, stop):
-        return np.stack([flat(replay.params(int(points[i]))).astype(first.dtype) for i in range(start, stop)])
+        return np.stack([flat(replay.passed(int(points[i]))).astype(first.dtype) for i in range(start, stop)])
 
     return Rows(read, index, first.size, first.dtype)
+
+
+def point(replay, k):
+    """theta_k of the path as one vector [p]."""
+    return flat(replay.passed(k) if k in handed.of(replay.run).path else replay.params(k))
 
 
 def flat(params):

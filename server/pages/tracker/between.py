@@ -120,6 +120,8 @@ class Between:
         self._found = finer_dumps(self.context.run(self.tracker.name), table)
         report = table.attrs["replay"]
         self._same = "The replay equals the record, bit for bit."
+        if not report["compared"]:
+            self._same = "Nothing of the replay could be compared with the record."
         if report["different"]:
             count = f"{report['different']:,} of {counted(report['compared'], 'iteration')}"
             self._same = f"The replay differs from the record in {count}."
