@@ -220,10 +220,11 @@ class HandedOver:
                 "params=params)"
             )
         near = ", ".join(f"{k:,}" for k in kept.nearest(known, iteration))
+        more = "gdlab.Recorder(..., step=train_step, batch=batch_of) lets any iteration between be run again"
+        if self.handed.steps:
+            more = "Iterations were left out of the record before it, so it cannot be run again"
         return (
-            f"iteration={iteration:,}: its parameters were not kept; those near it that were: {near}. "
-            f"Between them "
-            "gdlab.Recorder(..., step=train_step, batch=batch_of) lets any iteration be run again"
+            f"iteration={iteration:,}: its parameters were not kept; those near it that were: {near}. {more}"
         )
 
     def _last_aux(self):
