@@ -21,7 +21,7 @@ TITLES = {
     "distance": "Distance of the parameters",
 }
 SPREADS = {
-    "bootstrap": "over the examples",
+    "bootstrap": "if the examples were drawn again",
     "dropout": "over dropout masks",
     "late": "where late points of the path scatter",
 }
@@ -124,7 +124,7 @@ class Second:
             share = table.columns["deviation_error"] / value
         known = share[np.isfinite(share)]
         precise = f" Its standard error: {100 * np.median(known):.2g} % (median)." if known.size else ""
-        words = f"Standard deviation of the loss, {SPREADS[kind]}.{precise}"
+        words = f"Standard deviation of the mean loss, {SPREADS[kind]}.{precise}"
         return value, table.columns["done"], words
 
     def _difference(self, place: str):
