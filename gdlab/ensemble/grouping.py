@@ -15,6 +15,7 @@ from gdlab.execution.group import SEED, make_group, members_of, one_of
 from gdlab.plan.assembly import assemble, training
 from gdlab.store.config import training_keys
 from gdlab.store.migrations import migrated
+from gdlab.training.devices import precision
 
 SECTIONS = ("optimizer", "weight_decay", "schedule", "problem")
 ALONE = "no other run differs from it in numbers and seeds alone"
@@ -103,10 +104,11 @@ def _part(configs, jobs, refused, assembled):
 
 def untraceable(assembly, config, varied):
     """{key: why} of the keys that something looks at before it is compiled; empty where all can be traced."""
-    reason = _refusal(assembly, config, varied)
-    if reason is None:
-        return {}
-    each = {key: _refusal(assembly, config, (key,)) for key in varied}
+    with precision(config["precision"]):
+        reason = _refusal(assembly, config, varied)
+        if reason is None:
+            return {}
+        each = {key: _refusal(assembly, config, (key,)) for key in varied}
     found = {key: why for key, why in each.items() if why is not None}
     return found or dict.fromkeys(varied, reason)
 
