@@ -47,10 +47,9 @@ def resolved(folder, requirements, pins):
 
 
 def _indexes():
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "get", "global.index-url"], capture_output=True, text=True
-    )
-    return done.stdout.split() if done.returncode == 0 else []
+    """What pip is configured to ask here, which uv does not read."""
+    done = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True)
+    return re.findall(r"^global\.index\S*='(\S+)'$", done.stdout, re.MULTILINE)
 
 
 def canonical(name):
