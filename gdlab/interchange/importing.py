@@ -16,6 +16,7 @@ from gdlab.interchange.finding import search
 from gdlab.interchange.names import folder_name, settings
 from gdlab.interchange.rows import arrays
 from gdlab.interchange.source import STRANGE, Source, Unreadable, why
+from gdlab.messages import counted
 from gdlab.store.errors import DiskFull, NotWritable, StoreError
 
 RUNS = "runs"
@@ -128,7 +129,7 @@ class _Ending:
 
     def done(self) -> None:
         if self._tell is not None and self._count:
-            self._tell(1.0, f"{self._count:,} runs looked at")
+            self._tell(1.0, f"{counted(self._count, 'run')} looked at")
 
 
 def _places(root, target, sources):

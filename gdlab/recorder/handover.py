@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gdlab.messages import counted
 from gdlab.recorder.units import in_bytes, said
 from gdlab.store import kept
 
@@ -45,9 +46,8 @@ class Handover(NamedTuple):
             fitting = min(count, room // each)
             if fitting < count:
                 notes.append(
-                    f"of the {count:,} examples of {part!r} the first {fitting:,} are kept: a quarter of "
-                    f"the budget "
-                    f"of {said(self.budget)} holds no more"
+                    f"of {counted(count, 'example')} of {part!r} the first {fitting:,} are kept: a quarter "
+                    f"of the budget of {said(self.budget)} holds no more"
                 )
             if fitting:
                 leaves = [kept.Leaf((name,), array[:fitting]) for name, array in arrays.items()]
