@@ -161,6 +161,7 @@ def _server(runs: str, config_dir: str = ""):
         command, env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE, text=True
     )
     try:
+        assert process.stdout is not None  # it is a pipe
         match = re.search(r"http://localhost:\d+/\w+", process.stdout.readline())
         if match is None:
             raise ExportError("the server did not start")

@@ -61,12 +61,12 @@ class WorkerProcess:
     def begin(self, task: Task | None) -> None:
         """Gives an idle process its task, which stands in `task`; None: its imports alone."""
         try:
-            if self._process is None:
-                self._spawn()
+            process = self._process or self._spawn()
             if task:
-                self.watch.begin(self._process.pid)
+                self.watch.begin(process.pid)
             self._link.send(("run", task.id, *task.request) if task else ("warm",))
-        except OSError:
+        except OSError as error:
+            log.debug("a worker process takes no task: %s", error)
             self._crashed()
 
     def look(self) -> None:
@@ -86,12 +86,14 @@ class WorkerProcess:
 
     # -- private ----------------------------------------------------------------------------------
 
-    def _spawn(self) -> None:
+    def _spawn(self) -> multiprocessing.process.BaseProcess:
         context = multiprocessing.get_context("spawn")
         self._link, child_end = context.Pipe()
-        self._process = context.Process(target=serve, args=(child_end, *self._arguments), daemon=True)
-        self._process.start()
+        process = context.Process(target=serve, args=(child_end, *self._arguments), daemon=True)
+        self._process = process
+        process.start()
         child_end.close()
+        return process
 
     def _listen(self) -> None:
         try:
@@ -105,7 +107,7 @@ class WorkerProcess:
         except (EOFError, OSError):
             self._crashed()
             return
-        if not self._process.is_alive():
+        if self._process and not self._process.is_alive():
             self._crashed()
 
     def _tell(self) -> Task | None:
@@ -135,10 +137,12 @@ class WorkerProcess:
 
     def _crashed(self) -> None:
         process = self._process
-        process.join(timeout=5)
-        message = (
-            f"The worker process ended unexpectedly (exit code {process.exitcode}); ask again to restart it."
-        )
+        if process is None:  # no memory, or too many processes or open files
+            message = "The worker process could not be started; the server's log says why. Ask again later."
+        else:
+            process.join(timeout=5)
+            code = process.exitcode
+            message = f"The worker process ended unexpectedly (exit code {code}); ask again to restart it."
         log.warning(message)
         self.end()
         if self.task:

@@ -31,7 +31,7 @@ class Listener:
     def __init__(self, listening: socket.socket, members: Sequence[Member]):
         self._listening, self._members = listening, members
         self._tasks: set[asyncio.Task] = set()
-        self._waiting: dict[asyncio.Task | None, None] = {}  # for their heads, the oldest first
+        self._waiting: dict[asyncio.Task, None] = {}  # for their heads, the oldest first
 
     async def run(self) -> None:
         """Goes on until it is cancelled; then what waits is closed."""
@@ -62,6 +62,7 @@ class Listener:
 
     async def _waited_for(self, connection: socket.socket) -> bytes:
         mine = asyncio.current_task()
+        assert mine is not None  # it runs in one
         self._waiting[mine] = None
         if len(self._waiting) > MOST_WAITING:
             next(iter(self._waiting)).cancel()

@@ -5,6 +5,7 @@ import multiprocessing
 import socket
 import time
 from asyncio import Event
+from functools import partial
 
 from tornado.ioloop import IOLoop
 
@@ -22,13 +23,13 @@ LONGEST = 30.0  # s until such a one is started again
 class Member:
     """Number `number` of `count` server processes. It runs in the loop, and is started again when it ends.
 
-    ready: it can be handed connections; failed: whether it ended before that, at its first start.
+    ready: it can be handed connections; failed: how it ended before that, at its first start.
     told, origins: as of `child.serve`.
     """
 
     def __init__(self, loop: IOLoop, number: int, count: int, worker: Worker, told: Told, origins: list[str]):
         self.ready = Event()
-        self.failed = False
+        self.failed = ""
         self.process: multiprocessing.process.BaseProcess | None = None
         self._loop, self._number, self._worker = loop, number, worker
         self._arguments = (number, count, told, origins)
@@ -47,18 +48,18 @@ class Member:
         self._hand, theirs = socket.socketpair()
         self._hand.setblocking(False)
         link, their_link = context.Pipe()
-        self.process = context.Process(
+        self.process = process = context.Process(
             target=child.serve, args=(*self._arguments, theirs, their_link), daemon=True
         )
         self._began = time.monotonic()
         self._sessions = self._handed = self._received = 0
         self._heard = b""
-        self.process.start()
+        process.start()
         theirs.close()
         their_link.close()
-        Relay(link, self._worker, f"{self._number}, process {self.process.pid}")
+        Relay(link, self._worker, f"{self._number}, process {process.pid}")
         self._loop.add_handler(self._hand, self._hear, IOLoop.READ)
-        self._loop.add_handler(self.process.sentinel, self._ended, IOLoop.READ)
+        self._loop.add_handler(process.sentinel, partial(self._ended, process), IOLoop.READ)
 
     def take(self, connection: socket.socket, kind: bytes) -> bool:
         """Hands a connection over, of one of the kinds of `heads`; whether there was room for it."""
@@ -104,19 +105,19 @@ class Member:
             self.ready.set()
             self._served = True
 
-    def _ended(self, *_) -> None:
-        self._loop.remove_handler(self.process.sentinel)
+    def _ended(self, process: multiprocessing.process.BaseProcess, *_) -> None:
+        self._loop.remove_handler(process.sentinel)
         self._loop.remove_handler(self._hand)
         self._hand.close()
-        self.process.join()
+        process.join()
         if not self._served:
-            self.failed = True
+            self.failed = f"exit code {process.exitcode}"
             return
         self.ready.clear()
         lived = time.monotonic() - self._began
         log.warning(
             "server process %d ended unexpectedly (exit code %s), and %d sessions with it; it starts again",
-            self._number, self.process.exitcode, self._sessions,
+            self._number, process.exitcode, self._sessions,
         )  # fmt: skip
         self.process = None
         self._start_again(lived)

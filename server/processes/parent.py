@@ -58,9 +58,7 @@ class Parent:
             member.start()
         while not all(member.ready.is_set() for member in self._members):
             if failed := next((member for member in self._members if member.failed), None):
-                raise ChildProcessError(
-                    f"a server process ended as it began (exit code {failed.process.exitcode})"
-                )
+                raise ChildProcessError(f"a server process ended as it began ({failed.failed})")
             await asyncio.sleep(LOOK)
         self._listens = asyncio.create_task(Listener(self._listening, self._members).run())
 

@@ -34,8 +34,8 @@ class Query:
     """show(answer): the answer to the question that was asked last; failed(why), cancelled(): there is none.
 
     name: the models of `progress` are called NAME_progress and so on; None: no progress is shown.
-    progress: a `card.Progress` to be placed in the card, or None. progressed(share in [0, 1], words): is told
-    instead of `progress`. All are called in the session's event loop.
+    progressed(share in [0, 1], words): is told instead of `progress`. All are called in the session's event
+    loop.
 
     key: of the question that stands, which waits or is answered; None after a failure or a cancellation, so
     that the same may be asked again. answer: what is shown, None before the first; answered: its key.
@@ -52,7 +52,7 @@ class Query:
         progressed: Callable[[float, str], None] | None = None,
     ):
         self.context, self._show, self._failed, self._cancelled = context, show, failed, cancelled
-        self.progress = card.Progress(context, self.cancel, name=f"{name}_progress") if name else None
+        self._bar = card.Progress(context, self.cancel, name=f"{name}_progress") if name else None
         self._progressed = progressed or self._show_progress
         self.key: object = None
         self.answer: Any = None
@@ -60,6 +60,13 @@ class Query:
         self.failure: str | None = None
         self._turn: object | None = None  # of the question that waits for its answer
         self._job: Any = None
+
+    @property
+    def progress(self) -> card.Progress:
+        """What shows how far it is, to be placed in the card; only of a query that was given a name."""
+        if self._bar is None:
+            raise ValueError("a Query that is given no name shows no progress")
+        return self._bar
 
     @property
     def waiting(self) -> bool:
@@ -120,8 +127,8 @@ class Query:
         self._turn = None
         if waiting:
             self.key = None
-        if self.progress:
-            self.progress.done()
+        if self._bar:
+            self._bar.done()
         if job is not None and hasattr(job, "cancel"):
             job.cancel()
 
@@ -135,8 +142,8 @@ class Query:
     def _arrived(self, answer) -> None:
         self._turn = self._job = None
         self.answer, self.answered = answer, self.key
-        if self.progress:
-            self.progress.done(answer if isinstance(answer, Table) else None)
+        if self._bar:
+            self._bar.done(answer if isinstance(answer, Table) else None)
         try:
             self._show(answer)
         except Exception as error:  # the card says so instead of showing half of two answers
@@ -145,13 +152,13 @@ class Query:
     def _fail(self, why: str) -> None:
         self._turn = self._job = self.key = self.answer = self.answered = None
         self.failure = why
-        if self.progress:
-            self.progress.failed(_sentence(why))
+        if self._bar:
+            self._bar.failed(_sentence(why))
         self._failed(why)
 
     def _show_progress(self, share: float, words: str) -> None:
-        if self.progress:
-            self.progress.show(share, _sentence(words))
+        if self._bar:
+            self._bar.show(share, _sentence(words))
 
 
 def _sentence(words: str) -> str:

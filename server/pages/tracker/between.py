@@ -7,6 +7,7 @@ import numpy as np
 from bokeh.models import ColumnDataSource, FixedTicker, Line, Range1d, Span
 
 from gdlab.analysis.class_curves import error_rates
+from gdlab.analysis.dumps import Dumps
 from gdlab.analysis.finer_dumps import finer_dumps
 from gdlab.messages import counted
 from gdlab.records import Table
@@ -74,7 +75,8 @@ class Between:
             context, "Between the dumps", "", body, name="between", figures=[self.errors, self.turns],
             csv=self._rows, controls=[self.button],
         )  # fmt: skip
-        self._found = self._shown = None
+        self._found: Dumps | None = None
+        self._shown: dict[str, dict] | None = None
         self._asked_for = self._found_for = None  # intervals
         context.on("selection", self._offer)
         context.on("mode", self._offer)
@@ -99,7 +101,7 @@ class Between:
         card.retitle(self.root, caption=caption)
         self.button.disabled = stop - start < 2
         if self._found is not None and self._found_for == (start, stop, every):
-            self._draw()
+            self._draw(self._found)
         else:
             self.errors.visible = self.turns.visible = False
             self.words.text = ""
@@ -127,10 +129,10 @@ class Between:
             self._same = f"The replay differs from the record in {count}."
         self._offer()  # draws it where the dump that it is about is still the selected one
 
-    def _draw(self) -> None:
-        found, iteration = self._found, self._found.iteration
-        errors = self._class_errors()
-        turns = self._turns()
+    def _draw(self, found: Dumps) -> None:
+        iteration = found.iteration
+        errors = self._class_errors(found)
+        turns = self._turns(found)
         self._shown = {"error of": errors, "change of": turns}
         for plot, curves in ((self.errors, errors), (self.turns, turns)):
             plot.visible = bool(curves)
@@ -140,25 +142,25 @@ class Between:
         self.x_range.update(start=float(iteration[0]), end=float(max(iteration[-1], iteration[0] + 1)))
         self.words.text = f"{counted(found.count, 'dump')}. {self._same} " + self._legend(errors, turns)
 
-    def _class_errors(self):
+    def _class_errors(self, found: Dumps):
         """{class: error rates}: of the selected classes, or of those that change most."""
-        rates = error_rates(self._found.right(), self._found.starts)
+        rates = error_rates(found.right(), found.starts)
         chosen = self.tracker.selection.classes[:MOST_LINES]
         if not chosen:
             span = np.nan_to_num(rates.max(axis=1) - rates.min(axis=1), nan=-1.0)
             chosen = np.argsort(-span, kind="stable")[:MOST_LINES]
         return {self.tracker.dumps.classes[c]: rates[c] for c in chosen}
 
-    def _turns(self):
+    def _turns(self, found: Dumps):
         """{filter: change since the dump before}: of the selected filters, or of those that turn most."""
-        if "cosine_distance" not in self._found.stats():
+        if "cosine_distance" not in found.stats():
             return {}
-        turned = self._found.filter("cosine_distance")
+        turned = found.filter("cosine_distance")
         chosen = self.tracker.selection.filters[:MOST_LINES]
         if not chosen:
             most = np.nan_to_num(turned[1:]).max(axis=0, initial=0)
             chosen = np.argsort(-most, kind="stable")[:MOST_LINES]
-        return {filter_name(self._found, int(f)): turned[:, f] for f in chosen}
+        return {filter_name(found, int(f)): turned[:, f] for f in chosen}
 
     def _fill(self, plot, iteration, curves):
         sources = self.lines[plot.name]

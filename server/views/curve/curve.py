@@ -157,6 +157,7 @@ class Curve:
 
     def _steps_in_view(self) -> tuple[int, int]:
         sent = self._sent
+        assert sent is not None  # segments are asked for what has been drawn
         return sent.start, max(sent.start, min(sent.stop, self.run.rows("scalars")))
 
     def _clear(self) -> None:
@@ -197,11 +198,11 @@ class Curve:
             self.plot.sources["descents"].data = {"x": []}
         first, last = self.clock.number(np.array([start, max(stop - 1, start)])).astype(int)
         words = [f"Iterations {first:,} to {last:,}."]
-        sent, what = self._sent, self.options.what
+        what = self.options.what
         if what != metrics.ERROR:
             words += metrics.words(self.run, self.clock, what)
-        if sent.nonfinite:
-            words.append(f"{sent.nonfinite:,} not finite.")
+        if self._sent is not None and self._sent.nonfinite:
+            words.append(f"{self._sent.nonfinite:,} not finite.")
         if what == metrics.ERROR and not near and not self.feed.silent:
             words.append(f"Zoom in to {MAX_SEGMENTS} iterations to see the error along each direction.")
         elif what == metrics.ERROR and known is not None:

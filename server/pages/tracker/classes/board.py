@@ -188,7 +188,8 @@ class Board:
         if kind == rows.CLASS:
             classes = (item,)
         else:
-            found = self.tracker.anomalies().columns
+            clusters, found = self.clusters, self.tracker.anomalies().columns
+            assert clusters is not None  # a row of one was hit
             there = (found["dump"] == dump) & (found["rule"] == rule)
-            classes = tuple(c for c in found["class"][there].tolist() if self.clusters.cluster[c] == item)
+            classes = tuple(c for c in found["class"][there].tolist() if clusters.cluster[c] == item)
         self.clicked("anomaly", classes=classes, dump=dump, rule=rule)
