@@ -78,7 +78,8 @@ def _request_arguments(doc) -> dict[str, list[bytes]]:
 
 
 def _static(doc) -> str:
-    """Address of `static/`, relative to the page's own, whatever the app is mounted as."""
+    """Address of `static/`, relative to the page's own, whatever the app is mounted as: from `/server` it is
+    `server/static/`, from `/server/`, which is served, too, `static/`."""
     request = doc.session_context.request if doc.session_context else None
     path = getattr(request, "path", None) or "/server"
-    return f"{path.rstrip('/').rpartition('/')[2]}/static/"
+    return "static/" if path.endswith("/") else f"{path.rpartition('/')[2]}/static/"

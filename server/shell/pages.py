@@ -75,6 +75,13 @@ def pages(config_dir: str = "") -> dict[str, Page]:
     return {page.name: page for _, page in sorted(found, key=lambda each: each[0])}
 
 
+def unknown(asked: str | None, known: dict[str, Page], shown: str) -> str:
+    """That there is no page of the name that an address asks for, and what is shown instead; else ""."""
+    if asked is None or asked in known:
+        return ""
+    return f"There is no page {short(asked)}.{nearest(asked, known)} This is {known[shown].title}."
+
+
 def load(part: Part) -> "Callable[[Context], View]":
     """What builds a view, with the options of its description; imported when its page is first opened.
 

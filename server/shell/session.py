@@ -63,6 +63,7 @@ class Session:
         self.main.tags = [self.bridge]
         self.bridge.theme = "dark" if self.dark else "light"
         self.bridge.page = self.page
+        self.bridge.notice = pages.unknown(self.state.get("page"), self.pages, self.page)
         theme.apply(self.doc, self.dark)
         self.bridge.on_change("event", lambda attr, old, new: self._receive(new))
         self.doc.add_root(self.main)

@@ -360,6 +360,7 @@ const gdlab = (() => {
     if (bridge.address !== "") write_address(bridge.address)
     show_page(bridge.page)
     show_status(bridge.status)
+    if (bridge.notice !== "") show_notice(bridge.notice)
     if (bridge.theme !== root.dataset.theme) send("greet", root.dataset.theme)
     doc.on_event("connection_lost", () => show_status(JSON.stringify({kind: "lost", text: "server not reached"})))
     doc.on_event("client_reconnected", () => location.reload())

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,8 +63,11 @@ def test_both_commands_serve_the_page(tmp_path, command):
         html = urllib.request.urlopen(f"http://localhost:{port}/server?page=runs").read().decode()
         assert 'data-page="descent"' in html
         assert "mathjax" not in html
-        css = urllib.request.urlopen(f"http://localhost:{port}/server/static/page.css").read()
-        assert b"inter-latin.woff2" in css
+        for address in (f"http://localhost:{port}/server", f"http://localhost:{port}/server/"):
+            html = urllib.request.urlopen(address).read().decode()
+            style = re.search(r'<link rel="stylesheet" href="([^"]*page.css)">', html)[1]
+            css = urllib.request.urlopen(urllib.parse.urljoin(address, style)).read()
+            assert b"inter-latin.woff2" in css
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
 

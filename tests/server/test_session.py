@@ -95,7 +95,14 @@ def test_the_page_that_the_address_asks_for(visit):
     assert visit().page == "runs"
     assert visit(run="a").page == "one"
     assert visit(page="two", run=["a", "b"]).bridge.page == "two"
-    assert visit(page="nonsense").bridge.page == "runs"
+    assert visit(page="two", run=["a", "b"]).bridge.notice == ""
+
+
+def test_a_page_that_is_none_is_said(visit):
+    session = visit(page="oen", run="a")
+    assert session.bridge.page == "one"
+    assert session.bridge.notice == "There is no page 'oen'. Did you mean 'one'? This is One."
+    assert visit(page="xyz").bridge.notice == "There is no page 'xyz'.. This is Runs."
 
 
 def test_pages_are_built_once_per_selection(visit, curve):
