@@ -102,7 +102,7 @@ def test_a_page_that_is_none_is_said(visit):
     session = visit(page="oen", run="a")
     assert session.bridge.page == "one"
     assert session.bridge.notice == "There is no page 'oen'. Did you mean 'one'? This is One."
-    assert visit(page="xyz").bridge.notice == "There is no page 'xyz'.. This is Runs."
+    assert visit(page="xyz").bridge.notice == "There is no page 'xyz'. This is Runs."
 
 
 def test_pages_are_built_once_per_selection(visit, curve):

@@ -42,6 +42,7 @@ class Options:
             context, "metric", metrics.first(context), [metrics.ERROR, *names], title="Draw", help=words,
             changed=lambda value: viewport.rescale(),
         )  # fmt: skip
+        self._searched = any("ls_eval" in context.run(name).arrays for name in context.selected)
         rows = self._rows()
         self.panel = card.box(context, *rows, classes=["gd-options"], name="curve_options", visible=False)
         self._tools = ViewportTools(context, viewport, back=True)
@@ -77,7 +78,9 @@ class Options:
 
     @property
     def filters(self) -> dict:
-        """Which segments are wanted, as keyword options."""
+        """Which segments are wanted, as keyword options; all where no run has line searches."""
+        if not self._searched:
+            return {}
         return {
             "phase_two": self._phase_two.value, "more_than": self._more.value,
             "restarted": self._restarts.value, "failed": self._failed.value,
@@ -88,6 +91,8 @@ class Options:
         """The filters that are on, in words."""
         more = self._more.value
         words = ["loose ends hidden"] if not self.loose_ends else []
+        if not self._searched:
+            return words
         words += ["only phase two"] if self._phase_two.value else []
         words += [f"only more than {counted(more, 'evaluation')}"] if more else []
         words += ["only restarts"] if self._restarts.value else []
@@ -95,6 +100,9 @@ class Options:
 
     def _rows(self) -> list:
         view, context = self.viewport, self.context
+        segments = [self._loose]
+        if self._searched:
+            segments += [self._phase_two, self._restarts, self._failed]
         rows = (
             [
                 *([self._what.select("metric_select")] if len(self._what.labels or ()) > 1 else []),
@@ -105,11 +113,8 @@ class Options:
             ],
             [
                 self._on.select("on_select"),
-                self._more.number("more_spinner", width=110),
-                checks(
-                    context, "segment_checks",
-                    [self._loose, self._phase_two, self._restarts, self._failed],
-                ),
+                *([self._more.number("more_spinner", width=110)] if self._searched else []),
+                checks(context, "segment_checks", segments),
             ],
         )  # fmt: skip
         return [card.row(context, *widgets, classes=["gd-options-row"]) for widgets in rows]
