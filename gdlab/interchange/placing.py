@@ -8,6 +8,7 @@ another, the run is made anew.
 import glob
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,10 @@ from gdlab import __version__
 from gdlab.interchange.rows import Arrays
 from gdlab.interchange.source import Source
 from gdlab.store import RunWriter, StoreError, open_run
-from gdlab.store.effects import CONFIG, RECORDER
+from gdlab.store.effects import CONFIG, IMPORTED, RECORDER
 from gdlab.store.folder import read_identity
 from gdlab.store.reader import Run
 
-IMPORTED = "imported"  # in the identity of a run: where its numbers come from
 MOST_NOTE, MOST_NOTES = 300, 12
 _PARTS = 3  # of a source's path that are kept: enough to know it, and not where somebody's files lie
 
@@ -129,8 +129,8 @@ def _lives(pid):
 
 def _fill(writer, made, rows, state, reason, facts):
     with writer:
-        if made.started is not None:
-            writer.dated(made.started, made.seconds)
+        if made.started is not None or made.seconds:
+            writer.dated(time.time() if made.started is None else made.started, made.seconds)
         writer.append({name: part for name, part in rows.items() if len(part)})
         notes = [note[:MOST_NOTE] for note in made.notes[:MOST_NOTES]]
         if len(made.notes) > MOST_NOTES:

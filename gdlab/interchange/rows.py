@@ -24,6 +24,7 @@ METRIC = ArraySpec("f8", (2,), ("iteration", "value"))
 MEASURES = ("iteration", "loss", "accuracy", "train_loss", "train_accuracy")
 VALIDATION = ArraySpec("f8", (len(MEASURES),), MEASURES)
 GIVEN = ("grad_norm", "update_norm", "slope", "epoch")  # columns that are filled by metrics of these names
+EARLIEST = 631_152_000  # seconds since 1970 (1990): a time before it counts from a beginning of its own
 LATEST = 1 << 32  # seconds since 1970: a time behind it is none
 REACH = 2.0  # step_size_max of a step that is known, in steps
 _AT = {name: index for index, name in enumerate(COLUMNS)}
@@ -50,6 +51,8 @@ def arrays(found: Found, choice: Chosen) -> Arrays:
     if cut:
         notes.append(f"{counted(cut, 'number')} given up whose steps were written again, or gone back behind")
     begun = found.started if found.started and 0 < found.started < LATEST else _first_time(series)
+    if begun is not None and begun < EARLIEST:
+        begun = None
     steps, scalars = _scalars(series, choice, begun)
     rows: dict[str, np.ndarray] = {"scalars": scalars}
     specs = {"scalars": SCALARS}

@@ -25,6 +25,7 @@ _MEASURED = ("validate", "dumps", "correlations")
 _TARGET = "._target_"
 # The configuration of a loop that gdlab only looked at: the loop's own names, below CONFIG.
 RECORDER, CONFIG = "recorder", "config"
+IMPORTED = "imported"  # in the identity of a run: where its numbers come from
 
 Takes = Callable[[str, str], bool]
 

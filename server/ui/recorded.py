@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from bokeh.models import Div
 
 from gdlab.analysis import handed
-from gdlab.store.effects import is_of_recorder
+from gdlab.store.effects import IMPORTED, is_of_recorder
 from server.core.context import Context, View
 from server.ui import card
 from server.ui.copying import copier
@@ -41,12 +41,20 @@ LINES = {
     ),
 }
 WORDS = "{needs}. {who} recorded from a loop of {its} own, which has not handed over what follows."
+OF_IMPORTED = (
+    "{needs}. {who} imported: only numbers came. A gdlab.Recorder in the loop takes what follows."
+)
 NOTES = "Could not be carried: {notes}"
 
 
 def alone(context: Context) -> bool:
     """Whether all selected runs are such."""
     return all(is_of_recorder(context.run(name).config) for name in context.selected)
+
+
+def is_imported(run) -> bool:
+    """Whether its numbers come from another tool's files: no loop could have handed over more."""
+    return IMPORTED in run.identity
 
 
 def missing(run, needs: Sequence[str]) -> list[str]:
@@ -78,7 +86,7 @@ def refusal(context: Context, title: str, words: str, needs: Sequence[str], *, n
         return None
     first = min((context.run(one) for one in context.selected), key=lambda run: len(missing(run, needs)))
     who, its = ("This run was", "its") if len(context.selected) == 1 else ("These runs were", "their")
-    message = WORDS.format(needs=words, who=who, its=its)
+    message = (OF_IMPORTED if is_imported(first) else WORDS).format(needs=words, who=who, its=its)
     notes = handed.of(first).notes
     if notes:
         message += "\n" + NOTES.format(notes="; ".join(notes)[:1000])

@@ -52,6 +52,15 @@ def test_a_history_of_one_run(tmp_path, suffix, falls):
     assert (done.skipped, done.notes) == ([], [])
 
 
+def test_times_that_are_no_dates_count_from_the_beginning(tmp_path):
+    path = write(tmp_path / "log.csv", [{"step": k, "time": 1.5 + 2 * k, "loss": 1.0} for k in STEPS])
+    gdlab.import_runs(path, tmp_path / "run")
+    run = gdlab.open_run(tmp_path / "run")
+    np.testing.assert_array_equal(column(run, "seconds"), [1.5 + 2 * k for k in STEPS])
+    assert run.summary()["started"] > 1.7e9  # not in 1970
+    assert run.summary()["seconds"] == 1.5 + 2 * 5
+
+
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 def test_several_runs_in_a_table_are_told_apart_and_what_is_constant_tells_them(tmp_path, suffix):
     rows = [

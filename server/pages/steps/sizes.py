@@ -66,7 +66,7 @@ def _no_layers(context: Context):
     count = len(context.selected)
     who = "This run has not" if count == 1 else f"{'Neither' if count == 2 else 'None'} of these runs has"
     how = (
-        "A recorded loop does by gdlab.observe(params=params, updates=updates) in its step, or by an "
+        "A loop does by gdlab.observe(params=params, updates=updates) in its step, or by an "
         "optimizer made by gdlab.watch."
         if recorded.alone(context)
         else "Runs record them where there are several layers; record.layers=true or false decides otherwise."

@@ -10,7 +10,7 @@ from bokeh.events import Tap
 
 from gdlab.analysis import descents, segments, shape, steps
 from gdlab.records import Table
-from server.ui import card, figures
+from server.ui import card, figures, recorded
 from server.views.curve import data, metrics
 from server.views.curve.feed import Feed
 from server.views.curve.plot import CurvePlot
@@ -220,7 +220,8 @@ class Curve:
         if len(off):
             words.append(f"Segments {steps.ranges(off)} do not pass through what was recorded: not drawn.")
         if self.feed.silent:
-            words.append("Recorded from a loop of its own: without its error function there are no segments.")
+            whence = "Imported" if recorded.is_imported(self.run) else "Recorded from a loop of its own"
+            words.append(f"{whence}: without its error function there are no segments.")
             return words
         if self.feed.moments is not None:
             words.append("Segments are those of the moments that the loop has handed over.")
