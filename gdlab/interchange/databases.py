@@ -23,7 +23,7 @@ _STEPS = 100_000  # of SQLite's machine between two looks at the clock
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[sqlite3.Connection]:
+def connected(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that can read alone. Raises Unreadable for what is no database, and for errors within."""
     with Opened(path) as file:
         if file.read(len(_MAGIC)) != _MAGIC:

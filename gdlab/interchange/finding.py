@@ -17,7 +17,7 @@ from gdlab.interchange import (
     trackio_database,
     wandb_files,
 )
-from gdlab.interchange.databases import SUFFIXES, opened
+from gdlab.interchange.databases import SUFFIXES, connected
 from gdlab.interchange.files import walk
 from gdlab.interchange.readers import suffix_of
 from gdlab.interchange.source import STRANGE, Source, Unreadable, why
@@ -111,7 +111,7 @@ def _kinds(root, lying, found, metrics) -> dict[str, list[Source]]:
     }
     for path, size in sorted(lying.databases.items()):
         try:
-            with opened(path) as connection:
+            with connected(path) as connection:
                 module: Any = mlflow_database if mlflow_database.is_one(connection) else None
                 module = (
                     trackio_database if module is None and trackio_database.is_one(connection) else module

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from gdlab.interchange.databases import bounded, columns, fingerprint, opened
+from gdlab.interchange.databases import bounded, columns, connected, fingerprint
 from gdlab.interchange.mlflow_files import NAME, state_of, value_of
 from gdlab.interchange.source import MOST_NAME, Collector, Found, Source, Unreadable
 
@@ -28,7 +28,7 @@ def is_one(connection) -> bool:
 
 def sources(root: Path, path: Path, size: int, metrics: Sequence[str]) -> list[Source]:
     """The runs in a database; metrics: patterns of those wanted."""
-    with opened(path) as connection:
+    with connected(path) as connection:
         rows = connection.execute(
             f"SELECT {bounded('run_uuid')}, {bounded('name')}, {bounded('experiment_id')} FROM runs "
             f"ORDER BY {bounded('start_time')} LIMIT ?",
@@ -52,7 +52,7 @@ def sources(root: Path, path: Path, size: int, metrics: Sequence[str]) -> list[S
 
 def _read(path, uuid, metrics):
     numbers, found = Collector(metrics), Found({}, {}, fingerprint=fingerprint(path))
-    with opened(path) as connection:
+    with connected(path) as connection:
         asked = f"SELECT {bounded('status')}, {bounded('start_time')} FROM runs WHERE run_uuid = ?"
         row = connection.execute(asked, (uuid,)).fetchone()
         if row is None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from gdlab.interchange.databases import MOST_NAME, bounded, columns, fingerprint, lying, opened
+from gdlab.interchange.databases import MOST_NAME, bounded, columns, connected, fingerprint, lying
 from gdlab.interchange.documents import loads
 from gdlab.interchange.source import Collector, Found, Source, Unreadable, flat_numbers
 
@@ -25,7 +25,7 @@ def is_one(connection) -> bool:
 
 def sources(root: Path, path: Path, size: int, metrics: Sequence[str]) -> list[Source]:
     """The runs in a database; metrics: patterns of those wanted."""
-    with opened(path) as connection:
+    with connected(path) as connection:
         key = "run_id" if "run_id" in columns(connection, "metrics") else "run_name"
         rows = connection.execute(
             f"SELECT {bounded(key)}, SUBSTR(MAX(run_name), 1, {MOST_NAME}) FROM metrics GROUP BY {key} "
@@ -52,7 +52,7 @@ def time_of(value: str) -> float:
 
 def _read(path, key, run, metrics):
     numbers, found = Collector(metrics), Found({}, {}, fingerprint=fingerprint(path))
-    with opened(path) as connection:
+    with connected(path) as connection:
         if {key, "config"} <= set(columns(connection, "configs")):
             row = connection.execute(f"SELECT config FROM configs WHERE {key} = ?", (run,)).fetchone()
             found.config = config_of(row[0]) if row else {}

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from gdlab.analysis import surface as opened
+from gdlab.analysis import surface as caches
 from gdlab.analysis.surface_options import path_iterations, settings
 from gdlab.analysis.surfaces import grid
 from gdlab.analysis.surfaces.surroundings import Surroundings
@@ -51,7 +51,7 @@ def compute(replay, *, against=None, progress, **options):
         settings(replay.run, **{**options, **against})
     work = _Work(replay, chosen, progress)
     work.surface()
-    table = opened.read(replay.run, options)
+    table = caches.read(replay.run, options)
     table.attrs["replay"] = replay.report()._asdict()
     if against is not None:
         other = settings(replay.run, **{**options, **against})
@@ -73,23 +73,23 @@ class _Work:
 
     def surface(self):
         """Fill the caches of the plane, the cells and the true losses."""
-        cache = opened.plane_cache(self.run, self.chosen)
+        cache = caches.plane_cache(self.run, self.chosen)
         if not cache.done(0, 1)[0]:
             self.progress(0.0, "the plane of the path")
             cache.write(0, {name: np.asarray(array)[None] for name, array in self._facts().items()})
         facts = {name: array[0] for name, array in cache.read(0, 1).items()}
         x, y = (facts[name][np.isfinite(facts[name])] for name in ("x", "y"))
-        truth = opened.truth_cache(self.run, self.chosen)
+        truth = caches.truth_cache(self.run, self.chosen)
         self._fill(truth, 1, self._true, "initial loss", scattered=False)
         count, parameters = self._cells(facts, x, y)
-        self._fill(opened.cells_cache(self.run, self.chosen), count, parameters, "surface")
-        self._fill(truth, opened.LINE + opened.KNOWN, self._true, "true losses", scattered=False)
+        self._fill(caches.cells_cache(self.run, self.chosen), count, parameters, "surface")
+        self._fill(truth, caches.LINE + caches.KNOWN, self._true, "true losses", scattered=False)
         if self.chosen["refine"]:
             self._refine(facts, x, y)
 
     def distances(self, other, x, y):
         """L2 distance [ny, nx] between the parameters of this and another method."""
-        cache = opened.distance_cache(self.run, self.chosen, other)
+        cache = caches.distance_cache(self.run, self.chosen, other)
         points = grid.points(x, y)[grid.order(len(x), len(y))]
         for part in _groups(cache, len(points), self._at_once()):
             self.progress(part[0] / len(points), "distances")
@@ -135,19 +135,19 @@ class _Work:
     def _cells(self, facts, x, y):
         """(how many rows the cells' cache has, function from row numbers to parameters)."""
         path = facts["coordinates"][np.isfinite(facts["iteration"])]
-        fraction = np.linspace(0, 1, opened.LINE)[:, None]
+        fraction = np.linspace(0, 1, caches.LINE)[:, None]
         line = (1 - fraction) * path[0] + fraction * path[-1]
         cells = grid.points(x, y)[grid.order(len(x), len(y))]
-        points = np.concatenate([cells, line, path[opened.known_positions(len(path))]])
+        points = np.concatenate([cells, line, path[caches.known_positions(len(path))]])
         return len(points), lambda part: self.around.parameters(points[part], **_method(self.chosen))
 
     def _true(self, part):
         """Parameters on the straight line from start to end, then on the path itself."""
         rows = self.path[0]
         start, end = rows.at([0]), rows.at([len(rows) - 1])
-        fraction = np.linspace(0, 1, opened.LINE)[part[part < opened.LINE], None]
+        fraction = np.linspace(0, 1, caches.LINE)[part[part < caches.LINE], None]
         line = ((1 - fraction) * start + fraction * end).astype(rows.dtype)
-        known = opened.known_positions(len(rows))[part[part >= opened.LINE] - opened.LINE]
+        known = caches.known_positions(len(rows))[part[part >= caches.LINE] - caches.LINE]
         return np.concatenate([line, rows.at(known)])
 
     def _fill(self, cache, count, parameters, text, scattered=True):
@@ -189,8 +189,8 @@ class _Work:
 
     def _refine(self, facts, x, y):
         """A grid with more lines where the surface bends; cells that are known are taken over."""
-        lines = opened.lines_cache(self.run, self.chosen)
-        coarse = opened.cells_cache(self.run, self.chosen).read(0, len(x) * len(y))
+        lines = caches.lines_cache(self.run, self.chosen)
+        coarse = caches.cells_cache(self.run, self.chosen).read(0, len(x) * len(y))
         if not lines.done(0, 1)[0]:
             picture = np.empty(len(x) * len(y))
             picture[grid.order(len(x), len(y))] = coarse["value"]
@@ -200,7 +200,7 @@ class _Work:
             lines.write(0, {name: _padded(axis, room)[None] for name, axis in zip("xy", new, strict=True)})
         found = lines.read(0, 1)
         finer = [found[name][0][np.isfinite(found[name][0])] for name in ("x", "y")]
-        cache = opened.cells_cache(self.run, self.chosen, refined=True)
+        cache = caches.cells_cache(self.run, self.chosen, refined=True)
         old, cells = (grid.points(*axes)[grid.order(len(axes[0]), len(axes[1]))] for axes in ((x, y), finer))
         where = {tuple(point): number for number, point in enumerate(old)}
         for number, point in enumerate(cells):

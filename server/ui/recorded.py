@@ -41,9 +41,7 @@ LINES = {
     ),
 }
 WORDS = "{needs}. {who} recorded from a loop of {its} own, which has not handed over what follows."
-OF_IMPORTED = (
-    "{needs}. {who} imported: only numbers came. A gdlab.Recorder in the loop takes what follows."
-)
+OF_IMPORTED = "{needs}. {who} imported: only numbers came. A gdlab.Recorder in the loop takes what follows."
 NOTES = "Could not be carried: {notes}"
 
 

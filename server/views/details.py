@@ -17,7 +17,7 @@ from server.views.closely import Closely
 from server.views.curve.facet import Facet
 from server.views.curve.feed import Feed
 from server.views.curve.page import page
-from server.views.curve.story import Story, tell
+from server.views.curve.search_plots import SearchPlots, search_plots
 
 TICKS = 3  # on the error axis of a plot so low
 MOST = 12  # plots shown at once: figures are dear, so a longer search is told in pages
@@ -39,7 +39,7 @@ class _Details:
         self.log: list[bool | None] = [None, None]
         self.first = 0
         self._shown: int | None = None
-        self._story: Story | None = None
+        self._plots: SearchPlots | None = None
         self.feeds: dict[str, Feed] = {}
         self.stack = card.box(context, classes=["gd-facets"], name="details_stack")
         self.more = button(self.context, "", "details_more", "The next plots of this search", self._turn)
@@ -106,7 +106,7 @@ class _Details:
     def update(self) -> None:
         self._closely.update()
         k = self.context.iteration
-        if k is not None and self._story is None:
+        if k is not None and self._plots is None:
             self.show()
 
     def _draw(self) -> None:
@@ -116,36 +116,36 @@ class _Details:
         if not self.feed.can(k):
             self._in_words(run, k)
             return
-        story = self._story = tell(run, k, self.feed.segments(k, k + 1, "batch"), *self.log)
-        caption = story.caption
+        plots = self._plots = search_plots(run, k, self.feed.segments(k, k + 1, "batch"), *self.log)
+        caption = plots.caption
         if self.feed.error:
             caption += " · no segment"
         if len(self.context.selected) > 1:
             caption = f"{self.run_name}: {caption}"
-        card.retitle(self.root, title=story.title, caption=caption)
+        card.retitle(self.root, title=plots.title, caption=caption)
         with self.context.doc.models.freeze():  # one walk of the document, not one for each new ticker
-            self._axes(story)
-        count = len(story.contents)
-        shown = story.contents[self.first : self.first + MOST]
+            self._axes(plots)
+        count = len(plots.contents)
+        shown = plots.contents[self.first : self.first + MOST]
         self._facets(len(shown))
         for facet, content in zip(self.facets, shown, strict=False):
             facet.show(content)
         self.more.visible = count > MOST
         self.more.label = f"Plots {self.first + 1}–{self.first + len(shown)} of {count}: show the next"
-        self.words.text = _as_text(story)
+        self.words.text = _as_text(plots)
 
-    def _axes(self, story: Story) -> None:
+    def _axes(self, plots: SearchPlots) -> None:
         """A logarithmic axis must never see a range that holds 0: it gets its limits before its scale."""
         for dimension, log, limits, range_ in (
-            ("x", story.log_x, story.x, self.x_range),
-            ("y", story.log_y, story.y, self.y_range),
+            ("x", plots.log_x, plots.x, self.x_range),
+            ("y", plots.log_y, plots.y, self.y_range),
         ):
             if log:
                 range_.update(start=limits[0], end=limits[1])
             for facet in self.facets:
                 self._scale(facet, dimension, log)
             range_.update(start=limits[0], end=limits[1])
-        self._log_x.active, self._log_y.active = story.log_x, story.log_y
+        self._log_x.active, self._log_y.active = plots.log_x, plots.log_y
 
     def _scale(self, facet: Facet, dimension: str, log: bool) -> None:
         most = figures.TICKS if dimension == "x" else TICKS
@@ -163,15 +163,15 @@ class _Details:
 
     def _new_facet(self, index: int) -> Facet:
         facet = Facet(self.context, f"details_{index}", self.x_range, self.y_range, self.crosshair)
-        if self._story is not None:
-            self._scale(facet, "x", self._story.log_x)
-            self._scale(facet, "y", self._story.log_y)
+        if self._plots is not None:
+            self._scale(facet, "x", self._plots.log_x)
+            self._scale(facet, "y", self._plots.log_y)
         page(self.context).style(facet.root)
         return facet
 
     def _in_words(self, run, k: int) -> None:
         """An iteration of a recorded loop, of which there is nothing to draw."""
-        self._story = None
+        self._plots = None
         number = int(Clock(run).number(np.array([k]))[0])
         step = run.table("steps", k, k + 1).columns
         known = {sign: step[key][0] for key, sign in SIGNS.items() if not np.isnan(step[key][0])}
@@ -181,7 +181,7 @@ class _Details:
         self.more.visible, self.words.text = False, ""
 
     def _invite(self, count: int) -> None:
-        self._story = None
+        self._plots = None
         words = "Tap a dot of the error curve, or press → on the keyboard." if count else "No iteration yet."
         card.retitle(self.root, title="Line search", caption=words)
         self._facets(0)
@@ -202,7 +202,7 @@ class _Details:
         toggle = Toggle(label=label, **look(self.context, name, "Logarithmic axis", "gd-quiet"))
 
         def changed(attribute, old, active) -> None:
-            if self._story and active != (self._story.log_x, self._story.log_y)[index]:
+            if self._plots and active != (self._plots.log_x, self._plots.log_y)[index]:
                 self.log[index] = active
                 self._draw()
 
@@ -211,15 +211,15 @@ class _Details:
 
     def _turn(self) -> None:
         """The next page of plots; after the last the first."""
-        count = len(self._story.contents) if self._story else 0
+        count = len(self._plots.contents) if self._plots else 0
         self.first = self.first + MOST if self.first + MOST < count else 0
         self._draw()
 
     def _table(self) -> Table:
-        return self._story.table if self._story else Table({}, {}, {})
+        return self._plots.table if self._plots else Table({}, {}, {})
 
 
-def _as_text(story: Story) -> str:
-    lines = [story.title, story.caption]
-    lines += [f"{item.badge} {item.heading}: {item.words}".strip() for item in story.contents]
+def _as_text(plots: SearchPlots) -> str:
+    lines = [plots.title, plots.caption]
+    lines += [f"{item.badge} {item.heading}: {item.words}".strip() for item in plots.contents]
     return "\n".join(lines)

@@ -17,7 +17,7 @@ from server.ui.clock import Clock
 from server.ui.viewport import Viewport
 from server.views.curve import data
 from server.views.curve.feed import Feed
-from server.views.curve.story import tell
+from server.views.curve.search_plots import search_plots
 from tests.analysis import numpy_descent as reference
 
 STEPS, LENGTH = 12, 4
@@ -281,31 +281,31 @@ def nothing():
     return Table({"iteration": np.empty(0, int)}, {}, {})
 
 
-def test_a_story_has_a_plot_per_step_of_the_search(run, record):
+def test_a_search_has_a_plot_per_step_of_the_search(run, record):
     counts = np.diff(np.concatenate([[0], record.ends]))
     for k in range(len(counts)):
-        story = tell(run, k, nothing())
-        assert len(story.contents) == max(1, counts[k] - 1)
-        assert story.x[0] < story.x[1] and story.y[0] < story.y[1]
-        assert f"J {record.scalars[k, 0]:.6g}" in story.caption.replace("−", "-")
-        for content in story.contents:
+        plots = search_plots(run, k, nothing())
+        assert len(plots.contents) == max(1, counts[k] - 1)
+        assert plots.x[0] < plots.x[1] and plots.y[0] < plots.y[1]
+        assert f"J {record.scalars[k, 0]:.6g}" in plots.caption.replace("−", "-")
+        for content in plots.contents:
             if content.following is not None:
-                assert story.x[0] <= content.following <= story.x[1]
+                assert plots.x[0] <= content.following <= plots.x[1]
 
 
-def test_a_story_tells_where_a_descent_begins(run):
-    assert "a new descent begins" in tell(run, 8, nothing()).caption
-    assert "a new descent begins" not in tell(run, 9, nothing()).caption
+def test_a_search_tells_where_a_descent_begins(run):
+    assert "a new descent begins" in search_plots(run, 8, nothing()).caption
+    assert "a new descent begins" not in search_plots(run, 9, nothing()).caption
 
 
 def test_a_logarithmic_axis_is_refused_where_errors_are_not_positive(run, long_run):
-    assert not tell(long_run, 3, nothing(), log_y=False).log_y
-    assert tell(run, 3, nothing(), log_x=True).x[0] > 0
+    assert not search_plots(long_run, 3, nothing(), log_y=False).log_y
+    assert search_plots(run, 3, nothing(), log_x=True).x[0] > 0
 
 
 def test_a_step_without_a_search_is_one_plot(long_run):
-    story = tell(long_run, 3, nothing())
-    assert story.title == "Step at iteration 3" and len(story.contents) == 1
+    plots = search_plots(long_run, 3, nothing())
+    assert plots.title == "Step at iteration 3" and len(plots.contents) == 1
 
 
 def searching(trace, **step):
@@ -322,13 +322,13 @@ def searching(trace, **step):
 @pytest.mark.parametrize("size", [0.0, 1.0, np.nan, np.inf])
 @pytest.mark.parametrize("loss", [0.0, 1.7e308, -1.7e308, np.nan, np.inf, 5e-324])
 @pytest.mark.parametrize("log", [None, True, False])
-def test_a_story_is_told_of_every_number(size, loss, log):
+def test_a_search_is_told_of_every_number(size, loss, log):
     blank = {name: np.empty(0) for name in TRACE_COLUMNS}
     two = {name: np.array([np.nan, np.nan]) for name in TRACE_COLUMNS}
     two |= {"search": np.zeros(2), "phase": np.ones(2), "kind": np.zeros(2), "accepted": np.array([0, 1])}
     two |= {"eta": np.array([size, size]), "phi": np.array([loss, 1.0])}
     for trace in (blank, two):
-        told = tell(searching(trace, loss=loss, step_size=size), 0, nothing(), log, log)
+        told = search_plots(searching(trace, loss=loss, step_size=size), 0, nothing(), log, log)
         for low, high in (told.x, told.y):
             assert np.isfinite([low, high, high - low]).all() and low < high
         assert told.y[0] > 0 or not told.log_y

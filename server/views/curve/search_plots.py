@@ -13,7 +13,7 @@ LOG_STEPS = 60.0  # a search whose step widths differ by more is shown on a loga
 LOG_ERRORS = 100.0  # and one whose error falls by more, if it stays positive
 
 
-class Story(NamedTuple):
+class SearchPlots(NamedTuple):
     """title, caption, contents (in order); x, y: limits; log_x, log_y: their scales; table: for CSV."""
 
     title: str
@@ -26,7 +26,9 @@ class Story(NamedTuple):
     table: Table
 
 
-def tell(run, k: int, segments: Table, log_x: bool | None = None, log_y: bool | None = None) -> Story:
+def search_plots(
+    run, k: int, segments: Table, log_x: bool | None = None, log_y: bool | None = None
+) -> SearchPlots:
     """The plots of iteration k. segments: of this iteration (empty while it is being computed);
     log_x, log_y: the reader's choice, None: what suits the values."""
     step = {name: values[0] for name, values in run.table("steps", k, k + 1).columns.items()}
@@ -48,7 +50,7 @@ def tell(run, k: int, segments: Table, log_x: bool | None = None, log_y: bool | 
         _content(plots, row, trace, step, curve, limits_x, log_x) for row in range(plots.attrs["plots"])
     ]
     title = f"Line search at iteration {k:,}"
-    return Story(
+    return SearchPlots(
         title, _caption(step, trace), contents, limits_x, _height(errors, step, log_y), log_x, log_y, trace
     )
 
@@ -90,7 +92,7 @@ def _content(plots: Table, row: int, trace: Table, step, curve, limits, log_x: b
     )
 
 
-def _ray(k: int, step, curve, segments: Table, log_y: bool) -> Story:
+def _ray(k: int, step, curve, segments: Table, log_y: bool) -> SearchPlots:
     """A method without a line search: the segment, the step taken, the lowest point along the ray."""
     size = step["step_size"]
     end = step["loss_end"]
@@ -121,7 +123,7 @@ def _ray(k: int, step, curve, segments: Table, log_y: bool) -> Story:
     )
     right = max(float(curve[0].max()) if len(curve[0]) else 0.0, 1.2 * size if np.isfinite(size) else 0.0)
     right = right or 1.0
-    return Story(
+    return SearchPlots(
         f"Step at iteration {k:,}",
         " · ".join(filter(None, [change, _status(step)])),
         [content],
