@@ -175,17 +175,23 @@ def same(a, b):
 def case(subject, file, damage, root):
     """{action: outcome} of one damage: "right", "said", "wrong: ...", "hang", "raw: ..."."""
     outcomes = {}
+    runs = root / "runs"
+    shutil.rmtree(runs, ignore_errors=True)
+    runs.mkdir(parents=True)
+    _copy(subject.folder, runs / "whole")
     for act in (read, replay, resume):
-        runs = root / "runs"
-        shutil.rmtree(runs, ignore_errors=True)
+        shutil.rmtree(runs / "damaged", ignore_errors=True)
         (root / "elsewhere").unlink(missing_ok=True)
-        runs.mkdir(parents=True)
-        for name in ("damaged", "whole"):  # chunk files are mostly holes, which copytree would fill
-            subprocess.run(["cp", "-r", "--sparse=always", subject.folder, runs / name], check=True)
+        _copy(subject.folder, runs / "damaged")
         DAMAGE[damage](runs / "damaged" / file, root / "elsewhere")
         outcomes[act.__name__] = outcome(lambda act=act, runs=runs: act(subject, runs / "damaged"))
     outcomes["list"] = outcome(lambda: listed(runs))
     return outcomes
+
+
+def _copy(folder, to):
+    """Chunk files are mostly holes, which copytree would fill."""
+    subprocess.run(["cp", "-r", "--sparse=always", folder, to], check=True)
 
 
 def listed(runs):

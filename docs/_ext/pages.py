@@ -11,12 +11,14 @@ import re
 from pathlib import Path
 
 import gdlab
-from gdlab.app_path import server_dir
+from gdlab.app_path import make_server_importable
 from gdlab.commands import reference
 from gdlab.commands.tasks import TASKS
 
+make_server_importable()
+from server.ui import reading  # noqa: E402
+
 HERE = Path(__file__).resolve().parents[1]
-READINGS = server_dir() / "reading"
 PICTURES = HERE / "pictures"
 _MARK = re.compile(r"^<!-- gdlab:(\w+)(?: (\S+))? -->$", re.MULTILINE)
 
@@ -136,15 +138,8 @@ def _cell(text):
     )
 
 
-def reading(name):
-    """(title, {"Drawn": ..., "Legend": ..., "From": ..., "Look for": ...}) of a file of server/reading."""
-    text = (READINGS / f"{name}.md").read_text(encoding="utf-8")
-    title = re.match(r"# (.+)\n", text)[1]
-    return title, dict(re.findall(r"^\*\*([\w ]+)\.\*\* (.+)$", text, re.MULTILINE))
-
-
 def _reading(name):
-    title, parts = reading(name)
+    title, parts = reading.of(name)
     lines = [f"### {title}", ""]
     if (PICTURES / f"{name}.webp").exists():
         lines += [f"![{title}](PICTURES/{name}.webp)", ""]
@@ -162,7 +157,7 @@ def _gallery(_):
     lines = []
     for path in sorted(PICTURES.glob("*_dark.webp")):
         name = path.stem.removesuffix("_dark")
-        title, parts = reading(name)
+        title, parts = reading.of(name)
         lines += [f"## {title}", "", f"{parts['Drawn']} [How to read it](reading.md)", ""]
         lines += [
             f"![{title}, light](PICTURES/{name}.webp)",

@@ -7,12 +7,12 @@ rows of the Table that the view hands over. Text is data here, never HTML.
 import re
 from collections.abc import Callable, Sequence
 
-from bokeh.models import Button, Column, CustomJS, Div, Dropdown, LayoutDOM, Row, SVGIcon
+from bokeh.models import Button, Column, CustomJS, Div, Dropdown, LayoutDOM, Row, SVGIcon, Toggle
 
 from gdlab.execution import difference
 from gdlab.records import Table
 from server.core.context import Context
-from server.ui import csvtext
+from server.ui import csvtext, reading
 
 SAVE_ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="24" height="24" viewBox="0 0 24 24" fill="none" '
@@ -32,13 +32,15 @@ def card(
     csv: Callable[[], Table] | None = None,
     controls: Sequence[LayoutDOM] = (),
     span: int = 12,
+    read: str | None = None,
 ) -> Column:
     """A card that spans `span` of the grid's 12 columns (all of them on a narrow page).
 
     name: unique on the page; the models are called NAME, NAME_title, NAME_caption, NAME_menu, and
     the files that are saved begin with it. figures: what SVG and PNG show, top to bottom; a layout
     stands for the figures that are visible in it at that time. csv: gives the Table behind the figure
-    when it is asked for. controls: small widgets, at the title's right.
+    when it is asked for. controls: small widgets, at the title's right. read: the file of
+    `server/reading/` that says how it is read, NAME unless it is given; without one there is no button.
     """
     if not 1 <= span <= 12:
         raise ValueError(f"card {name!r}: span={span} must lie between 1 and 12")
@@ -48,9 +50,14 @@ def card(
         text(caption, "gd-caption", name=f"{name}_caption"),
         classes=["gd-words"],
     )
-    tools = row(context, *controls, *_menu(context, name, figures, csv), classes=["gd-tools"])
+    explained = reading.of(read or name)
+    explain = [_explain(context, name)] if explained else []
+    tools = row(context, *controls, *explain, *_menu(context, name, figures, csv), classes=["gd-tools"])
     head = row(context, words, tools, classes=["gd-head"])
-    return box(context, head, body, classes=["gd-card", f"gd-span-{span}"], name=name)
+    root = box(context, head, body, classes=["gd-card", f"gd-span-{span}"], name=name)
+    for button in explain:
+        button.on_change("active", lambda attribute, old, new: _explained(context, root, read or name, new))
+    return root
 
 
 def retitle(root: Column, *, title: str | None = None, caption: str | None = None) -> None:
@@ -137,6 +144,27 @@ def row(context: Context, *children: LayoutDOM, classes: Sequence[str], **proper
 def text(words: str, style: str, *, name: str | None = None, **properties) -> Div:
     """Words from anywhere, shown as they are and never read as HTML."""
     return Div(text=words, render_as_text=True, css_classes=[style], name=name, **properties)
+
+
+def _explain(context: Context, name: str) -> Toggle:
+    """The button that opens how a card is read."""
+    return Toggle(
+        label="?", name=f"{name}_explain", css_classes=["gd-quiet", "gd-explain"],
+        stylesheets=[context.sheet],
+        html_attributes={"title": "How to read this", "aria-label": "How to read this"},
+    )  # fmt: skip
+
+
+def _explained(context: Context, root: Column, read: str, wanted: bool) -> None:
+    """Puts the words under the head of a card, or takes them away; they are made when they are asked for."""
+    head, *rest = (part for part in root.children if "gd-reading" not in part.css_classes)
+    found = reading.of(read) if wanted else None
+    parts = []
+    for label, words in found[1].items() if found else ():
+        lines = (text(label, "gd-reading-label"), text(words, "gd-reading-words"))
+        parts.append(row(context, *lines, classes=["gd-reading-row"]))
+    shown = [box(context, *parts, classes=["gd-reading"], name=f"{root.name}_reading")] if parts else []
+    root.children = [head, *shown, *rest]
 
 
 def _notice(context: Context, title: str, message: str, name: str, span: int, style: str) -> Column:

@@ -62,6 +62,7 @@ class _Codes:
             title,
             "",
             body,
+            read="galaxy",
             name=self.name,
             figures=[self.scatter, self.histogram],
             csv=self.query.rows,

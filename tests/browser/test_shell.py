@@ -456,3 +456,12 @@ def test_durations_are_written_without_powers_of_ten(visit, runs):
         3720: "1 h 2 min",
     }
     assert page.evaluate("(times) => times.map(gdlab.duration)", list(said)) == list(said.values())
+
+
+def test_how_a_card_is_read_stands_behind_its_button(visit, runs):
+    page = visit(runs, run=SWEEP[0], page="descent")
+    page.locator(".gd-explain button").first.click()
+    expect(page.locator(".gd-reading-words").first).to_contain_text("errors J of the iterations k")
+    expect(page.locator(".gd-reading-words")).to_have_count(4)
+    page.locator(".gd-explain button").first.click()
+    expect(page.locator(".gd-reading-words")).to_have_count(0)

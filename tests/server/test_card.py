@@ -1,6 +1,7 @@
 """Cards: their parts, their menu, and text that is never HTML."""
 
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +10,7 @@ from bokeh.models import Div, Dropdown, InlineStyleSheet
 from bokeh.plotting import figure
 
 from gdlab.records import Table
-from server.ui import card
+from server.ui import card, reading
 
 
 @pytest.fixture
@@ -111,3 +112,33 @@ def test_progress_is_hidden_until_there_is_some_and_can_be_cancelled(context):
     assert progress.root.visible
     progress.done()
     assert not progress.root.visible
+
+
+def test_how_it_is_read_is_opened_under_the_head_and_closed_again(context):
+    body = figure()
+    made = card.card(context, "T", "", body, name="curve_x", read="descent")
+    button = made.select_one({"name": "curve_x_explain"})
+    button.active = True
+    head, words, below = made.children
+    assert below is body and words.name == "curve_x_reading"
+    labels, texts = zip(
+        *((row.children[0].text, row.children[1].text) for row in words.children), strict=True
+    )
+    assert labels == reading.PARTS and "Becker et al. 2019" in texts[2]
+    assert all(div.render_as_text for div in words.select({"type": Div}))
+    button.active = False
+    assert made.children == [head, body]
+
+
+def test_a_card_that_nothing_explains_has_no_such_button(context):
+    assert (
+        card.card(context, "T", "", figure(), name="unheard").select_one({"name": "unheard_explain"}) is None
+    )
+
+
+def test_every_explanation_is_behind_a_card():
+    """By `read=` or by the card's own name, somewhere in server/."""
+    pages = Path(reading.__file__).parents[1]
+    source = "\n".join(path.read_text() for path in pages.rglob("*.py"))
+    behind = set(re.findall(r'(?:read|name)="(\w+)"', source))
+    assert {path.stem for path in reading.FOLDER.glob("*.md")} <= behind

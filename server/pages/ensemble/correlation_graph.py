@@ -37,6 +37,7 @@ class CorrelationGraph(Panel):
             "Correlated filters",
             "",
             body,
+            read="graph",
             name=self.name,
             figures=[self.figure],
             csv=self._table,

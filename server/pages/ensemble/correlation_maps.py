@@ -30,6 +30,7 @@ class CorrelationMaps(Panel):
             "Correlations of filters",
             "",
             body,
+            read="matrices",
             name=self.name,
             figures=[self.row],
             csv=self._table,

@@ -41,7 +41,8 @@ class HeatMap(Panel):
         self.figure = self._figure()
         body = card.box(self.context, self.figure, classes=["gd-body"])
         self.root = card.card(
-            self.context, "Performance", "", body, name=self.name, figures=[self.figure], csv=self._table,
+            self.context, "Performance", "", body,
+            read="heat", name=self.name, figures=[self.figure], csv=self._table,
             controls=self._controls(),
         )  # fmt: skip
         self.draws("my.dots(kit, {cells: places, out: dots})", places=self.places, dots=self.dots)

@@ -28,7 +28,8 @@ class Importance(Panel):
         self.query = CardQuery(self.context, self._show, self._caption, name=self.name)
         body = card.box(self.context, self.figure, self.query.progress.root, classes=["gd-body"])
         self.root = card.card(
-            self.context, "Importance of hyper-parameters", "", body, name=self.name, figures=[self.figure],
+            self.context, "Importance of hyper-parameters", "", body,
+            read="importance", name=self.name, figures=[self.figure],
             csv=lambda: self.table or Table({}, {}, {}),
         )  # fmt: skip
         for event in ("measures", "axes", "pair"):

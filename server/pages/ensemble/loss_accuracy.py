@@ -41,6 +41,7 @@ class LossAccuracy(Panel):
             "Loss and accuracy",
             "",
             body,
+            read="curves",
             name=self.name,
             figures=[self.figure],
             csv=self._table,

@@ -39,6 +39,7 @@ class Pairs(Panel):
             "Performance by pairs",
             "",
             body,
+            read="pairs",
             name=self.name,
             figures=[self.figure],
             csv=self._table,

@@ -40,7 +40,8 @@ class Parallel(Panel):
         self.root = card.card(
             self.context, "Hyper-parameters and measures", "",
             card.box(self.context, self.options.root, holder, classes=["gd-body"]),
-            name=self.name, figures=[self.figure], csv=self._table, controls=self._controls(),
+            read="parallel", name=self.name, figures=[self.figure], csv=self._table,
+            controls=self._controls(),
         )  # fmt: skip
         self.context.on("measures", self.update)
         self.context.on("axes", self.update)

@@ -48,7 +48,8 @@ class Ranks(Panel):
         )
         body = card.row(context, left, right, classes=["gd-pair"], sizing_mode="stretch_width")
         self.root = card.card(
-            context, "Ranks and early stopping", "", body, name=self.name, figures=[self.figure],
+            context, "Ranks and early stopping", "", body,
+            read="ranks", name=self.name, figures=[self.figure],
             csv=self._table,
         )  # fmt: skip
         self.draws(

@@ -38,7 +38,9 @@ class RunTable(Panel):
         context = self.context
         row = card.row(context, self.which, *self.buttons, self.words, classes=["gd-options-row"])
         body = card.box(context, row, self.table, classes=["gd-body"])
-        self.root = card.card(context, "Notes and runs", "", body, name=self.name, csv=self._rows)
+        self.root = card.card(
+            context, "Notes and runs", "", body, read="notes", name=self.name, csv=self._rows
+        )
         for event in ("measures", "selection", "focus"):
             context.on(event, self.update)
         self.table_source.selected.on_change("indices", lambda attr, old, new: self._ticked(new))

@@ -39,7 +39,8 @@ class Similarity(Panel):
         )
         body = card.box(self.context, row, self.query.progress.root, classes=["gd-body"])
         self.root = card.card(
-            self.context, "Similarity of runs", "", body, name=self.name, figures=[self.figure, self.legend],
+            self.context, "Similarity of runs", "", body,
+            read="similarity", name=self.name, figures=[self.figure, self.legend],
             csv=self._table,
         )  # fmt: skip
         self.draws("my.points(kit, {source: points})", points=self.points)

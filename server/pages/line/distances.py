@@ -48,6 +48,7 @@ class Distances:
             "Distance |θ(1) − θ(0)| of what moves, its share of the squared whole; at 0: the trained network "
             "with this layer alone put back to the line's beginning.",
             body,
+            read="line",
             name="line_distances",
             csv=lambda: Table(dict(self.source.data), dict.fromkeys(COLUMNS, ("row",)), {}),
             span=5,

@@ -73,6 +73,7 @@ class Layers:
             "Each layer alone",
             "",
             body,
+            read="line",
             name="line_layers",
             figures=[self.stack],
             csv=self.table,

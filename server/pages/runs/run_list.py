@@ -148,6 +148,7 @@ class RunList:
             "Runs",
             f"Everything recorded under {self.context.root}. Tick runs, or click a name to open its descent.",
             body,
+            read="runs",
             name="runs_card",
             csv=self.csv,
             controls=[self.clear, self.ensemble, self.compare, self.open, more],

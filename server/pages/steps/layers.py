@@ -55,6 +55,7 @@ class Layers:
             "Layers",
             "",
             card.box(context, self.figure, classes=["gd-body"]),
+            read="step_sizes",
             name=name,
             figures=[self.figure],
             csv=self.table,

@@ -42,6 +42,7 @@ class Panel:
             title,
             "",
             body,
+            read="step_sizes",
             name=name,
             figures=[self.lines.figure],
             csv=self.table,

@@ -42,7 +42,15 @@ class Check:
         self.legend = legend
         self.figure.add_layout(legend, "above")
         self.root = card.card(
-            context, title, caption, self.figure, name=name, figures=[self.figure], csv=self.table, span=span
+            context,
+            title,
+            caption,
+            self.figure,
+            read="surface_checks",
+            name=name,
+            figures=[self.figure],
+            csv=self.table,
+            span=span,
         )
 
     def show(self, tables: dict[str, Table], names: dict[str, str], log: bool) -> None:
@@ -141,7 +149,9 @@ class Numbers:
         )
         body.styles = {"align-items": "flex-start", "gap": "24px"}
         caption = "Errors are mean distances from the true loss on the same examples."
-        self.root = card.card(context, "In numbers", caption, body, name=name, csv=self.table, span=span)
+        self.root = card.card(
+            context, "In numbers", caption, body, read="surface_checks", name=name, csv=self.table, span=span
+        )
 
     def show(self, tables: dict[str, Table], names: dict[str, str], similarity: float | None) -> None:
         """Fills the list; similarity: structural, of the two, None where there are not two of one grid."""

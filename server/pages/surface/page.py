@@ -219,8 +219,8 @@ class SurfacePage:
         self.bodies[place] = body
         return card.card(
             self.context, "Loss surface", "", body, name=f"surface_{place}", figures=[map_.figure],
-            csv=lambda: cells_table(self.slots[place].table), span=6,
-            controls=self.options.tools if first else [],
+            csv=lambda: cells_table(self.slots[place].table), controls=self.options.tools if first else [],
+            span=6, read="surface",
         )  # fmt: skip
 
     def _listen(self) -> None:

@@ -58,7 +58,8 @@ class Second:
         body = card.box(context, self.bar, self.map.figure, self.query.progress.root, classes=["gd-body"])
         body.stylesheets = [*body.stylesheets, sheets.sheet("curve")]
         self.root = card.card(
-            context, TITLES["uncertainty"], "", body, name="surface_second", figures=[self.map.figure],
+            context, TITLES["uncertainty"], "", body,
+            read="surface", name="surface_second", figures=[self.map.figure],
             csv=self.table, controls=[self.select], span=8,
         )  # fmt: skip
         self.root.visible = False

@@ -40,6 +40,7 @@ class Curve:
             title,
             "",
             body,
+            read="descent",
             name=name,
             figures=[self.plot.main],
             csv=self.table,

@@ -55,7 +55,8 @@ class Gallery:
         self.words = card.text("", "gd-caption", name="classes_gallery_words")
         body = card.box(context, self.figure, self.words, self.query.progress.root, classes=["gd-body"])
         self.root = card.card(
-            context, "", "", body, name="classes_flipped", figures=[self.figure], csv=self._rows,
+            context, "", "", body,
+            read="classes", name="classes_flipped", figures=[self.figure], csv=self._rows,
             controls=[self.before, self.after],
         )  # fmt: skip
         context.on("theme", lambda: self._draw() if self.root.visible else None)

@@ -31,7 +31,14 @@ class Pairs:
         self.words = card.text("", "gd-message", name="classes_pairs_words")
         body = card.box(context, self.shown, self.words, classes=["gd-body"])
         self.root = card.card(
-            context, "Confusable classes", "", body, name="classes_pairs", csv=self._rows, span=5
+            context,
+            "Confusable classes",
+            "",
+            body,
+            read="classes",
+            name="classes_pairs",
+            csv=self._rows,
+            span=5,
         )
         self._at: tuple = ()
         self.update()

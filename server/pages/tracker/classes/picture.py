@@ -53,7 +53,8 @@ class Picture:
         parts = (self.words, self.about, self.parts, self.query.progress.root)
         body = card.box(context, *parts, classes=["gd-body"])
         self.root = card.card(
-            context, "Image", "", body, name="classes_image", figures=[self.still, self.figure],
+            context, "Image", "", body,
+            read="classes", name="classes_image", figures=[self.still, self.figure],
             csv=self._rows, span=7,
         )  # fmt: skip
         context.on("theme", self._theme)

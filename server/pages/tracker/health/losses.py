@@ -20,7 +20,7 @@ class Losses:
         self._log.on_change(lambda value: self.draw())
         self.bands = Bands(context, tracker, "health_losses")
         self.root = card.card(
-            context, "Loss and error", "", self.bands.figure, name="health_losses",
+            context, "Loss and error", "", self.bands.figure, read="health", name="health_losses",
             figures=[self.bands.figure], csv=self.table, controls=[self._log.toggle("health_log")],
         )  # fmt: skip
         self.draw()

@@ -34,7 +34,7 @@ class Rows:
         self.bands = Bands(context, tracker, name)
         figures = [self.bands.figure]
         self.root = card.card(
-            context, title, "", self.bands.figure, name=name, figures=figures, csv=self.table,
+            context, title, "", self.bands.figure, read="health", name=name, figures=figures, csv=self.table,
             controls=[
                 self.choice.select(f"{name}_kind"), self._own.select(f"{name}_scale"), *self.pager.buttons,
             ],

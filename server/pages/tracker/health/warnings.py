@@ -36,7 +36,7 @@ class Warnings:
         self.source.selected.on_change("indices", self._chosen)
         self.query = Query(context, lambda found: self._show(), failed=self._failed)
         self.root = card.card(
-            context, "Warnings", LOOKING, self.table_, name="health_warnings", csv=self.table
+            context, "Warnings", LOOKING, self.table_, read="health", name="health_warnings", csv=self.table
         )  # fmt: skip
         self.draw()
 

@@ -44,7 +44,7 @@ class Found:
         self.query = Query(context, lambda found: self._show(*found), failed=self._failed)
         self.below = below
         body = self.rows if below is None else card.box(context, self.rows, below.root, classes=["gd-body"])
-        self.root = card.card(context, title, LOOKING, body, name=name, csv=self.table, span=6)
+        self.root = card.card(context, title, LOOKING, body, read="layers", name=name, csv=self.table, span=6)
         self.draw()
 
     def draw(self) -> None:
