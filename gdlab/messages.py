@@ -117,6 +117,11 @@ def _shortened(line):
     return f"{line[:_HEAD]} ... ({len(line):,} characters) ... {line[-_TAIL:]}"
 
 
+def percent(share: float, digits: int = 0) -> str:
+    """A share in per cent: 0.684 is "68 %"."""
+    return f"{100 * share:.{digits}f} %"
+
+
 def counted(number: int, one: str, many: str = "") -> str:
     """A number with its noun: "1 run", "0 runs", "1,234 mini-batches" (many: where it is not one + "s")."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"

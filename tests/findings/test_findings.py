@@ -1,0 +1,151 @@
+"""What is said of made records, in which the truth is known; and that nothing is said where nothing is so."""
+
+import json
+
+import numpy as np
+import pytest
+
+from gdlab import store
+from gdlab.findings import findings
+from gdlab.records import DIVERGED, LINE_SEARCH_FAILED, STEP_COLUMNS
+from tests.server import make_ensemble
+
+VALIDATION = ("iteration", "loss", "accuracy", "train_loss", "train_accuracy")
+PRECISION = {"precision": "float64"}
+
+
+def record(path, steps, *, validation=(), config=PRECISION, evaluations=0):
+    """The Run of `path` with these columns of its steps, each ending where the next begins, the others 0."""
+    count = len(steps["loss"])
+    steps = {"loss_end": np.append(steps["loss"][1:], steps["loss"][-1:])} | steps
+    rows = np.zeros((count, len(STEP_COLUMNS)))
+    for name, values in steps.items():
+        rows[:, STEP_COLUMNS.index(name)] = values
+    arrays = {"scalars": store.ArraySpec("f8", (len(STEP_COLUMNS),), STEP_COLUMNS)}
+    found = {"scalars": rows}
+    if len(validation):
+        arrays["validation"] = store.ArraySpec("f8", (len(VALIDATION),), VALIDATION)
+        found["validation"] = np.asarray(validation, float)
+    with store.RunWriter.create(path, config=config, identity={}, arrays=arrays, pyramids=()) as writer:
+        writer.append(found)
+        writer.commit()
+        writer.set_status("finished")
+    return store.open_run(path)
+
+
+def descent(rate, count=20, start=1.0):
+    """Gradient descent on x^2 / 2, whose minimum along every step lies 1 / rate steps away."""
+    x = start * (1 - rate) ** np.arange(count + 1)
+    steps = {"loss": x[:-1] ** 2 / 2, "loss_end": x[1:] ** 2 / 2, "slope": -rate * x[:-1] ** 2}
+    return steps | {"step_size": 1.0, "update_norm": rate * np.abs(x[:-1])}
+
+
+def texts(runs, page=None):
+    return [finding.text for finding in findings(runs, page)]
+
+
+@pytest.mark.parametrize(
+    ("rate", "words"),
+    [(0.1, "too short: the lowest point along them lies 10 steps away"), (1.9, "too long"), (1.0, "")],
+)
+def test_steps_that_are_too_short_or_too_long(tmp_path, rate, words):
+    said = [text for text in texts([record(tmp_path / "a", descent(rate))]) if "of the steps" in text]
+    assert (f"100 % of the steps of a were {words}" in "".join(said)) if words else not said
+
+
+def test_a_share_of_the_steps_is_what_is_said(tmp_path):
+    """Fifteen of twenty were too short, the others right."""
+    steps = descent(0.1)
+    right = descent(1.0)
+    for name in ("loss", "loss_end", "slope", "update_norm"):
+        steps[name][::4] = right[name][0]
+    (finding,) = [one for one in findings([record(tmp_path / "a", steps)]) if "of the steps" in one.text]
+    assert finding.number == 0.75 and finding.text.startswith("75 % of the steps of a were too short")
+
+
+def test_differences_within_rounding_say_nothing(tmp_path):
+    steps = descent(0.1)
+    steps["loss"], steps["loss_end"] = 1e12 + steps["loss"], 1e12 + steps["loss_end"]
+    assert not [text for text in texts([record(tmp_path / "a", steps)]) if "of the steps" in text]
+
+
+def test_an_error_that_is_not_finite_is_said_before_all_else(tmp_path):
+    steps = descent(0.1)
+    steps["loss"][7:] = np.inf
+    steps["status"] = np.where(np.arange(20) >= 7, DIVERGED, 0)
+    first = findings([record(tmp_path / "a", steps)])[0]
+    assert first.text == "The error of a is not finite from iteration 7 on."
+    assert first.link == {"page": "descent", "run": "a", "k": 7}
+
+
+def test_an_error_that_rises_again(tmp_path):
+    k = np.arange(200)
+    loss = np.where(k < 100, 1 - 0.009 * k, 0.1 + 0.002 * (k - 100))
+    (text,) = texts([record(tmp_path / "a", {"loss": loss})])
+    assert text.startswith("The smoothed error of a was lowest at iteration 10")
+    assert "has risen by 1" in text  # from 0.1 to 0.29, smoothed
+
+
+def test_a_second_half_that_brings_nothing(tmp_path):
+    loss = np.where(np.arange(200) < 60, 1 - 0.015 * np.arange(200), 0.1)
+    (text,) = texts([record(tmp_path / "a", {"loss": loss})])
+    assert text == "The second half of a, from iteration 100, brought 0.0 % of the fall of the error."
+
+
+def test_a_steady_fall_is_nothing_to_speak_of(tmp_path):
+    assert texts([record(tmp_path / "a", {"loss": np.linspace(1, 0.1, 200)})]) == []
+
+
+def test_accuracy_that_was_given_up(tmp_path):
+    rows = [(10 * i, 1.0, accuracy, 1.0, 1.0) for i, accuracy in enumerate((0.5, 0.9, 0.95, 0.9))]
+    run = record(tmp_path / "a", {"loss": np.linspace(1, 0.1, 40)}, validation=rows)
+    (finding,) = findings([run])
+    words = "On examples that it has not seen, a was best at iteration 20 with 5.00 % wrong"
+    assert finding.text == f"{words}; at its end 10.00 % are."
+    assert finding.link["k"] == 20
+
+
+def test_searches_without_a_step(tmp_path):
+    from tests.server import make_runs
+
+    make_runs.make(tmp_path / "plain")
+    run = store.open_run(tmp_path / "plain")
+    before = [text for text in texts([run]) if "found no step" in text]
+    status = run.array("scalars")[:, STEP_COLUMNS.index("status")]
+    failed = np.flatnonzero(status == LINE_SEARCH_FAILED)
+    assert len(before) == bool(len(failed))
+
+
+def test_which_run_came_furthest(tmp_path):
+    runs = [
+        record(tmp_path / name, {"loss": np.linspace(1, low, 40)}) for name, low in (("a", 0.2), ("b", 0.1))
+    ]
+    assert texts(runs, "compare") == ["b reached the lowest error, 0.1; next is a with 0.2."]
+
+
+def test_which_hyper_parameter_matters(tmp_path):
+    """The loss is a function of the learning rate alone."""
+    runs = []
+    for rate in (0.1, 0.2, 0.3, 0.4):
+        for seed in (0, 1, 2):
+            path = tmp_path / f"r{rate}s{seed}"
+            config = {"optimizer": {"learning_rate": rate}, "train": {"batches": 2 + seed}}
+            rows = [(0, 1.0, 0.1, 1.0, 0.1), (10, 1.0, rate, 1.0, rate)]
+            make_ensemble.write(path, config, rows)
+            runs.append(store.open_run(path))
+    (text,) = texts(runs, "ensemble")
+    assert text == "Among 12 runs, learning_rate explains 100 % of the variance of the best accuracy."
+
+
+def test_findings_of_a_page_are_some_of_all_and_can_be_written_down(tmp_path):
+    run = record(tmp_path / "a", descent(0.1, 40))
+    every, some = findings([run]), findings([run], "steps")
+    assert some and set(map(str, some)) <= set(map(str, every))
+    for finding in every:
+        json.dumps(finding._asdict())
+        assert finding.text.endswith(".") and 0 <= finding.weight <= 1 and finding.link["run"] == "a"
+
+
+def test_a_run_of_nothing(tmp_path):
+    run = record(tmp_path / "a", {"loss": np.empty(0)})
+    assert findings([run]) == findings([run, run]) == findings([]) == []
