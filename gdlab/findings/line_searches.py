@@ -4,7 +4,7 @@ import numpy as np
 
 from gdlab.findings import Finding
 from gdlab.messages import counted
-from gdlab.records import IDLE, LINE_SEARCH_FAILED
+from gdlab.records import LINE_SEARCH_FAILED
 
 PAGES = ("descent", "compare")
 COSTLY = 6.0  # evaluations per search
@@ -16,7 +16,7 @@ def find(run) -> list[Finding]:
         return []
     steps = run.table("steps", columns=["status", "evaluations"])
     status, evaluations = steps.columns["status"], np.nan_to_num(steps.columns["evaluations"])
-    numbers, searched = np.asarray(steps.columns["iteration"], int), status != IDLE
+    numbers, searched = np.asarray(steps.columns["iteration"], int), evaluations > 0
     link = {"page": "descent", "run": run.name}
     found = []
     failed = np.flatnonzero(status == LINE_SEARCH_FAILED)

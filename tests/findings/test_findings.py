@@ -105,15 +105,22 @@ def test_accuracy_that_was_given_up(tmp_path):
     assert finding.link["k"] == 20
 
 
-def test_searches_without_a_step(tmp_path):
+def test_searches_without_a_step_and_what_a_search_costs(tmp_path):
     from tests.server import make_runs
 
     make_runs.make(tmp_path / "plain")
     run = store.open_run(tmp_path / "plain")
-    before = [text for text in texts([run]) if "found no step" in text]
-    status = run.array("scalars")[:, STEP_COLUMNS.index("status")]
-    failed = np.flatnonzero(status == LINE_SEARCH_FAILED)
-    assert len(before) == bool(len(failed))
+    rows = run.array("scalars")
+    failed = np.flatnonzero(rows[:, STEP_COLUMNS.index("status")] == LINE_SEARCH_FAILED)
+    spent = rows[:, STEP_COLUMNS.index("evaluations")]
+    said = {one.text.split(" of ")[0]: one for one in findings([run]) if "line search" in one.text.lower()}
+    assert bool(len(failed)) == any("found no step" in one.text for one in said.values())
+    assert ("A line search" in said) == (spent[spent > 0].mean() > 6)
+    for one in said.values():
+        if "found no step" in one.text:
+            assert one.number == len(failed) and one.link["k"] == failed[0]
+        else:
+            assert one.number == spent[spent > 0].mean() and one.link["k"] == int(np.argmax(spent))
 
 
 def test_which_run_came_furthest(tmp_path):
