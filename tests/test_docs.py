@@ -24,6 +24,7 @@ _PACKAGES = (
     "data",
     "ensemble",
     "exported",
+    "findings",
     "interchange",
     "linesearch",
     "models",

@@ -29,7 +29,9 @@ def find(run) -> list[Finding]:
 
 
 def _said(run, words: str, share: float, middle: float) -> Finding:
-    where = "the error still falls at their ends" if np.isinf(middle) else f"{middle:.2g} steps away"
-    lowest = f"the lowest point along them lies {where}" if np.isfinite(middle) else where
+    lowest = "the error still falls at their ends"
+    if np.isfinite(middle):
+        far = f"{middle:.2g}" if middle < 10 else f"{middle:,.0f}"
+        lowest = f"the lowest point along them lies {far} steps away"
     text = f"{percent(share)} of the steps of {run.name} were {words}: {lowest}."
     return Finding(text, share, {"page": "descent", "run": run.name}, 0.9 * share)
