@@ -7,6 +7,7 @@ the optimizers, which know no run folder.
 
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -64,9 +65,12 @@ def warmup_cosine(*, learning_rate, steps, warmup=0.1, final=0.0):
     _share("warmup", warmup)
     _share("final", final)
     length = min(round(warmup * steps), steps - 1)
-    return optax.warmup_cosine_decay_schedule(
-        0.0 if length else learning_rate, learning_rate, length, steps, end_value=final * learning_rate
-    )
+    # As optax has it, to the bit, which divides the end by the peak; of a traced rate that is not known.
+    traced = isinstance(learning_rate, jax.Array)
+    share = final if traced else final * learning_rate / learning_rate if learning_rate else 0.0
+    rise = optax.linear_schedule(0.0 if length else learning_rate, learning_rate, length)
+    fall = optax.cosine_decay_schedule(learning_rate, steps - length, alpha=share)
+    return optax.join_schedules([rise, fall], [length])
 
 
 def from_run(*, learning_rate, path, window=51):

@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import optax
 import pytest
 
 from gdlab import schedules, store
@@ -144,3 +145,26 @@ def test_every_plain_optimizer_takes_a_schedule(name):
         updates, state = optimizer.update(grads, state, params)
         whole, plain_state = plain.update(grads, plain_state, params)
         np.testing.assert_allclose(updates, whole * 0.01 ** (k / 100), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_a_rate_that_varies_within_a_group_has_the_same_schedule(name):
+    """A group of runs traces its learning rates: no schedule may ask what they are."""
+    node = composed("optimizer=sgd", f"schedule={name}")["schedule"]
+
+    def rates(learning_rate):
+        given = {"learning_rate": learning_rate, "steps": STEPS}
+        rate = assembly.instantiate(node, "schedule", **assembly._taken(node, given))
+        return jax.numpy.stack([rate(k) for k in range(STEPS + 1)])
+
+    np.testing.assert_allclose(jax.jit(rates)(RATE), FORMULAS[name], rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.002, 0.0])
+@pytest.mark.parametrize(("warmup", "final"), [(0.1, 0.0), (0.05, 0.1), (0.0, 0.3)])
+def test_the_warm_up_is_optax_s_to_the_bit(rate, warmup, final):
+    mine = schedules.warmup_cosine(learning_rate=rate, steps=STEPS, warmup=warmup, final=final)
+    length = round(warmup * STEPS)
+    first = 0.0 if length else rate
+    theirs = optax.warmup_cosine_decay_schedule(first, rate, length, STEPS, end_value=final * rate)
+    np.testing.assert_array_equal([mine(k) for k in range(STEPS)], [theirs(k) for k in range(STEPS)])
