@@ -30,7 +30,7 @@ def main():
 
         print(f"gdlab {__version__}")
         return
-    if _explained(sys.argv[1:]):
+    if _explained(sys.argv[1:]) or _told_of(sys.argv[1:]):
         return
     with _answered():
         _compose_and_run()
@@ -64,6 +64,24 @@ def _explained(words):
     except ConfigError as error:
         sys.exit(f"gdlab: {error}")
     except BrokenPipeError:  # gdlab --help | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
+
+
+def _told_of(words):
+    """Whether `words` ask what is recorded, which is printed, and needs neither Hydra nor JAX."""
+    if not any(word in ("task=runs", "task=summary") for word in words):
+        return False
+    from gdlab.commands import telling
+    from gdlab.plan.targets import ConfigError
+    from gdlab.store.errors import StoreError
+
+    try:
+        print(telling.answer(words))
+        sys.stdout.flush()
+    except (ConfigError, StoreError) as error:
+        sys.exit(f"gdlab: {error}")
+    except BrokenPipeError:  # gdlab task=runs | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return True
 

@@ -15,6 +15,7 @@ from gdlab.plan.targets import ConfigError, nearest
 WIDTH = 100
 FLAGS = {
     "--help, -h": "this; with names, what these are: --help optimizer, --help probe=surface, --help all",
+    "--json": "of task=runs and task=summary: print JSON",
     "--version": "the version of gdlab",
     "--multirun, -m": "a sweep: several values of an option, one run for each: seed=0,1,2",
     "--cfg job": "show the composed configuration, and train nothing",

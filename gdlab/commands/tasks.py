@@ -32,6 +32,16 @@ TASKS = {
         ("run", "train.steps", "data_dir"),
         "python -m gdlab task=extend run=runs/digits_adam train.steps=4000",
     ),
+    "runs": Task(
+        "list the runs below a folder, as a table or with --json as JSON",
+        ("run",),
+        "python -m gdlab task=runs run=runs",
+    ),
+    "summary": Task(
+        "tell of a recorded run how far it got and what its record says; --json",
+        ("run",),
+        "python -m gdlab task=summary run=runs/digits_adam",
+    ),
     "import": Task(
         "make runs of what TensorBoard, W&B, MLflow or trackio recorded, or of CSV, JSON lines, Parquet",
         (
