@@ -12,7 +12,7 @@ import pytest
 
 import gdlab
 from gdlab.app_path import conf_dir
-from gdlab.commands import overrides, reference
+from gdlab.commands import overrides, reference, telling
 from server.ui import reading
 from tests.documents import LANGUAGES, blocks, commands
 
@@ -164,7 +164,9 @@ def test_every_command_of_a_page_is_one(page, tmp_path, monkeypatch):
 def check(words):
     """Refuse a command that names what there is not."""
     if words[:2] == ["python", "-m"] and words[2] == "gdlab":
-        if not {"--help", "-sc"} & set(words):
+        if {"task=runs", "task=summary"} & set(words):
+            telling.parsed(words[3:])
+        elif not {"--help", "-sc"} & set(words):
             overrides.check(overrides.parsed(words[3:]))
     elif words[:2] == ["python", "-m"] and words[2] == "server":
         from server.__main__ import _parse

@@ -22,12 +22,23 @@ _FACTS = (*COLUMNS, "reason", "started", "updated", "verified", "hyperparameters
 
 
 def answer(words: Sequence[str]) -> str:
-    """What is printed for the words of such a command.
+    """What is printed for the words of a command with one of these tasks.
 
     Raises ConfigError for words that it does not know, and where there is no folder; StoreError where the run
     of task=summary cannot be read.
     """
-    given, flags = {}, set()
+    given, flags = parsed(words)
+    if given["task"] == "runs":
+        runs = _runs(given.get("run") or "runs")
+        return _json(runs) if FLAG in flags else _table(runs)
+    told = _summary(given.get("run"))
+    return _json(told) if FLAG in flags else _text(told)
+
+
+def parsed(words: Sequence[str]) -> tuple[dict[str, str], set[str]]:
+    """({option: value}, {flag}) of the words of such a command; ConfigError for what it does not know."""
+    given: dict[str, str] = {}
+    flags = set()
     for word in words:
         key, assigned, value = word.partition("=")
         if word == FLAG:
@@ -37,11 +48,7 @@ def answer(words: Sequence[str]) -> str:
             raise ConfigError(f"{one_line(word)!r}: allowed: run=FOLDER, {FLAG}.{hint}")
         else:
             given[key] = value
-    if given["task"] == "runs":
-        runs = _runs(given.get("run") or "runs")
-        return _json(runs) if FLAG in flags else _table(runs)
-    told = _summary(given.get("run"))
-    return _json(told) if FLAG in flags else _text(told)
+    return given, flags
 
 
 def _json(told) -> str:
