@@ -99,6 +99,13 @@ def refused(answer, *words):
         (("experiment=digits_sgd", "model=null"), ["model=NAME"]),
         (("experiment=digits_sgd", "dataset=null"), ["needs data", "dataset=NAME"]),
         (("experiment=digits_sgd", "model.features=[8,9]"), ["shape (1, 9)", "model.features=[8,10]"]),
+        (("experiment=digits_sgd", "model.features=[]"), ["features=[]", "at least one"]),
+        (
+            ("experiment=digits_sgd", "class_shares.path=x"),
+            ["no class_shares is chosen", "class_shares=NAME"],
+        ),
+        (("experiment=rosenbrock", "name=null"), ["name=null", "leave it out"]),
+        (("experiment=rosenbrock", "name=''"), ["name=''", "leave it out"]),
         (("experiment=digits_sgd", "problem.weight_decay=x"), []),
         (("experiment=digits_sgd", "record.reach=x"), []),
         (("experiment=rosenbrock", "train=null"), ["train lacks steps"]),

@@ -188,6 +188,10 @@ def _check_key(key, composed, groups):
         if not isinstance(node, dict):
             return
         if part not in node:
+            if not seen and part in groups:
+                raise ConfigError(
+                    f"{key}: no {part} is chosen that could have options; choose one by {part}=NAME"
+                )
             allowed = [name for name in node if not name.startswith("_")]
             if not seen:
                 allowed = sorted({*allowed, *groups})

@@ -15,6 +15,7 @@ from omegaconf import Container, OmegaConf, open_dict
 
 from gdlab.commands import hydras, probe_task
 from gdlab.plan.builder import ConfigError
+from gdlab.plan.targets import short
 from gdlab.store.config import training_keys
 from gdlab.store.migrations import LATER
 
@@ -76,6 +77,8 @@ def plain(config):
     found |= {key: None for key, value in found.items() if isinstance(value, dict) and "_none_" in value}
     if "name" in found:  # of letters alone, whatever YAML takes it for
         named = found["name"]
+        if named is None or not str(named).strip():
+            raise ConfigError(f"name={short(named)}: allowed: a name, e.g. name=mine; or leave it out")
         found["name"] = str(named).lower() if isinstance(named, bool) else str(named)
     if found.get("seed") == EACH:
         found["seed"] = seed_of(found)

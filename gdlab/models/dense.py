@@ -29,6 +29,9 @@ class Dense(nn.Module):
 def mlp(features: Sequence[int] = (32, 10), activation: str = "tanh") -> Dense:
     """A multilayer perceptron with `features` units per layer, the last of them the classes.
 
-    `activation` names a function of flax.linen. Raises ValueError for one that is not there.
+    `activation` names a function of flax.linen. Raises ValueError for one that is not there, and where
+    there is no layer.
     """
+    if not features:
+        raise ValueError(f"features={list(features)}: allowed: a number for each layer, at least one")
     return Dense(tuple(features), activation_function(activation))

@@ -129,7 +129,7 @@ def minimize(
 
     Raises:
       ValueError: an option outside its range, an unknown method, parameters that are no real floating-point
-        numbers.
+        numbers, a `fun` that gives something else than an error.
     """
     _check(method, {"tol": tol, "target": target}, max_evaluations, max_iterations, args)
     x0 = jax.tree.map(jnp.asarray, x0)
@@ -147,7 +147,7 @@ def minimize(
 def _minimize(fun, x0, args, limits, method, callback, *, has_aux, iterations, keep):
     optimizer = METHODS[method]() if isinstance(method, str) else method
     optimizer = optax.with_extra_args_support(optimizer)
-    error = (lambda x: fun(x, *args)[0]) if has_aux else (lambda x: fun(x, *args))
+    error = _error_of(fun, args, has_aux)
 
     def step(at):
         return _step(optimizer, error, limits, callback, iterations, at)
@@ -168,6 +168,33 @@ def _minimize(fun, x0, args, limits, method, callback, *, has_aux, iterations, k
         told = {"fun": end.history[0][0], "grad_norm": end.history[0][1], "nfev": end.history[1]}
     aux = fun(end.x, *args)[1] if has_aux else None
     return Minimum(end.x, end.fun, end.jac, end.nit, end.nfev, end.status, told, aux)
+
+
+def _error_of(fun, args, has_aux):
+    """x -> the error alone; what `fun` gives instead of one real number is refused as it is traced."""
+
+    def error(x):
+        found = fun(x, *args)
+        pair = isinstance(found, tuple) and len(found) == 2
+        value = found[0] if has_aux and pair else found
+        number = isinstance(value, float | np.floating | np.ndarray | jax.Array)
+        if has_aux != pair or not number or not _is_real_number(value):
+            kind = "one real number, shape ()" + (", and something besides, as a pair" if has_aux else "")
+            hint = "" if has_aux or not pair else " (has_aux=True takes the first of two)"
+            raise ValueError(f"minimize: fun returned {_named(found)}; allowed: {kind}{hint}")
+        return value
+
+    return error
+
+
+def _is_real_number(value):
+    return np.ndim(value) == 0 and jnp.issubdtype(jnp.result_type(value), jnp.floating)
+
+
+def _named(found):
+    if hasattr(found, "dtype"):
+        return f"an array of shape {np.shape(found)} and type {found.dtype}"
+    return "nothing" if found is None else f"a {type(found).__name__}"
 
 
 def _step(optimizer, error, limits, callback, iterations, at):

@@ -107,6 +107,8 @@ def _numbers(start):
     """`start` as float64 arrays, in its own structure where it is a mapping; finite or refused."""
     if isinstance(start, Mapping):
         return {name: _numbers(value) for name, value in start.items()}
+    if np.iscomplexobj(start):
+        raise ValueError("a point must be real numbers: give real and imaginary part as two of them")
     try:
         array = np.asarray(start, np.float64)
     except (TypeError, ValueError) as error:

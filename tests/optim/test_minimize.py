@@ -183,3 +183,18 @@ def test_a_method_of_an_object_that_has_changed_is_another_error():
 def test_input_that_cannot_be_is_named(start, options, says):
     with pytest.raises(ValueError, match=says):
         optim.minimize(lambda x, *more: jnp.sum(jnp.asarray(x) ** 2), start, **options)
+
+
+@pytest.mark.parametrize(
+    ("fun", "has_aux", "says"),
+    [
+        (lambda x: (jnp.sum(x**2), 1.0), False, r"fun returned a tuple; .*has_aux=True"),
+        (lambda x: x**2, False, r"fun returned an array of shape \(2,\) and type float"),
+        (lambda x: jnp.int32(3), False, r"shape \(\) and type int32; allowed: one real number"),
+        (lambda x: None, False, "fun returned nothing"),
+        (lambda x: jnp.sum(x**2), True, "and something besides, as a pair"),
+    ],
+)
+def test_an_error_that_is_no_number_is_named(fun, has_aux, says):
+    with pytest.raises(ValueError, match=says):
+        optim.minimize(fun, jnp.ones(2), has_aux=has_aux)

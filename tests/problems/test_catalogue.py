@@ -183,6 +183,7 @@ def test_chebyquad_against_the_cosine_form():
         (lambda: problems.beale(start=[1.0]), ["beale", "(1,)", "2 parameters", "[1.0, 1.0]"]),
         (lambda: problems.wood(start=[1, 2, 3, math.inf]), ["finite", "inf"]),
         (lambda: problems.from_function(abs, "nonsense"), ["nonsense", "numbers"]),
+        (lambda: problems.from_function(abs, [1 + 2j]), ["real numbers", "as two"]),
     ],
 )
 def test_wrong_arguments_are_named(call, words):
