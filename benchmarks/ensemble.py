@@ -103,7 +103,6 @@ def child(report, arguments):
 
     from gdlab import __main__, store
     from gdlab.commands import sweep
-    from gdlab.ensemble.session import GroupSession
     from gdlab.execution import checkpoints, plain_checkpoints
     from gdlab.execution.session import Session
 
@@ -117,7 +116,6 @@ def child(report, arguments):
     _time(ConfigLoaderImpl, "load_sweep_config", "composing")
     _time(sweep, "jobs_of", "composing")
     _time(Session, "_chunk", "training")
-    _time(GroupSession, "_chunk", "training")
     for name in ("append", "commit", "set_status", "close"):
         _time(store.RunWriter, name, "writing")
     _time(checkpoints.Checkpoints, "save", "writing")

@@ -25,7 +25,7 @@ from omegaconf import OmegaConf
 
 from gdlab.app_path import conf_dir
 from gdlab.data.dataset import Dataset
-from gdlab.execution.session import Session
+from gdlab.execution.session import session_of
 from gdlab.plan import assembly
 from gdlab.problems import rosenbrock
 from gdlab.records import Problem
@@ -109,7 +109,7 @@ def measure(name, options, folder):
         for variant, changes in VARIANTS.items()
     }
     config["record"]["path"] = with_path
-    writing = Session(config, folder / "run")
+    writing = session_of(config, folder / "run")
     runners["recorded"] = _recording(writing, count)
     seconds, evaluations = {variant: [] for variant in runners}, {}
     try:
@@ -119,7 +119,7 @@ def measure(name, options, folder):
                 if number:  # the first one compiles
                     seconds[variant].append(elapsed)
     finally:
-        writing.writer.close()
+        writing.members[0].writer.close()
     least = {variant: min(values) / count * 1e6 for variant, values in seconds.items()}
     each = {variant: number / count for variant, number in evaluations.items()}
     return assembly.size(writing.assembly), least, each
@@ -158,7 +158,8 @@ def _loop(config, count):
 
 def _recording(writing, count):
     """() -> (seconds, evaluations) of the same iterations, recorded, with their share of a commit."""
-    start, recorded = writing.state, writing.evaluations
+    (member,) = writing.members
+    start, recorded = writing.state, member.evaluations
 
     def run():
         nonlocal recorded
@@ -167,9 +168,9 @@ def _recording(writing, count):
         writing._chunk(count)
         elapsed = time.perf_counter() - begun
         begun = time.perf_counter()
-        writing.writer.commit(writing.record["sync"])
+        member.commit()
         commit = time.perf_counter() - begun
-        evaluations, recorded = writing.evaluations - recorded, writing.evaluations
+        evaluations, recorded = member.evaluations - recorded, member.evaluations
         return elapsed + commit * elapsed / writing.record["commit_seconds"], evaluations
 
     return run

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from gdlab import experiment, store
-from gdlab.ensemble import session as sessions
 from gdlab.ensemble import train, width
 from gdlab.ensemble.grouping import ALONE, bunches, differing
+from gdlab.execution import session as sessions
 from gdlab.execution.replay import Replay
 from gdlab.plan.assembly import assemble
 from tests.composing import composed
@@ -81,7 +81,7 @@ def test_a_member_is_replayed_bit_for_bit(ensemble):
 def interrupt_after(monkeypatch, chunks):
     """Ctrl-C in the chunk after so many; each chunk runs at most 3 iterations."""
     left = iter(range(chunks))
-    chunk = sessions.GroupSession._chunk
+    chunk = sessions.Session._chunk
 
     def interrupting(session, count):
         result = chunk(session, min(count, 3))
@@ -89,7 +89,7 @@ def interrupt_after(monkeypatch, chunks):
             signal.raise_signal(signal.SIGINT)
         return result
 
-    monkeypatch.setattr(sessions.GroupSession, "_chunk", interrupting)
+    monkeypatch.setattr(sessions.Session, "_chunk", interrupting)
 
 
 def test_an_interrupted_group_goes_on_to_the_same_bits(ensemble, tmp_path, monkeypatch, capsys):
@@ -261,12 +261,6 @@ def test_what_is_looked_at_before_compiling_parts_a_group_and_is_named():
     found, alone = bunches(staged, range(3))
     assert [(bunch.jobs, bunch.varied) for bunch in found] == [((0, 1), ("optimizer.learning_rate",))]
     assert "schedule.factor cannot vary" in alone[2]
-
-
-def test_dumps_are_taken_of_runs_alone():
-    configs = [composed("experiment=digits_sgd", "record=dumps", f"seed={seed}") for seed in (0, 1)]
-    found, alone = bunches(configs, range(2))
-    assert not found and all("record.dumps" in reason for reason in alone.values())
 
 
 def test_wrong_arguments_are_refused(tmp_path):

@@ -80,7 +80,7 @@ def stopped(folder, name, at):
     from gdlab.execution import session
 
     config = composed(*SHORT[name])
-    one = session.Session(config, folder)
+    one = session.session_of(config, folder)
 
     class Stop:
         def is_set(self):

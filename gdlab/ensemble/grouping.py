@@ -52,8 +52,6 @@ def bunches(configs, jobs, assembled=assemble):
 
 def obstacle(config):
     """Why a run cannot be a member of any group; None where it can."""
-    if config["record"]["dumps"]:
-        return "dumps are taken of runs alone (record.dumps)"
     if config["train"]["devices"] != 1:
         return "several devices share its mini-batches (train.devices)"
     return None

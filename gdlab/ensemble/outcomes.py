@@ -13,13 +13,14 @@ import jax
 
 from gdlab import store
 from gdlab.ensemble.grouping import bunches, structure
-from gdlab.ensemble.member import Member
-from gdlab.ensemble.session import GroupSession, make_program
 from gdlab.ensemble.width import choose_width
 from gdlab.execution.alone import EXPECTED_ERRORS, already_finished, train_alone
 from gdlab.execution.interruption import interruptible
+from gdlab.execution.members import Member
+from gdlab.execution.programs import GroupProgram, Together
 from gdlab.execution.progress import Progress
 from gdlab.execution.recording import as_begun, group_of
+from gdlab.execution.session import Session
 from gdlab.messages import counted, described
 from gdlab.plan.assembly import assemble, make_optimizer
 from gdlab.plan.options import check_values
@@ -210,10 +211,11 @@ def _train_batch(configs, folders, batch, stop, assembled, programs, title):
             key = (batch.model, batch.varied, batch.width)
             if key not in programs:
                 programs.clear()  # groups of one program follow one another; its data need not stay
-                programs[key] = make_program(
+                programs[key] = GroupProgram(
                     assembled(config), config, varied=batch.varied, width=batch.width, devices=_devices()
                 )
-            session = GroupSession(programs[key], members)
+            program = Together(programs[key], [member.config for member in members])
+            session = Session(program, members)
             with Progress(title or "", session.total * len(members), session.step * len(members)) as shown:
                 session.train(stop, shown.update if title else None)
         if title:

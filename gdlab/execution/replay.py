@@ -22,6 +22,7 @@ from jax.flatten_util import ravel_pytree
 
 from gdlab import store
 from gdlab.data import fingerprint as data_of
+from gdlab.execution.cadence import Pace
 from gdlab.execution.carried import CarriedTraining
 from gdlab.execution.carrying import updates_of
 from gdlab.execution.checkpoints import Checkpoints
@@ -44,7 +45,6 @@ from gdlab.training.loop import has_search
 log = logging.getLogger(__name__)
 
 MOST_WIDTH = 1 << 16  # members of a group
-LOOK_SECONDS = 0.25  # progress is told about this often
 
 
 class Stage(NamedTuple):
@@ -176,16 +176,14 @@ class Replay:
         for step, error in kept.damaged:
             log.warning("checkpoint %d is passed over, which takes longer: %s", step, error)
         state = fresh if kept.state is None else kept.state
-        begun, count = int(state.step), 8
+        begun, pace = int(state.step), Pace(self._training.length)
         while (at := int(state.step)) < iteration:
             progress((at - begun) / (iteration - begun), f"replaying to iteration {iteration:,}")
             asked = time.monotonic()
-            state, _, done = self._advance(state, min(count, iteration - at))
+            state, _, done = self._advance(state, min(pace.count, iteration - at))
             if not done:
                 break
-            elapsed = max(time.monotonic() - asked, 1e-3)
-            count = int(np.clip(count * LOOK_SECONDS / elapsed, count / 4 + 1, count * 4))
-            count = min(count, self._training.length)
+            pace.ran(done, time.monotonic() - asked)
         return state
 
     def _updates(self, before, state, info):
