@@ -27,6 +27,7 @@ from gdlab.app_path import conf_dir
 from gdlab.data.dataset import Dataset
 from gdlab.execution.session import session_of
 from gdlab.plan import assembly
+from gdlab.plan.options import plan_of
 from gdlab.problems import rosenbrock
 from gdlab.records import Problem
 
@@ -142,8 +143,8 @@ def composed(name, data_dir, overrides, steps):
 
 def _loop(config, count):
     """() -> (seconds, evaluations) of the first `count` iterations of the loop alone."""
-    built = assembly.assemble(config)
-    training = assembly.training(built, config)
+    built = assembly.assemble(plan_of(config))
+    training = assembly.training(built)
     state = training.init(built.key, built.data)
 
     def run():

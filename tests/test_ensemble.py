@@ -16,6 +16,7 @@ from gdlab.ensemble.grouping import ALONE, bunches, differing
 from gdlab.execution import session as sessions
 from gdlab.execution.replay import Replay
 from gdlab.plan.assembly import assemble
+from gdlab.plan.options import plan_of
 from tests.composing import composed
 from tests.recording import assert_same_record, recorded
 
@@ -200,7 +201,7 @@ def test_groups_of_one_may_differ_in_their_seed(tmp_path):
 
 
 def test_a_group_is_as_wide_as_memory_and_cache_allow(monkeypatch):
-    assembly = assemble(composed("experiment=digits_momentum", "model.features=[16,10]"))
+    assembly = assemble(plan_of(composed("experiment=digits_momentum", "model.features=[16,10]")))
     largest, total = width.footprint(assembly)
     # 64 images of 64 pixels; the gradient holds it, the weights and the activations.
     assert 4 * 64 * 64 <= largest < total
@@ -231,7 +232,7 @@ def test_line_searches_are_grouped_too_each_member_with_its_own_evaluations(tmp_
 
 def test_the_weight_decay_of_the_problem_may_vary():
     configs = [composed("experiment=digits_sgd", f"problem.weight_decay={w}") for w in (0.0, 0.01)]
-    found, alone = bunches(configs, range(2))
+    found, alone = bunches([plan_of(config) for config in configs], range(2))
     assert [bunch.varied for bunch in found] == [("problem.weight_decay",)] and not alone
 
 
@@ -244,7 +245,7 @@ def test_only_numbers_and_seeds_may_differ_within_a_group():
             for seed in (0, 1)
         ),
     ]
-    found, alone = bunches(configs, range(len(configs)))
+    found, alone = bunches([plan_of(config) for config in configs], range(len(configs)))
     assert [(bunch.jobs, bunch.varied) for bunch in found] == [
         ((0, 1), ("optimizer.learning_rate",)),
         ((4, 5), ("optimizer.b1", "seed")),
@@ -258,7 +259,7 @@ def test_what_is_looked_at_before_compiling_parts_a_group_and_is_named():
         descent(rate, 0.9, "schedule=piecewise", f"schedule.factor={factor}")
         for rate, factor in ((1e-4, 0.1), (2e-4, 0.1), (3e-4, 0.5))
     ]
-    found, alone = bunches(staged, range(3))
+    found, alone = bunches([plan_of(config) for config in staged], range(3))
     assert [(bunch.jobs, bunch.varied) for bunch in found] == [((0, 1), ("optimizer.learning_rate",))]
     assert "schedule.factor cannot vary" in alone[2]
 

@@ -4,7 +4,7 @@ What is wrong with one folder ends that member; the others go on.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from gdlab import store
 from gdlab.execution.checkpoints import Checkpoints, Kept
 from gdlab.execution.recording import begun, check_same_data, chunk_rows, continued, path_start
 from gdlab.monitors.dumps import last_dump
+from gdlab.plan.sections import Plan
 
 log = logging.getLogger(__name__)
 _ENDS_ONE = (store.StoreError, OSError, ValueError)
@@ -23,14 +24,24 @@ _ENDS_ONE = (store.StoreError, OSError, ValueError)
 class Member:
     """The folder of one run while it is trained, alone or in a group.
 
+    plan     of the run; config: as it is recorded, where the plan was made with other paths
     index    its place among the members
     prepare  called when all is sound, before a folder that is there is touched
     state, reason, error: None until it has ended; notes: what its user should know
     dumper   of `gdlab.monitors.dumps`, None where no dumps are taken; dumped: the iteration of the last one
     """
 
-    def __init__(self, config: dict, folder: Any, index: int = 0, *, prepare: Callable = lambda: None):
-        self.config, self.folder, self.index = config, Path(folder), index
+    def __init__(
+        self,
+        plan: Plan,
+        folder: Any,
+        index: int = 0,
+        *,
+        config: Mapping | None = None,
+        prepare: Callable = lambda: None,
+    ):
+        self.plan, self.folder, self.index = plan, Path(folder), index
+        self.config = plan.config if config is None else config
         self.state = self.reason = self.error = None
         self.writer: Any = None
         self.checkpoints: Any = None
@@ -123,7 +134,7 @@ class Member:
 
     def commit(self):
         """Publish what was appended."""
-        self.writer.commit(self.config["record"]["sync"])
+        self.writer.commit(self.plan.record.sync)
 
     def keep(self, state):
         """Publish, and keep the TrainState that belongs to it."""

@@ -14,8 +14,9 @@ from gdlab.execution import carrying
 from gdlab.execution.group import SEED, everywhere, make_group, members_of, one_of, stacked
 from gdlab.execution.watching import group_watchers, member, watchers_alone
 from gdlab.plan import soundness
-from gdlab.plan.assembly import learning_rate, training
+from gdlab.plan.assembly import training
 from gdlab.plan.monitoring import dumper
+from gdlab.plan.parts import learning_rate
 from gdlab.training.loop import has_search
 
 
@@ -41,15 +42,15 @@ class Alone:
 
     places, starts = 1, True
 
-    def __init__(self, assembly, config):
+    def __init__(self, assembly):
         soundness.check_problem(assembly)
-        self.assembly, self.config = assembly, config
-        self._training = training(assembly, config)
+        self.assembly = assembly
+        self._training = training(assembly)
         self.length = self._training.length
-        self.watchers = watchers_alone(assembly, config)
-        self._dumper, self.dump_every = dumper(assembly, config)
+        self.watchers = watchers_alone(assembly)
+        self._dumper, self.dump_every = dumper(assembly)
         # What may be read by who has none of the code, is kept without its classes.
-        self.compact = carrying.wanted(config)
+        self.compact = carrying.wanted(assembly.plan)
 
     def init(self):
         """The state before the first iteration."""
@@ -107,37 +108,37 @@ class Alone:
 class GroupProgram:
     """What groups of one structure share, compiled once for all of them.
 
-    assembly, config: of any of the runs; varied, width, devices as of `make_group`.
+    assembly: of any of the runs; varied, width, devices as of `make_group`.
     """
 
-    def __init__(self, assembly, config, *, varied, width, devices=1):
+    def __init__(self, assembly, *, varied, width, devices=1):
         soundness.check_problem(assembly)
         self.assembly = assembly
-        self.group = make_group(assembly, config, varied=varied, width=width, devices=devices)
-        self.watchers = group_watchers(assembly, config)
-        self.dumper, self.dump_every = dumper(assembly, config)
+        self.group = make_group(assembly, varied=varied, width=width, devices=devices)
+        self.watchers = group_watchers(assembly)
+        self.dumper, self.dump_every = dumper(assembly)
         self.data = everywhere(assembly.data, devices)
 
 
 class Together:
     """Runs that one GroupProgram trains at once; attributes and methods as of `Alone`.
 
-    configs: of the runs, at most as many as there are places.
+    plans: of the runs, at most as many as there are places.
     """
 
     compact, starts = True, False
 
-    def __init__(self, program, configs):
+    def __init__(self, program, plans):
         self._program, self._group = program, program.group
         self.assembly, self.watchers, self.dump_every = program.assembly, program.watchers, program.dump_every
         self.length, self.places = self._group.length, self._group.width * self._group.devices
         # Places that are left over are filled with copies; nobody looks at them.
-        self._configs = [*configs, *configs[:1] * (self.places - len(configs))]
-        self._inputs = members_of(self._configs, self._group.varied)
-        seeded = self._configs if self._seeds else self._configs[:1]
-        self._schedules = [self.assembly.reseeded(config) for config in seeded]
+        self._plans = [*plans, *plans[:1] * (self.places - len(plans))]
+        self._inputs = members_of(self._plans, self._group.varied)
+        seeded = self._plans if self._seeds else self._plans[:1]
+        self._schedules = [self.assembly.reseeded(plan) for plan in seeded]
         for watcher, _ in self.watchers:
-            watcher.choose([config[SEED] for config in seeded])
+            watcher.choose([plan.seed for plan in seeded])
 
     @property
     def _seeds(self):
@@ -183,8 +184,8 @@ class Together:
         """The Dumper of a member, by the programs of all; None where no dumps are taken."""
         if self._program.dumper is None:
             return None
-        config = self._configs[index]
-        return self._program.dumper.of_run(seed=config[SEED], rate=learning_rate(config))
+        plan = self._plans[index]
+        return self._program.dumper.of_run(seed=plan.seed, rate=learning_rate(plan))
 
     def facts(self, index):
         """What the identity of a member says of its group."""

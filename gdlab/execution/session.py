@@ -17,9 +17,10 @@ from gdlab.execution.recording import ENDINGS, arrays_of, facts_of
 from gdlab.messages import counted
 from gdlab.monitors.dumps import Moment
 from gdlab.plan.assembly import assemble
+from gdlab.plan.options import plan_of
 from gdlab.plan.sources import located
 from gdlab.records import DIVERGED
-from gdlab.training.devices import in_its_precision, precision
+from gdlab.training.devices import in_its_precision
 
 WAITING_BYTES = 64 << 20  # rows of a group that may wait to be appended
 SHARE = 0.05  # of the time that publishing and keeping the folders of a group may take
@@ -33,11 +34,11 @@ def session_of(config, folder, *, places=None, prepare=lambda: None):
     prepare(): called when all else is sound, before the folder is touched. Raises as
     `gdlab.experiment.run`.
     """
-    here = config if places is None else located(config, places)
-    assembly = assemble(here, places, training=True)
-    with precision(config["precision"]):
-        program = Alone(assembly, config)
-    member = Member(config, folder, prepare=prepare)
+    plan = plan_of(config if places is None else located(config, places))
+    assembly = assemble(plan, places, training=True)
+    with plan.in_precision():
+        program = Alone(assembly)
+    member = Member(plan, folder, config=config, prepare=prepare)
     member.notes += getattr(assembly.dataset, "notes", ())  # what its user should know
     session = Session(program, [member])
     if member.error is not None:
@@ -54,11 +55,15 @@ class Session:
 
     def __init__(self, program, members):
         self.program, self.members, self.assembly = program, members, program.assembly
-        self.config = members[0].config
-        self.total, self.record = self.config["train"]["steps"], self.config["record"]
+        self.plan = members[0].plan
+        self.total, self.record = self.plan.train.steps, self.plan.record
         self.step, self.seconds = 0, 0.0
         self.waiting = []
         self._begin()
+
+    def in_precision(self):
+        """JAX in the precision of the runs within the block."""
+        return self.plan.in_precision()
 
     @in_its_precision
     def _begin(self):
@@ -83,9 +88,9 @@ class Session:
 
     def _described(self):
         """(facts, arrays) of every member's folder."""
-        facts = facts_of(self.assembly, self.config)
+        facts = facts_of(self.assembly)
         params = jax.eval_shape(lambda state: self.program.params(state.params, 0), self.state)
-        arrays = arrays_of(self.assembly, self.config, params, self.program.watchers)
+        arrays = arrays_of(self.assembly, params, self.program.watchers)
         if self.program.dump_every is not None:
             for member in self.members:
                 member.dumper = self.program.dumper_of(member.index)
@@ -132,7 +137,9 @@ class Session:
     def _train(self, stop, shown):
         share = SHARE if self.program.places > 1 else None
         pace = Pace(self.program.length)
-        commit, keep = (Every(self.record[f"{name}_seconds"], share) for name in ("commit", "checkpoint"))
+        commit, keep = (
+            Every(seconds, share) for seconds in (self.record.commit_seconds, self.record.checkpoint_seconds)
+        )
         while self.step < self.total and self.active() and not stop.is_set():
             begun = time.monotonic()
             due, before = self._dump_due(), self.state.params
@@ -204,7 +211,7 @@ class Session:
         self.step += done
         self.seconds += elapsed
         self._add(chunk, np.full(done, elapsed / done / len(running)))
-        ends = (chunk.infos.loss_end if self.record["loss_end"] else chunk.infos.loss)[-1]
+        ends = (chunk.infos.loss_end if self.record.loss_end else chunk.infos.loss)[-1]
         return chunk.infos.status[-1], float(np.fmin.reduce(np.where(active, ends, np.inf)))
 
     def _add(self, chunk, share):

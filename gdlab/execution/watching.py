@@ -12,21 +12,21 @@ from gdlab.plan.monitoring import row_watchers
 NUMBERS = 1 << 22
 
 
-def watchers_alone(assembly, config):
+def watchers_alone(assembly):
     """[(watcher, iterations between its rows), ...] of a run alone, as of a group's."""
-    return [(EachMember(watcher, _only), every) for watcher, every in row_watchers(assembly, config)]
+    return [(EachMember(watcher, _only), every) for watcher, every in row_watchers(assembly)]
 
 
-def group_watchers(assembly, config):
-    """[(watcher, iterations between its rows), ...] of groups like the run of `config`.
+def group_watchers(assembly):
+    """[(watcher, iterations between its rows), ...] of groups of runs like this one.
 
     choose(seeds) says the seeds of the members, one where all have the same; then
     rows(params [W], step, wanted) -> {member: {array: rows [1, ...]}} of the members `wanted`.
     """
     made = []
-    for watcher, every in row_watchers(assembly, config):
+    for watcher, every in row_watchers(assembly):
         together = isinstance(watcher, Validation)
-        options = (assembly, config["record"]["validate_examples"])
+        options = (assembly, assembly.plan.record.validate_examples)
         made.append((GroupValidation(watcher, *options) if together else EachMember(watcher, member), every))
     return made
 
