@@ -105,6 +105,11 @@ def measure(name, options, folder):
     """(p, {variant: least microseconds per iteration}, {variant: evaluations per iteration}) of a case."""
     overrides, with_path, count = CASES[name]
     config = composed(name, options.data_dir, overrides, count)
+    with plan_of(config).in_precision():
+        return _measured(config, with_path, count, options.rounds, folder)
+
+
+def _measured(config, with_path, count, rounds, folder):
     runners = {
         variant: _loop(config | {"record": config["record"] | changes}, count)
         for variant, changes in VARIANTS.items()
@@ -114,7 +119,7 @@ def measure(name, options, folder):
     runners["recorded"] = _recording(writing, count)
     seconds, evaluations = {variant: [] for variant in runners}, {}
     try:
-        for number in range(options.rounds + 1):
+        for number in range(rounds + 1):
             for variant, run in runners.items():
                 elapsed, evaluations[variant] = run()
                 if number:  # the first one compiles
@@ -172,7 +177,7 @@ def _recording(writing, count):
         member.commit()
         commit = time.perf_counter() - begun
         evaluations, recorded = member.evaluations - recorded, member.evaluations
-        return elapsed + commit * elapsed / writing.record["commit_seconds"], evaluations
+        return elapsed + commit * elapsed / writing.record.commit_seconds, evaluations
 
     return run
 

@@ -1,5 +1,6 @@
 """What a member of a group records besides its descent is what a run alone records: dumps, states, pages."""
 
+import errno
 import os
 import signal
 
@@ -105,6 +106,29 @@ def test_a_stopped_group_goes_on_with_its_dumps(group, tmp_path, monkeypatch):
     train(dumped(), folders, progress=False)
     for whole, cut in zip(group, folders, strict=True):
         assert store.open_run(cut).state == "finished"
+        assert_same_record(whole, cut)
+
+
+def test_a_full_disk_ends_a_group_and_the_same_call_continues(group, tmp_path, monkeypatch):
+    folders = [tmp_path / "a", tmp_path / "b"]
+    chunk = session.Session._chunk
+
+    def refuse(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+
+        def filling(running, count):
+            if running.step >= 4:
+                patch.setattr(os, "pwrite", refuse)
+            return chunk(running, min(count, 2))
+
+        patch.setattr(session.Session, "_chunk", filling)
+        outcomes = train(dumped(), folders, progress=False)
+    assert [type(outcome.error) for outcome in outcomes] == [store.DiskFull] * 2
+    assert all(store.open_run(folder).state != "finished" for folder in folders)
+    train(dumped(), folders, progress=False)
+    for whole, cut in zip(group, folders, strict=True):
         assert_same_record(whole, cut)
 
 
