@@ -21,6 +21,7 @@ from gdlab.app_path import conf_dir
 from gdlab.monitors.dumps import Moment
 from gdlab.plan.assembly import assemble, training
 from gdlab.plan.monitoring import dumper
+from gdlab.plan.options import plan_of
 
 INTERVAL = 100
 BATCH = 64
@@ -34,9 +35,9 @@ def main():
     parser.add_argument("--images", action="store_true", help="they are image files, or a zip of them")
     options = parser.parse_args()
     config = _config(options)
-    assembly = assemble(config)
-    made = training(assembly, config)
-    taker, _ = dumper(assembly, config)
+    assembly = assemble(plan_of(config))
+    made = training(assembly)
+    taker, _ = dumper(assembly)
     parts = _parts(assembly, made, taker)
     best = {name: min(values) for name, values in _timed(parts).items()}
     iteration = best["iterations"] / ITERATIONS

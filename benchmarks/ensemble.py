@@ -103,7 +103,6 @@ def child(report, arguments):
 
     from gdlab import __main__, store
     from gdlab.commands import sweep
-    from gdlab.ensemble.session import GroupSession
     from gdlab.execution import checkpoints, plain_checkpoints
     from gdlab.execution.session import Session
 
@@ -117,7 +116,6 @@ def child(report, arguments):
     _time(ConfigLoaderImpl, "load_sweep_config", "composing")
     _time(sweep, "jobs_of", "composing")
     _time(Session, "_chunk", "training")
-    _time(GroupSession, "_chunk", "training")
     for name in ("append", "commit", "set_status", "close"):
         _time(store.RunWriter, name, "writing")
     _time(checkpoints.Checkpoints, "save", "writing")
@@ -161,20 +159,21 @@ def network(options):
     """Print what a step of a run of hamid_mnist takes in groups, over the single run."""
     from gdlab.ensemble.width import choose_width, footprint
     from gdlab.plan.assembly import assemble
+    from gdlab.plan.options import plan_of
     from tests.composing import composed
 
     config = composed("experiment=hamid_mnist", f"data_dir={options.data_dir}")
-    assembly = assemble(config)
+    assembly = assemble(plan_of(config))
     largest, total = footprint(assembly)
     chosen = choose_width(assembly, 121)
     print(f"hamid_mnist: intermediates {largest / 2**20:.1f} MB the largest, {total / 2**20:.0f} MB all")
     print(f"{'width':>6}{'ms/run/step':>13}{'alone':>8}{'ratio':>7}   (121 runs: groups of {chosen})")
     for width in sorted({*WIDTHS, chosen}):
-        alone, group = measured(assembly, config, width, options.rounds)
+        alone, group = measured(assembly, width, options.rounds)
         print(f"{width:>6}{group * 1e3:>13.1f}{alone * 1e3:>8.1f}{alone / group:>7.2f}", flush=True)
 
 
-def measured(assembly, config, width, rounds, steps=4):
+def measured(assembly, width, rounds, steps=4):
     """Least seconds per run and step: (alone, in a group of `width`), taking turns."""
     import jax
     import numpy as np
@@ -184,8 +183,8 @@ def measured(assembly, config, width, rounds, steps=4):
     from gdlab.plan.assembly import training
 
     varied = ("optimizer.learning_rate", "optimizer.momentum")
-    single, group = training(assembly, config), make_group(assembly, config, varied=varied, width=width)
-    members = members_of([config] * width, varied)
+    single, group = training(assembly), make_group(assembly, varied=varied, width=width)
+    members = members_of([assembly.plan] * width, varied)
     state, states = single.init(assembly.key, assembly.data), group.init(members)
     rows = [assembly.steps(0, steps, made.length)[0] for made in (single, group)]
 

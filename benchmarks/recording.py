@@ -25,8 +25,9 @@ from omegaconf import OmegaConf
 
 from gdlab.app_path import conf_dir
 from gdlab.data.dataset import Dataset
-from gdlab.execution.session import Session
+from gdlab.execution.session import session_of
 from gdlab.plan import assembly
+from gdlab.plan.options import plan_of
 from gdlab.problems import rosenbrock
 from gdlab.records import Problem
 
@@ -104,22 +105,27 @@ def measure(name, options, folder):
     """(p, {variant: least microseconds per iteration}, {variant: evaluations per iteration}) of a case."""
     overrides, with_path, count = CASES[name]
     config = composed(name, options.data_dir, overrides, count)
+    with plan_of(config).in_precision():
+        return _measured(config, with_path, count, options.rounds, folder)
+
+
+def _measured(config, with_path, count, rounds, folder):
     runners = {
         variant: _loop(config | {"record": config["record"] | changes}, count)
         for variant, changes in VARIANTS.items()
     }
     config["record"]["path"] = with_path
-    writing = Session(config, folder / "run")
+    writing = session_of(config, folder / "run")
     runners["recorded"] = _recording(writing, count)
     seconds, evaluations = {variant: [] for variant in runners}, {}
     try:
-        for number in range(options.rounds + 1):
+        for number in range(rounds + 1):
             for variant, run in runners.items():
                 elapsed, evaluations[variant] = run()
                 if number:  # the first one compiles
                     seconds[variant].append(elapsed)
     finally:
-        writing.writer.close()
+        writing.members[0].writer.close()
     least = {variant: min(values) / count * 1e6 for variant, values in seconds.items()}
     each = {variant: number / count for variant, number in evaluations.items()}
     return assembly.size(writing.assembly), least, each
@@ -142,8 +148,8 @@ def composed(name, data_dir, overrides, steps):
 
 def _loop(config, count):
     """() -> (seconds, evaluations) of the first `count` iterations of the loop alone."""
-    built = assembly.assemble(config)
-    training = assembly.training(built, config)
+    built = assembly.assemble(plan_of(config))
+    training = assembly.training(built)
     state = training.init(built.key, built.data)
 
     def run():
@@ -158,7 +164,8 @@ def _loop(config, count):
 
 def _recording(writing, count):
     """() -> (seconds, evaluations) of the same iterations, recorded, with their share of a commit."""
-    start, recorded = writing.state, writing.evaluations
+    (member,) = writing.members
+    start, recorded = writing.state, member.evaluations
 
     def run():
         nonlocal recorded
@@ -167,10 +174,10 @@ def _recording(writing, count):
         writing._chunk(count)
         elapsed = time.perf_counter() - begun
         begun = time.perf_counter()
-        writing.writer.commit(writing.record["sync"])
+        member.commit()
         commit = time.perf_counter() - begun
-        evaluations, recorded = writing.evaluations - recorded, writing.evaluations
-        return elapsed + commit * elapsed / writing.record["commit_seconds"], evaluations
+        evaluations, recorded = member.evaluations - recorded, member.evaluations
+        return elapsed + commit * elapsed / writing.record.commit_seconds, evaluations
 
     return run
 

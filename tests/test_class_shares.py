@@ -10,6 +10,7 @@ from gdlab.data.sampling import Schedule
 from gdlab.execution.replay import Replay
 from gdlab.plan.assembly import assemble
 from gdlab.plan.builder import ConfigError
+from gdlab.plan.options import plan_of
 from gdlab.plan.sources import as_recorded
 from tests.composing import composed
 from tests.recording import record
@@ -27,7 +28,7 @@ def options(earlier):
 
 
 def test_an_epoch_shows_the_shares_of_the_earlier_run(earlier):
-    assembly = assemble(composed("experiment=digits_adam", *options(earlier)))
+    assembly = assemble(plan_of(composed("experiment=digits_adam", *options(earlier))))
     _, shares = from_run(path=earlier, floor=0.1)
     labels = assembly.dataset.train["y"]
     length = assembly.schedule.descent_length
@@ -41,7 +42,7 @@ def test_an_epoch_shows_the_shares_of_the_earlier_run(earlier):
 
 def test_the_earlier_run_has_not_looked_at_the_test_set(earlier):
     """Its dumps are of training examples that it held out, of every class the same share."""
-    whole = assemble(composed("experiment=digits_adam")).dataset
+    whole = assemble(plan_of(composed("experiment=digits_adam"))).dataset
     split = Replay(earlier).assembly.dataset
     found = open_dumps(store.open_run(earlier))
     assert len(split.test["y"]) + len(split.train["y"]) == len(whole.train["y"])
@@ -53,7 +54,7 @@ def test_the_earlier_run_has_not_looked_at_the_test_set(earlier):
     np.testing.assert_array_equal(np.sort(everything), np.sort(whole.train["y"]))
     for share, words in ((1.0, "train.validation=1.0: allowed"), (1e-6, "0 would be held out")):
         with pytest.raises(ConfigError, match=words):
-            assemble(composed("experiment=digits_adam", f"train.validation={share}"))
+            assemble(plan_of(composed("experiment=digits_adam", f"train.validation={share}")))
 
 
 def test_every_part_of_an_epoch_shows_the_classes_alike():
@@ -75,8 +76,8 @@ def test_such_a_run_replays_bit_for_bit(earlier, tmp_path):
 
 def test_other_classes_are_refused(earlier):
     with pytest.raises(ConfigError, match="both must be of the same data"):
-        assemble(composed("experiment=galaxy_minibatch", *options(earlier)))
+        assemble(plan_of(composed("experiment=galaxy_minibatch", *options(earlier))))
     with pytest.raises(ConfigError, match="there are no classes"):
-        assemble(composed("experiment=rosenbrock", *options(earlier)))
+        assemble(plan_of(composed("experiment=rosenbrock", *options(earlier))))
     with pytest.raises((ConfigError, ValueError), match=r"class_shares\.path=None"):
-        assemble(composed("experiment=digits_adam", "class_shares=from_run"))
+        assemble(plan_of(composed("experiment=digits_adam", "class_shares=from_run")))

@@ -60,7 +60,7 @@ def test_a_group_may_be_chosen_as_none(group):
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_experiment_composes_and_its_options_are_allowed(name):
     composed_config = composed(f"experiment={name}")
-    options.check_values(composed_config)
+    options.plan_of(composed_config)
     config.check(composed_config)
 
 

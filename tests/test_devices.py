@@ -15,6 +15,7 @@ from gdlab.execution.probing import run_probe
 from gdlab.execution.replay import Replay
 from gdlab.plan.assembly import assemble
 from gdlab.plan.builder import ConfigError
+from gdlab.plan.options import plan_of
 from gdlab.training.devices import mesh_of
 from tests.composing import composed
 
@@ -116,7 +117,7 @@ def test_what_four_devices_trained_is_looked_at_on_one(on_four, name):
     assert report.compared >= len(losses) and report.largest < 1e-3
     assert any(change.startswith("devices ['cpu', 'cpu', 'cpu', 'cpu']") for change in report.changed)
     with pytest.raises(ConfigError, match="devices="):
-        assemble(replay.config | {"train": replay.config["train"] | {"devices": 4}})
+        assemble(plan_of(replay.config | {"train": replay.config["train"] | {"devices": 4}}))
 
 
 @pytest.mark.parametrize(
@@ -132,18 +133,18 @@ def test_as_many_devices_as_can_share_a_batch_look_at_it(monkeypatch, wanted, ba
 def test_a_run_from_before_there_was_the_option_trains_on_one():
     config = composed(*SEARCH)
     del config["train"]["devices"]
-    assert assemble(config).mesh is None
+    assert assemble(plan_of(config)).mesh is None
 
 
 def test_one_device_is_the_same_program_as_without_the_option():
-    with_option = assemble(composed(*SEARCH, "train.devices=1"))
+    with_option = assemble(plan_of(composed(*SEARCH, "train.devices=1")))
     assert with_option.mesh is None and mesh_of("all", 16) is None and mesh_of(None, None) is None
 
 
 @pytest.mark.parametrize("wanted", [0, 2, 1.0, True, "both"])
 def test_a_wrong_number_of_devices_is_named(wanted):
     with pytest.raises(ConfigError, match=r"train: devices=.* 1 to 1, .* or all") as error:
-        assemble(composed(*SEARCH, f"train.devices={wanted}"))
+        assemble(plan_of(composed(*SEARCH, f"train.devices={wanted}")))
     assert repr(wanted) in str(error.value)
 
 

@@ -15,6 +15,7 @@ from gdlab.monitors.network import describe, kernels
 from gdlab.monitors.validation import calibration
 from gdlab.plan.assembly import assemble
 from gdlab.plan.builder import ConfigError
+from gdlab.plan.options import plan_of
 from gdlab.plan.sources import as_recorded
 from gdlab.records import DISTRIBUTION, DUMP_STATISTICS
 from tests.composing import composed
@@ -309,7 +310,8 @@ def test_a_run_of_before_keeps_sampling_as_it_did(data, tmp_path):
 
 def test_networks_are_calibrated_on_examples_of_every_class(data):
     mnist, _ = data
-    assembly = assemble(composed("experiment=mnist_sgd", f"data_dir={mnist}", "model.batch_norm=true"))
+    config = composed("experiment=mnist_sgd", f"data_dir={mnist}", "model.batch_norm=true")
+    assembly = assemble(plan_of(config))
     x, y = (np.repeat(assembly.dataset.train[name], 30, axis=0) for name in ("x", "y"))
     order = np.argsort(y, kind="stable")
     dataset = assembly.dataset._replace(train={"x": x[order] + y[order, None, None, None], "y": y[order]})

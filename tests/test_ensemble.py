@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from gdlab import experiment, store
-from gdlab.ensemble import session as sessions
 from gdlab.ensemble import train, width
 from gdlab.ensemble.grouping import ALONE, bunches, differing
+from gdlab.execution import session as sessions
 from gdlab.execution.replay import Replay
 from gdlab.plan.assembly import assemble
+from gdlab.plan.options import plan_of
 from tests.composing import composed
 from tests.recording import assert_same_record, recorded
 
@@ -81,7 +82,7 @@ def test_a_member_is_replayed_bit_for_bit(ensemble):
 def interrupt_after(monkeypatch, chunks):
     """Ctrl-C in the chunk after so many; each chunk runs at most 3 iterations."""
     left = iter(range(chunks))
-    chunk = sessions.GroupSession._chunk
+    chunk = sessions.Session._chunk
 
     def interrupting(session, count):
         result = chunk(session, min(count, 3))
@@ -89,7 +90,7 @@ def interrupt_after(monkeypatch, chunks):
             signal.raise_signal(signal.SIGINT)
         return result
 
-    monkeypatch.setattr(sessions.GroupSession, "_chunk", interrupting)
+    monkeypatch.setattr(sessions.Session, "_chunk", interrupting)
 
 
 def test_an_interrupted_group_goes_on_to_the_same_bits(ensemble, tmp_path, monkeypatch, capsys):
@@ -200,7 +201,7 @@ def test_groups_of_one_may_differ_in_their_seed(tmp_path):
 
 
 def test_a_group_is_as_wide_as_memory_and_cache_allow(monkeypatch):
-    assembly = assemble(composed("experiment=digits_momentum", "model.features=[16,10]"))
+    assembly = assemble(plan_of(composed("experiment=digits_momentum", "model.features=[16,10]")))
     largest, total = width.footprint(assembly)
     # 64 images of 64 pixels; the gradient holds it, the weights and the activations.
     assert 4 * 64 * 64 <= largest < total
@@ -231,7 +232,7 @@ def test_line_searches_are_grouped_too_each_member_with_its_own_evaluations(tmp_
 
 def test_the_weight_decay_of_the_problem_may_vary():
     configs = [composed("experiment=digits_sgd", f"problem.weight_decay={w}") for w in (0.0, 0.01)]
-    found, alone = bunches(configs, range(2))
+    found, alone = bunches([plan_of(config) for config in configs], range(2))
     assert [bunch.varied for bunch in found] == [("problem.weight_decay",)] and not alone
 
 
@@ -244,7 +245,7 @@ def test_only_numbers_and_seeds_may_differ_within_a_group():
             for seed in (0, 1)
         ),
     ]
-    found, alone = bunches(configs, range(len(configs)))
+    found, alone = bunches([plan_of(config) for config in configs], range(len(configs)))
     assert [(bunch.jobs, bunch.varied) for bunch in found] == [
         ((0, 1), ("optimizer.learning_rate",)),
         ((4, 5), ("optimizer.b1", "seed")),
@@ -258,15 +259,9 @@ def test_what_is_looked_at_before_compiling_parts_a_group_and_is_named():
         descent(rate, 0.9, "schedule=piecewise", f"schedule.factor={factor}")
         for rate, factor in ((1e-4, 0.1), (2e-4, 0.1), (3e-4, 0.5))
     ]
-    found, alone = bunches(staged, range(3))
+    found, alone = bunches([plan_of(config) for config in staged], range(3))
     assert [(bunch.jobs, bunch.varied) for bunch in found] == [((0, 1), ("optimizer.learning_rate",))]
     assert "schedule.factor cannot vary" in alone[2]
-
-
-def test_dumps_are_taken_of_runs_alone():
-    configs = [composed("experiment=digits_sgd", "record=dumps", f"seed={seed}") for seed in (0, 1)]
-    found, alone = bunches(configs, range(2))
-    assert not found and all("record.dumps" in reason for reason in alone.values())
 
 
 def test_wrong_arguments_are_refused(tmp_path):

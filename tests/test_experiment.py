@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from gdlab import experiment, store
-from gdlab.execution import session
+from gdlab.execution import cadence, session
 from gdlab.plan.builder import ConfigError
 from gdlab.records import STATUS
 from tests.composing import composed
@@ -85,7 +85,6 @@ def test_how_often_something_is_published_is_not_another_config(tmp_path):
 def test_interrupted_and_continued_equals_uninterrupted(make, tmp_path, monkeypatch):
     config = make()
     experiment.run(config, tmp_path / "whole", progress=False)
-    monkeypatch.setattr(session, "CHUNK", 5)
     chunks = iter(range(2))
     train_chunk = session.Session._chunk
 
@@ -159,12 +158,12 @@ def test_ctrl_c_ends_cleanly_and_the_same_command_continues(tmp_path):
 def test_two_trainings_into_one_folder_are_refused(tmp_path):
     folder = tmp_path / "run"
     config = digits()
-    begun = session.Session(config, folder)
+    begun = session.session_of(config, folder)
     try:
         with pytest.raises(store.RunLocked, match=str(os.getpid())):
             experiment.run(config, folder, progress=False)
     finally:
-        begun.writer.close()
+        begun.members[0].writer.close()
 
 
 def test_a_start_that_is_not_finite_is_refused_and_nothing_is_written(tmp_path):
@@ -204,7 +203,8 @@ def test_a_full_disk_loses_nothing_and_the_same_command_continues(tmp_path, monk
         return write(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(session, "CHUNK", 4)
+        patch.setattr(cadence, "FIRST", 4)
+        patch.setattr(cadence.Pace, "ran", lambda *told: None)
         patch.setattr(os, "pwrite", until_full)
         with pytest.raises(store.DiskFull):
             experiment.run(config, tmp_path / "run", progress=False)

@@ -15,7 +15,7 @@ from gdlab.monitors.filter_correlations import MOST_FILTERS, filters_of, make_co
 from gdlab.plan import assembly
 from gdlab.plan import monitoring as watchers
 from gdlab.plan.builder import ConfigError
-from gdlab.plan.options import check_values
+from gdlab.plan.options import plan_of
 from tests import recording
 from tests.composing import composed
 
@@ -73,7 +73,7 @@ def test_rows_equal_numpys_on_activations_computed_anew(run, tmp_path, relu):
 
 def test_the_images_are_the_same_whatever_the_seed(run, tmp_path):
     made = [
-        watchers.correlations(assembly.assemble(config), config)[0]
+        watchers.correlations(assembly.assemble(plan_of(config)))[0]
         for config in (composed("experiment=digits_cg", *CONVOLUTIONS, f"seed={seed}") for seed in (0, 3))
         if not config["record"].update(correlations=5, correlation_examples=7)
     ]
@@ -140,7 +140,7 @@ def test_signs_large_numbers_and_what_is_not_finite():
 
 def test_members_side_by_side_equal_single_ones():
     config = composed("experiment=digits_cg", *CONVOLUTIONS)
-    made = assembly.assemble(config)
+    made = assembly.assemble(plan_of(config))
     x = jnp.asarray(made.dataset.test["x"][:30])
     compute = make_correlations(made.problem)
     several = drawn(made, 3)
@@ -152,14 +152,14 @@ def test_members_side_by_side_equal_single_ones():
 
 
 def test_which_layers_are_compared():
-    made = assembly.assemble(composed("experiment=digits_cg", *CONVOLUTIONS))
+    made = assembly.assemble(plan_of(composed("experiment=digits_cg", *CONVOLUTIONS)))
     params, x = assembly.template(made), made.dataset.test["x"][:1]
     assert filters_of(made.problem, params, x) == {"conv1_1": 3, "conv2_1": 5}
     assert filters_of(made.problem, params, x, dense=True) == {"conv1_1": 3, "conv2_1": 5, "dense1": 10}
     wide = composed(
         "experiment=digits_cg", "model=mlp", f"model.features=[{MOST_FILTERS + 1},{MOST_FILTERS},10]"
     )
-    made = assembly.assemble(wide)
+    made = assembly.assemble(plan_of(wide))
     assert list(filters_of(made.problem, assembly.template(made), x, dense=True).values()) == [
         MOST_FILTERS,
         10,
@@ -169,13 +169,13 @@ def test_which_layers_are_compared():
 def test_batch_normalisation_is_given_statistics_of_training_examples():
     config = composed("experiment=digits_cg", *CONVOLUTIONS, "model.batch_norm=true")
     config["record"].update(correlations=5, correlation_examples=EXAMPLES)
-    made = assembly.assemble(config)
+    made = assembly.assemble(plan_of(config))
     problem, dataset = made.problem, made.dataset
     params = jax.tree.map(lambda leaf: leaf[0], drawn(made, 1))
     statistics = jax.jit(problem.statistics)(params, jnp.asarray(dataset.train["x"][:2000]))
     x = sample(dataset, "test", EXAMPLES, seed=0)["x"]
     found = jax.jit(problem.activations)(params, x, statistics)
-    r = watchers.correlations(made, config)[0].rows(params, 0)["correlation/conv2_1"][0]
+    r = watchers.correlations(made)[0].rows(params, 0)["correlation/conv2_1"][0]
     np.testing.assert_allclose(r, naive(np.asarray(found["conv2_1"])), atol=1e-5)
 
 
@@ -193,11 +193,11 @@ def test_what_cannot_be_correlated_is_refused_with_the_reason(tmp_path):
         config = composed("experiment=digits_cg")
         config["record"][name] = value
         with pytest.raises(ConfigError, match=f"record.{name}={value!r}: allowed"):
-            check_values(config)
+            plan_of(config)
     assert not (tmp_path / "run").exists()
 
 
 def test_auto_is_twenty_times():
     config = composed("experiment=digits_cg", *CONVOLUTIONS, "train.steps=1000")
     config["record"]["correlations"] = "auto"
-    assert watchers.correlations(assembly.assemble(config), config)[1] == 50
+    assert watchers.correlations(assembly.assemble(plan_of(config)))[1] == 50

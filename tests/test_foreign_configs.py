@@ -19,6 +19,7 @@ from gdlab.execution.replay import Replay
 from gdlab.plan import assembly, targets
 from gdlab.plan import builder as config
 from gdlab.plan.builder import ConfigError
+from gdlab.plan.options import plan_of
 from gdlab.plan.soundness import check_looked_at
 from tests.composing import composed
 from tests.forging import forge
@@ -261,8 +262,8 @@ def test_any_value_at_any_place_is_built_or_refused_in_words(data):
         node = node[key]
     node[path[-1]] = value
     try:
-        built = assembly.assemble(made)
-        check_looked_at(built, lambda: assembly.training(built, made))
+        built = assembly.assemble(plan_of(made))
+        check_looked_at(built, lambda: assembly.training(built))
     except (ConfigError, FileNotFoundError) as error:
         assert len(str(error)) < 2500 and "object at 0x" not in str(error)
     else:

@@ -6,6 +6,7 @@ import pytest
 
 from gdlab.execution.group import SEED, alone, make_group, members_of, one_of
 from gdlab.plan.assembly import assemble, training
+from gdlab.plan.options import plan_of
 from tests.composing import composed
 
 STEPS = 12
@@ -40,9 +41,9 @@ def steps_of(assemblies, varied, length):
 
 def trained(configs, varied):
     """(assemblies, TrainState, StepInfo) of a group, all members active."""
-    assemblies = [assemble(config) for config in configs]
-    group = make_group(assemblies[0], configs[0], varied=varied, width=len(configs))
-    members = members_of(configs, varied)
+    assemblies = [assemble(plan_of(config)) for config in configs]
+    group = make_group(assemblies[0], varied=varied, width=len(configs))
+    members = members_of([plan_of(config) for config in configs], varied)
     state, infos, _, done = group.chunk(
         group.init(members),
         assemblies[0].data,
@@ -61,8 +62,8 @@ def test_a_member_is_trained_as_the_same_run_alone(name):
     assemblies, state, infos = trained(configs, varied)
     finals = []
     for i in (0, len(configs) - 1):
-        config, assembly = configs[i], assemblies[i]
-        single = training(assembly, config)
+        assembly = assemblies[i]
+        single = training(assembly)
         start = single.init(assembly.key, assembly.data)
         steps = assembly.steps(0, STEPS, single.length)[0]
         after, expected, _, _ = single.chunk(start, assembly.data, assembly.key, steps, STEPS)
@@ -83,7 +84,7 @@ def test_the_program_filled_with_copies_gives_a_member_bit_for_bit(name):
     assemblies, state, infos = trained(configs, varied)
     for i in (0, 2):
         assembly = assemblies[i]
-        found = alone(assembly, configs[i], varied=varied, width=len(configs), index=i)
+        found = alone(assembly, varied=varied, width=len(configs), index=i)
         at, losses = found.init(assembly.key, assembly.data), []
         for first, count in ((0, 5), (5, 1), (6, STEPS - 6)):
             steps = assembly.steps(first, count, found.length)[0]
@@ -96,9 +97,9 @@ def test_the_program_filled_with_copies_gives_a_member_bit_for_bit(name):
 
 def test_the_loop_stops_where_an_active_member_ends_and_goes_on_past_the_others():
     configs = [composed("experiment=digits_sgd", f"optimizer.learning_rate={r}") for r in (0.01, 1e38)]
-    assembly, varied = assemble(configs[0]), ("optimizer.learning_rate",)
-    group = make_group(assembly, configs[0], varied=varied, width=2)
-    members = members_of(configs, varied)
+    assembly, varied = assemble(plan_of(configs[0])), ("optimizer.learning_rate",)
+    group = make_group(assembly, varied=varied, width=2)
+    members = members_of([plan_of(config) for config in configs], varied)
     steps = assembly.steps(0, 20, group.length)[0]
     state = group.init(members)
     _, infos, _, done = group.chunk(state, assembly.data, members, steps, 20, np.array([True, True]))

@@ -9,6 +9,7 @@ from gdlab.analysis import validation
 from gdlab.execution.probing import run_probe
 from gdlab.plan.assembly import assemble
 from gdlab.plan.builder import ConfigError
+from gdlab.plan.options import plan_of
 from gdlab.plan.soundness import terms_of
 from gdlab.problems import from_function
 from tests.composing import composed
@@ -80,7 +81,7 @@ def stopped(folder, name, at):
     from gdlab.execution import session
 
     config = composed(*SHORT[name])
-    one = session.Session(config, folder)
+    one = session.session_of(config, folder)
 
     class Stop:
         def is_set(self):
@@ -102,7 +103,7 @@ def test_terms_are_metrics_that_add_up(runs):
 @pytest.mark.parametrize("terms", [lambda p, b, *, key: 1.0, lambda p, b, *, key: {"a b": p.sum()},
                                    lambda p, b, *, key: {"a": p}])  # fmt: skip
 def test_terms_that_are_no_numbers_by_name_are_refused(terms):
-    assembly = assemble(composed("problem=rosenbrock"))
+    assembly = assemble(plan_of(composed("problem=rosenbrock")))
     problem = from_function(lambda x: (x**2).sum(), [1.0, 2.0])._replace(terms=terms)
     with pytest.raises(ConfigError, match=r"terms.*has to return"):
         terms_of(assembly._replace(problem=problem))

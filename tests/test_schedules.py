@@ -9,6 +9,7 @@ from gdlab import schedules, store
 from gdlab.analysis.step_sizes import moving_average
 from gdlab.plan import assembly
 from gdlab.plan.builder import ConfigError
+from gdlab.plan.options import plan_of
 from gdlab.records import STEP_COLUMNS
 from tests import recording
 from tests.composing import composed
@@ -121,12 +122,12 @@ def test_wrong_options_are_answered(name, options, allowed):
 @pytest.mark.parametrize("group", ["schedule=cosine", "weight_decay=coupled"])
 def test_a_line_search_takes_neither(group):
     with pytest.raises(ConfigError, match=r"has no learning rate; .*optimizer=sgd"):
-        assembly.assemble(composed("problem=beale", group))
+        assembly.assemble(plan_of(composed("problem=beale", group)))
 
 
 def test_a_first_step_size_cannot_be_scheduled():
     with pytest.raises(ConfigError, match=r"learning_rate.*not a number"):
-        assembly.assemble(composed("problem=beale", "optimizer=rprop_plus", "schedule=cosine"))
+        assembly.assemble(plan_of(composed("problem=beale", "optimizer=rprop_plus", "schedule=cosine")))
 
 
 @pytest.mark.usefixtures("float64")
@@ -135,10 +136,11 @@ def test_a_first_step_size_cannot_be_scheduled():
 )
 def test_every_plain_optimizer_takes_a_schedule(name):
     config = composed("problem=beale", f"optimizer={name}", "schedule=exponential", "precision=float64")
-    optimizer = assembly.assemble(config).optimizer
+    optimizer = assembly.assemble(plan_of(config)).optimizer
     params = np.array([1.0, -2.0])
     state = optimizer.init(params)
-    plain = assembly.assemble(composed("problem=beale", f"optimizer={name}", "precision=float64")).optimizer
+    plain = composed("problem=beale", f"optimizer={name}", "precision=float64")
+    plain = assembly.assemble(plan_of(plain)).optimizer
     plain_state = plain.init(params)
     for k in range(5):  # the same steps, scaled by the schedule
         grads = jax.numpy.asarray(np.random.default_rng(k).normal(size=2))

@@ -11,7 +11,7 @@ from gdlab.monitors import validation
 from gdlab.plan import assembly
 from gdlab.plan import monitoring as watchers
 from gdlab.plan.builder import ConfigError
-from gdlab.plan.options import check_values
+from gdlab.plan.options import plan_of
 from tests import recording
 from tests.composing import composed
 
@@ -69,8 +69,8 @@ def test_validation_changes_no_bit_of_the_training(run, tmp_path):
 
 def test_a_sample_is_the_same_in_every_row_and_of_the_asked_for_size(tmp_path):
     config = composed("experiment=digits_cg", "record.validate_examples=50")
-    built = assembly.assemble(config)
-    made, every = watchers.validation(built, config)
+    built = assembly.assemble(plan_of(config))
+    made, every = watchers.validation(built)
     assert every == 4
     assert [len(sample["y"]) for sample in made.samples] == [50, 50]
     params = built.problem.init(jax.random.key(1))
@@ -96,7 +96,7 @@ def test_wrong_values_are_named(option, value, said):
     config = composed("experiment=digits_cg")
     config["record"][option] = value
     with pytest.raises(ConfigError, match=rf"record.{option}=.*{said}"):
-        check_values(config)
+        plan_of(config)
 
 
 def test_the_run_knows_its_examples_and_classes(run):

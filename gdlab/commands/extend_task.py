@@ -10,7 +10,7 @@ from gdlab import store
 from gdlab.execution.alone import trained
 from gdlab.execution.progress import Progress
 from gdlab.execution.recording import check_ours
-from gdlab.execution.session import Session
+from gdlab.execution.session import session_of
 from gdlab.messages import counted
 from gdlab.plan.builder import ConfigError, takes
 from gdlab.plan.ranges import STEPS
@@ -84,7 +84,7 @@ def extend(folder, steps, *, data=(), progress=True):
             extend_record(folder, {"train.steps": steps}, reason)
 
     places = around(folder, data)
-    return trained(lambda: Session(config, folder, places=places, prepare=prepare), folder, progress)
+    return trained(lambda: session_of(config, folder, places=places, prepare=prepare), folder, progress)
 
 
 def _nothing():

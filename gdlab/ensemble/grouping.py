@@ -15,46 +15,43 @@ from gdlab.execution.group import SEED, make_group, members_of, one_of
 from gdlab.plan.assembly import assemble, training
 from gdlab.store.config import training_keys
 from gdlab.store.migrations import migrated
-from gdlab.training.devices import precision
 
 SECTIONS = ("optimizer", "weight_decay", "schedule", "problem")
 ALONE = "no other run differs from it in numbers and seeds alone"
 
 
 class Bunch(NamedTuple):
-    """Runs of one program: their numbers among the configs, and the keys of the config that differ."""
+    """Runs of one program: their keys among the plans, and the keys of the config that differ."""
 
     jobs: tuple
     varied: tuple
 
 
-def bunches(configs, jobs, assembled=assemble):
-    """Part `jobs`, numbers among `configs`, into what can be trained together.
+def bunches(plans, jobs, assembled=assemble):
+    """Part `jobs`, keys of `plans`, into what can be trained together.
 
-    assembled: config -> Assembly, which may remember.
-    Returns ([Bunch], {job: why it is to be trained alone}). Raises what `assembled` raises: a config that
+    assembled: Plan -> Assembly, which may remember.
+    Returns ([Bunch], {job: why it is to be trained alone}). Raises what `assembled` raises: a plan that
     cannot be used at all.
     """
     together, alone = {}, {}
     for job in jobs:
-        reason = obstacle(configs[job])
+        reason = obstacle(plans[job])
         if reason is None:
-            together.setdefault(structure(configs[job]), []).append(job)
+            together.setdefault(structure(plans[job].config), []).append(job)
         else:
             alone[job] = reason
     found = []
     for members in together.values():
-        parted, left = _part(configs, members, {}, assembled)
+        parted, left = _part(plans, members, {}, assembled)
         found += parted
         alone |= left
     return found, alone
 
 
-def obstacle(config):
+def obstacle(plan):
     """Why a run cannot be a member of any group; None where it can."""
-    if config["record"]["dumps"]:
-        return "dumps are taken of runs alone (record.dumps)"
-    if config["train"]["devices"] != 1:
+    if plan.train.devices != 1:
         return "several devices share its mini-batches (train.devices)"
     return None
 
@@ -81,42 +78,42 @@ def _masked(key, value, fixed):
     return "*" if varies and key not in fixed else value
 
 
-def _part(configs, jobs, refused, assembled):
+def _part(plans, jobs, refused, assembled):
     """([Bunch], {job: reason}) of jobs of one structure; refused: {key that may not vary: why}."""
     if len(jobs) == 1:
         reasons = [f"{key} cannot vary within a program: {why}" for key, why in refused.items()]
         return [], {jobs[0]: "; ".join(reasons) or ALONE}
-    varied = differing([configs[job] for job in jobs])
-    new = untraceable(assembled(configs[jobs[0]]), configs[jobs[0]], varied)
+    varied = differing([plans[job].config for job in jobs])
+    new = untraceable(assembled(plans[jobs[0]]), varied)
     if not new:
         return [Bunch(tuple(jobs), varied)], {}
     refused = {**refused, **new}
     parts: dict[str, list] = {}
     for job in jobs:
-        parts.setdefault(structure(configs[job], tuple(refused)), []).append(job)
+        parts.setdefault(structure(plans[job].config, tuple(refused)), []).append(job)
     found, alone = [], {}
     for part in parts.values():
-        bunch, left = _part(configs, part, refused, assembled)
+        bunch, left = _part(plans, part, refused, assembled)
         found += bunch
         alone |= left
     return found, alone
 
 
-def untraceable(assembly, config, varied):
+def untraceable(assembly, varied):
     """{key: why} of the keys that something looks at before it is compiled; empty where all can be traced."""
-    with precision(config["precision"]):
-        reason = _refusal(assembly, config, varied)
+    with assembly.plan.in_precision():
+        reason = _refusal(assembly, varied)
         if reason is None:
             return {}
-        each = {key: _refusal(assembly, config, (key,)) for key in varied}
+        each = {key: _refusal(assembly, (key,)) for key in varied}
     found = {key: why for key, why in each.items() if why is not None}
     return found or dict.fromkeys(varied, reason)
 
 
-def _refusal(assembly, config, varied):
+def _refusal(assembly, varied):
     """Why the program of a group cannot be traced; None where it can, and has a single run's state."""
-    group = make_group(assembly, config, varied=varied, width=2)
-    members = members_of([config, config], varied)
+    group = make_group(assembly, varied=varied, width=2)
+    members = members_of([assembly.plan] * 2, varied)
     steps = assembly.steps(0, 1, group.length)[0]
     if SEED in varied and steps.index is not None:
         steps = steps._replace(index=np.stack([steps.index] * 2))
@@ -125,7 +122,7 @@ def _refusal(assembly, config, varied):
         jax.eval_shape(group.chunk, state, assembly.data, members, steps, 1, jnp.ones(2, bool))
     except Exception as error:
         return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
-    single = jax.eval_shape(training(assembly, config).init, assembly.key, assembly.data)
+    single = jax.eval_shape(training(assembly).init, assembly.key, assembly.data)
     shapes = [_shapes(one) for one in (single, jax.eval_shape(lambda s: one_of(s, 0), state))]
     return None if shapes[0] == shapes[1] else "its optimizer would have another state than in a run alone"
 

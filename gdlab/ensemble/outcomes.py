@@ -13,18 +13,19 @@ import jax
 
 from gdlab import store
 from gdlab.ensemble.grouping import bunches, structure
-from gdlab.ensemble.member import Member
-from gdlab.ensemble.session import GroupSession, make_program
 from gdlab.ensemble.width import choose_width
 from gdlab.execution.alone import EXPECTED_ERRORS, already_finished, train_alone
 from gdlab.execution.interruption import interruptible
+from gdlab.execution.members import Member
+from gdlab.execution.programs import GroupProgram, Together
 from gdlab.execution.progress import Progress
 from gdlab.execution.recording import as_begun, group_of
+from gdlab.execution.session import Session
 from gdlab.messages import counted, described
-from gdlab.plan.assembly import assemble, make_optimizer
-from gdlab.plan.options import check_values
+from gdlab.plan.assembly import assemble
+from gdlab.plan.options import plan_of
+from gdlab.plan.parts import make_optimizer
 from gdlab.store.config import training_keys
-from gdlab.training.devices import precision
 
 _log = logging.getLogger(__name__)
 
@@ -60,10 +61,10 @@ class _Assemblies:
     def __init__(self):
         self.key = self.made = None
 
-    def __call__(self, config):
-        key = json.dumps(training_keys(config), sort_keys=True)
+    def __call__(self, plan):
+        key = json.dumps(training_keys(plan.config), sort_keys=True)
         if key != self.key:
-            self.key, self.made = key, assemble(config)
+            self.key, self.made = key, assemble(plan)
         return self.made
 
 
@@ -98,9 +99,9 @@ def train(
     outcomes: dict[int, Outcome] = {}
     say = Progress(counted(len(configs), "run"), 0).say if progress else lambda text: None
     with interruptible() as stop:
-        open_jobs = _unfinished(configs, paths, outcomes)
+        plans = _unfinished(configs, paths, outcomes)
         assembled = _Assemblies()
-        batches, alone = _planned(configs, paths, open_jobs, assembled, width, say)
+        batches, alone = _planned(plans, paths, assembled, width, say)
         _log_reasons(paths, alone, say)
         programs: dict = {}
         for number, batch in enumerate(batches):
@@ -110,7 +111,7 @@ def train(
                     if progress
                     else None
                 )
-                outcomes |= _train_batch(configs, paths, batch, stop, assembled, programs, title)
+                outcomes |= _train_batch(plans, paths, batch, stop, assembled, programs, title)
         for job in alone:
             if not stop.is_set():
                 outcomes[job] = _train_alone(configs[job], paths[job], progress, stop)
@@ -136,39 +137,40 @@ def _check(configs, folders, width):
 
 
 def _unfinished(configs, folders, outcomes):
-    """The jobs that need training, their configs as they were begun; the outcome of those that do not, or
-    that cannot be used."""
-    jobs = []
+    """{job: Plan} of those that need training, their configs as they were begun; outcomes of those that do
+    not, or that cannot be used."""
+    plans = {}
     for job, folder in enumerate(folders):
         try:
             config = configs[job] = as_begun(configs[job], folder)
             finished = already_finished(config, folder)
             if finished is None:
-                check_values(config)
-                make_optimizer(config)
-                jobs.append(job)
+                plan = plan_of(config)
+                with plan.in_precision():
+                    make_optimizer(plan)
+                plans[job] = plan
             else:
                 outcomes[job] = Outcome(folder, finished)
         except EXPECTED_ERRORS as error:
             outcomes[job] = Outcome(folder, None, error)
-    return jobs
+    return plans
 
 
-def _planned(configs, folders, jobs, assembled, width, say):
+def _planned(plans, folders, assembled, width, say):
     """([Batch], {job: why alone}) of what is to be trained."""
-    begun = {job: group_of(folders[job]) for job in jobs}
-    alone = {job: "it was begun as a run of its own" for job in jobs if begun[job] == {}}
-    batches = _resumed(configs, {job: group for job, group in begun.items() if group})
-    fresh = [job for job in jobs if begun[job] is None]
+    begun = {job: group_of(folders[job]) for job in plans}
+    alone = {job: "it was begun as a run of its own" for job in plans if begun[job] == {}}
+    batches = _resumed(plans, {job: group for job, group in begun.items() if group})
+    fresh = [job for job in plans if begun[job] is None]
     found = []
     try:
-        found, reasons = bunches(configs, fresh, assembled)
+        found, reasons = bunches(plans, fresh, assembled)
         alone |= reasons
     except EXPECTED_ERRORS as error:
         # One of them cannot be assembled: alone each says what is wrong with it.
         alone |= dict.fromkeys(fresh, f"not all of the runs can be assembled: {error}")
     for bunch in found:
-        chosen = width or choose_width(assembled(configs[bunch.jobs[0]]), len(bunch.jobs), _devices())
+        chosen = width or choose_width(assembled(plans[bunch.jobs[0]]), len(bunch.jobs), _devices())
         places = chosen * _devices()
         count = math.ceil(len(bunch.jobs) / places)
         say(
@@ -180,12 +182,12 @@ def _planned(configs, folders, jobs, assembled, width, say):
     return batches, alone
 
 
-def _resumed(configs, begun):
+def _resumed(plans, begun):
     """Batches of the runs that were begun as members of a group: the same program, hence the same width."""
     alike: dict[tuple, list] = {}
     for job, group in begun.items():
         varied = tuple(group["varied"])
-        alike.setdefault((varied, group["width"], _constants(configs[job], varied)), []).append(job)
+        alike.setdefault((varied, group["width"], _constants(plans[job].config, varied)), []).append(job)
     batches = []
     for (varied, width, _), jobs in alike.items():
         places = width * _devices()
@@ -200,20 +202,21 @@ def _constants(config, varied):
     return structure(config, tuple(key for key in free if key not in varied))
 
 
-def _train_batch(configs, folders, batch, stop, assembled, programs, title):
+def _train_batch(plans, folders, batch, stop, assembled, programs, title):
     """Train one group, by its program among `programs`; {job: Outcome} of its runs."""
-    config = configs[batch.model]
-    members = [Member(configs[job], folders[job], index) for index, job in enumerate(batch.jobs)]
+    plan = plans[batch.model]
+    members = [Member(plans[job], folders[job], index) for index, job in enumerate(batch.jobs)]
     session, error = None, None
     try:
-        with precision(config["precision"]):
+        with plan.in_precision():
             key = (batch.model, batch.varied, batch.width)
             if key not in programs:
                 programs.clear()  # groups of one program follow one another; its data need not stay
-                programs[key] = make_program(
-                    assembled(config), config, varied=batch.varied, width=batch.width, devices=_devices()
+                programs[key] = GroupProgram(
+                    assembled(plan), varied=batch.varied, width=batch.width, devices=_devices()
                 )
-            session = GroupSession(programs[key], members)
+            program = Together(programs[key], [member.plan for member in members])
+            session = Session(program, members)
             with Progress(title or "", session.total * len(members), session.step * len(members)) as shown:
                 session.train(stop, shown.update if title else None)
         if title:

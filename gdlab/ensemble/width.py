@@ -30,6 +30,11 @@ def choose_width(assembly, count, devices=1):
 
 def footprint(assembly):
     """(bytes of the largest, bytes of all) intermediate arrays of one gradient of one member."""
+    with assembly.plan.in_precision():
+        return _footprint(assembly)
+
+
+def _footprint(assembly):
     params = jax.eval_shape(assembly.problem.init, assembly.key)
     batch = jax.eval_shape(lambda: assembly.batch(0))
 

@@ -4,7 +4,7 @@ from gdlab import store
 from gdlab.execution.interruption import interruptible
 from gdlab.execution.progress import Progress
 from gdlab.execution.recording import begun
-from gdlab.execution.session import Session
+from gdlab.execution.session import session_of
 from gdlab.messages import counted
 from gdlab.plan.builder import ConfigError
 from gdlab.store.config import differences
@@ -16,7 +16,7 @@ EXPECTED_ERRORS = (ConfigError, FileNotFoundError, store.StoreError)
 def train_alone(config, folder, progress=True):
     """The Run of `config` in `folder`, begun or continued as a training of its own; raises as
     `gdlab.experiment.run`."""
-    return trained(lambda: Session(config, folder), folder, progress)
+    return trained(lambda: session_of(config, folder), folder, progress)
 
 
 def trained(begin, folder, progress=True):
@@ -24,17 +24,20 @@ def trained(begin, folder, progress=True):
     with interruptible() as stop:
         # Also while the folder is being made: a Ctrl-C then waits until there is something to continue.
         session = begin()
+        (member,) = session.members
         schedule = session.assembly.schedule
         if progress and schedule is not None and (left := schedule.left_out()):
             Progress(folder.name, 0).say(left)
         with Progress(folder.name, session.total, session.step) as shown:
-            for note in session.notes if progress else ():
+            for note in member.notes if progress else ():
                 shown.say(note)
-            state, reason = session.train(stop, shown if progress else None)
+            session.train(stop, shown.update if progress else None)
+    if member.error is not None:
+        raise member.error
     if progress:
-        text = f"{state}: {reason}" if reason else state
+        text = f"{member.state}: {member.reason}" if member.reason else member.state
         shown.say(
-            f"{text}; {counted(session.step, 'iteration')} in {session.seconds:.1f} s, recorded in {folder}"
+            f"{text}; {counted(session.step, 'iteration')} in {member.seconds:.1f} s, recorded in {folder}"
         )
     return store.open_run(folder)
 

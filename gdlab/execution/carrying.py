@@ -17,14 +17,15 @@ from gdlab.monitors.evaluation import BLOCK
 from gdlab.monitors.validation import CALIBRATION
 from gdlab.optim.search_state import TELLING_STATES, search_state
 from gdlab.optim.searching import scaled
+from gdlab.plan.sections import Plan
 from gdlab.store import StoreError
 from gdlab.training.loop import has_search
 
 
-def wanted(config: dict) -> bool:
-    """Whether a training of this config puts its functions into its run."""
-    asked = config["record"].get("functions", "auto")
-    return names_own_code(config) if asked == "auto" else asked
+def wanted(plan: Plan) -> bool:
+    """Whether a training puts its functions into its run."""
+    asked = plan.record.functions
+    return names_own_code(plan.config) if isinstance(asked, str) else asked
 
 
 def carry(folder, assembly, training, state) -> list[str]:

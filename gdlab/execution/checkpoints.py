@@ -96,7 +96,7 @@ class Checkpoints:
             self._clean(part)
             if self._plain:
                 part.mkdir()
-                plain_checkpoints.save(part, _without_trace(state), cursors)
+                plain_checkpoints.save(part, _without_trace(state), cursors, dumped)
             else:
                 self._save_by_orbax(part, state, cursors, dumped)
             trees.write_sums(part)
@@ -143,7 +143,11 @@ class Checkpoints:
 
     def restore_dumped(self, step, like):
         """The parameters of the last dump before `step`; `like` has the structure of the parameters."""
-        return self._by_orbax(self.folder / str(step), self.check(step, like), dumped=like)["dumped"]
+        folder = self.folder / str(step)
+        whole = self.check(step, like)
+        if (folder / plain_checkpoints.FILE).exists():
+            return plain_checkpoints.restore_dumped(folder, like)
+        return self._by_orbax(folder, whole, dumped=like)["dumped"]
 
     def check(self, step, like):
         """Whether a checkpoint's files have checksums; DamagedRun where they are not what was written."""

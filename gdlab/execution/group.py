@@ -16,9 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from gdlab.plan.assembly import keeps_layers, keeps_path, make_optimizer, make_problem, size
+from gdlab.plan.assembly import collected as gathered
+from gdlab.plan.assembly import keeps_path, size
+from gdlab.plan.parts import make_optimizer, make_problem
 from gdlab.store.config import flatten
-from gdlab.training.collection import collector
 from gdlab.training.loop import Steps, Training, TrainState, ends, make_iteration, start, write
 
 LENGTH = 128  # largest number of iterations of one call, fewer where their rows would take more than
@@ -53,25 +54,25 @@ class Group(NamedTuple):
     length: int
 
 
-def make_group(assembly, config, *, varied, width, devices=1):
+def make_group(assembly, *, varied, width, devices=1):
     """The program of a group.
 
     Args:
-      assembly, config: of any of its members.
+      assembly: of any of its members.
       varied: keys of the config in which members differ, "seed" or numbers such as "optimizer.momentum".
       width: members of each device.
       devices: how many devices share the group.
     """
     varied = tuple(sorted(varied))
-    length = _length(assembly, config, width)
-    member, ready = _member(assembly, config)
+    length = _length(assembly, width)
+    member, ready = _member(assembly)
     own = Members(0, 0 if SEED in varied else None)
     rows = Steps(0 if SEED in varied else None, None, None)
 
     def init(members):
         def begin(members):
-            problem = _problem(assembly, config, members.numbers)
-            return start(problem, _optimizer(config, members), members.key)
+            problem = _problem(assembly, members.numbers)
+            return start(problem, make_optimizer(assembly.plan, members.numbers), members.key)
 
         return _over(begin, (own,), _STATE, width)(members)
 
@@ -99,10 +100,10 @@ def make_group(assembly, config, *, varied, width, devices=1):
     return Group(jax.jit(init), jax.jit(chunk), varied, width, devices, length)
 
 
-def members_of(configs, varied):
-    """The Members that `configs` describe, one after the other."""
-    flat = [flatten(config) for config in configs]
-    dtype = np.float64 if configs[0]["precision"] == "float64" else np.float32
+def members_of(plans, varied):
+    """The Members that `plans` describe, one after the other."""
+    flat = [flatten(plan.config) for plan in plans]
+    dtype = np.float64 if plans[0].precision == "float64" else np.float32
     numbers = {
         key: jnp.asarray(np.array([_number(one[key], dtype) for one in flat]))
         for key in sorted(varied)
@@ -130,13 +131,13 @@ def stacked(states):
     return merged._replace(step=states[0].step)
 
 
-def alone(assembly, config, *, varied, width, index):
+def alone(assembly, *, varied, width, index):
     """The Training of one member: the program of its group, filled with copies of it, bit for bit the same.
 
     varied, width, index: what the run's identity says of its group.
     """
-    group = make_group(assembly, config, varied=varied, width=width)
-    members = members_of([config] * width, varied)
+    group = make_group(assembly, varied=varied, width=width)
+    members = members_of([assembly.plan] * width, varied)
     active = np.arange(width) == index
 
     def init(key, data):
@@ -178,18 +179,18 @@ def _over(function, given, returned, width):
     return one
 
 
-def _member(assembly, config):
+def _member(assembly):
     """(iterate, ready) of one member, as functions of its Members without W."""
     options = {
         "several_descents": assembly.several_descents,
-        "loss_end": config["record"]["loss_end"],
-        "reach": config["record"]["reach"],
-        "collect": collector(path=keeps_path(assembly, config), layers=keeps_layers(assembly, config)),
+        "loss_end": assembly.plan.record.loss_end,
+        "reach": assembly.plan.record.reach,
+        "collect": gathered(assembly),
     }
 
     def made(members):
-        problem = _problem(assembly, config, members.numbers)
-        return make_iteration(problem, _optimizer(config, members), **options)
+        problem = _problem(assembly, members.numbers)
+        return make_iteration(problem, make_optimizer(assembly.plan, members.numbers), **options)
 
     def iterate(state, data, members, steps, at):
         return made(members)[0](state, data, members.key, steps, at)
@@ -200,22 +201,18 @@ def _member(assembly, config):
     return iterate, ready
 
 
-def _problem(assembly, config, numbers):
+def _problem(assembly, numbers):
     varies = any(key.startswith("problem.") for key in numbers)
-    return make_problem(config, assembly.dataset, numbers) if varies else assembly.problem
-
-
-def _optimizer(config, members):
-    return make_optimizer(config, members.numbers)
+    return make_problem(assembly.plan, assembly.dataset, numbers) if varies else assembly.problem
 
 
 def _number(value, dtype):
     return np.int32(value) if isinstance(value, int) else dtype(value)
 
 
-def _length(assembly, config, width):
+def _length(assembly, width):
     """T: as many iterations as keep the rows of all members within bounds."""
-    row = 4 * 16 + (4 * size(assembly) if keeps_path(assembly, config) else 0)
+    row = 4 * 16 + (4 * size(assembly) if keeps_path(assembly) else 0)
     return int(np.clip(BUFFER_BYTES // (row * width), 8, LENGTH))
 
 

@@ -58,9 +58,9 @@ class HandedOver:
         self.config = {
             **self.run.config,
             "precision": "float64" if self.functions.x64 else "float32",
-            "record": {"version": VERSION},
             "seed": 0,
         }
+        self.version = VERSION
         self._comparisons = Comparisons(self.run)
         self._memo: dict[Hashable, Any] = {}
         self._aux: Any = None

@@ -13,7 +13,6 @@ from gdlab.execution.opening import open_replay
 from gdlab.plan.builder import ConfigError, nearest, resolve
 from gdlab.plan.sources import Places
 from gdlab.records import Table
-from gdlab.training.devices import precision
 
 OPEN_REPLAYS = 4
 
@@ -46,7 +45,7 @@ def run_probe(
     """
     compute = _compute(probe)
     replay = _replay(path, places)
-    with precision(replay.config["precision"]):
+    with replay.in_precision():
         table = compute(replay, progress=progress, **options)
     if replay.stale():
         raise store.Replaced(f"{path} holds another run, or was resumed, since this was begun: ask again")

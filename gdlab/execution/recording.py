@@ -27,23 +27,24 @@ ENDINGS = {
 }
 
 
-def arrays_of(assembly, config, params, watchers):
+def arrays_of(assembly, params, watchers):
     """{name: ArraySpec} of what a run records; watchers: as of `gdlab.plan.monitoring.row_watchers`."""
     arrays = {
         "scalars": store.ArraySpec(dtype="f8", row_shape=(len(STEP_COLUMNS),), columns=STEP_COLUMNS),
         "ls_eval": store.ArraySpec(dtype="f8", row_shape=(len(TRACE_COLUMNS),), columns=TRACE_COLUMNS),
         "ls_end": store.ArraySpec(dtype="i8", row_shape=()),
     }
-    kept = {"path": keeps_path(assembly, config), "layers": keeps_layers(assembly, config)}
+    kept = {"path": keeps_path(assembly), "layers": keeps_layers(assembly)}
     arrays |= collection.specs(params, **kept, terms=terms_of(assembly))
     for watcher, _ in watchers:
         arrays |= watcher.specs()
     return arrays
 
 
-def facts_of(assembly, config):
+def facts_of(assembly):
     """What a run's identity says: the process, the precision, the size of the problem."""
-    facts = {**identity(), "gdlab": __version__, "precision": config["precision"], "code": code_of(config)}
+    plan = assembly.plan
+    facts = {**identity(), "gdlab": __version__, "precision": plan.precision, "code": code_of(plan.config)}
     if assembly.dataset is not None:
         facts["data"] = fingerprint(assembly.dataset)
     return facts | {"parameters": size(assembly), **data_facts(assembly)}

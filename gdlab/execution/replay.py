@@ -22,6 +22,7 @@ from jax.flatten_util import ravel_pytree
 
 from gdlab import store
 from gdlab.data import fingerprint as data_of
+from gdlab.execution.cadence import Pace
 from gdlab.execution.carried import CarriedTraining
 from gdlab.execution.carrying import updates_of
 from gdlab.execution.checkpoints import Checkpoints
@@ -34,17 +35,17 @@ from gdlab.execution.recording import check_ours
 from gdlab.execution.replaying import Step
 from gdlab.exported import Functions
 from gdlab.plan.assembly import assemble, training
+from gdlab.plan.options import plan_of
 from gdlab.plan.soundness import check_looked_at
 from gdlab.plan.sources import Places, around, located
 from gdlab.plan.targets import ConfigError, short
 from gdlab.store.config import differences, flatten
-from gdlab.training.devices import in_its_precision, precision
+from gdlab.training.devices import in_its_precision
 from gdlab.training.loop import has_search
 
 log = logging.getLogger(__name__)
 
 MOST_WIDTH = 1 << 16  # members of a group
-LOOK_SECONDS = 0.25  # progress is told about this often
 
 
 class Stage(NamedTuple):
@@ -74,18 +75,19 @@ class Replay:
         self.run = store.open_run(path)
         self.of = self.run.key
         check_ours(self.run.config, self.run.name)
-        self.config = located(self.run.config, places)
+        self.plan = plan_of(located(self.run.config, places))
+        self.config, self.version = self.plan.config, self.plan.record.version
         self._carried = functions and CarriedTraining(functions)
         self._begin(places, functions)
 
     @in_its_precision
     def _begin(self, places, functions):
-        self.assembly = assemble(self.config, places, problem=functions and functions.problem())
+        self.assembly = assemble(self.plan, places, problem=functions and functions.problem())
         self.columns = self.run.columns("scalars")
         if functions:
             self._stages = _carried_stages(self.run, self.assembly, self._carried)
         else:
-            self._stages = stages_of(self.run, self.assembly, self.config)
+            self._stages = stages_of(self.run, self.assembly)
         self._training = self._stages[-1].training
         self._data = _data_differences(self.run, self.assembly)
         self._code = _code_differences(self.run, self.config)
@@ -95,7 +97,7 @@ class Replay:
 
     def in_precision(self) -> AbstractContextManager[None]:
         """JAX in the precision of the run within the block: for what is computed from a Step."""
-        return precision(self.config["precision"])
+        return self.plan.in_precision()
 
     def stale(self) -> bool:
         """Whether the folder holds another run by now, or this one resumed, so that this replay is of no use.
@@ -176,16 +178,14 @@ class Replay:
         for step, error in kept.damaged:
             log.warning("checkpoint %d is passed over, which takes longer: %s", step, error)
         state = fresh if kept.state is None else kept.state
-        begun, count = int(state.step), 8
+        begun, pace = int(state.step), Pace(self._training.length)
         while (at := int(state.step)) < iteration:
             progress((at - begun) / (iteration - begun), f"replaying to iteration {iteration:,}")
             asked = time.monotonic()
-            state, _, done = self._advance(state, min(count, iteration - at))
+            state, _, done = self._advance(state, min(pace.count, iteration - at))
             if not done:
                 break
-            elapsed = max(time.monotonic() - asked, 1e-3)
-            count = int(np.clip(count * LOOK_SECONDS / elapsed, count / 4 + 1, count * 4))
-            count = min(count, self._training.length)
+            pace.ran(done, time.monotonic() - asked)
         return state
 
     def _updates(self, before, state, info):
@@ -216,10 +216,10 @@ class Replay:
         self._comparisons.add(first, gaps(recorded, replayed))
 
 
-def stages_of(run, assembly, config):
+def stages_of(run, assembly):
     """[Stage] of a Run, oldest first, each with the program that trained it.
 
-    assembly, config: of the last one, as assembled. The others may differ in the number of iterations alone,
+    assembly: of the last one. The others may differ in the number of iterations alone,
     which decides whether several descents are begun. Raises ConfigError where they do not.
     """
     programs, found = {}, []
@@ -229,7 +229,7 @@ def stages_of(run, assembly, config):
         there = assembly.lasting(earlier["train"]["steps"])
         several = there.several_descents
         if several not in programs:
-            programs[several] = check_looked_at(there, partial(_program, run, there, config))
+            programs[several] = check_looked_at(there, partial(_program, run, there))
         found.append(Stage(start, programs[several]))
     return found
 
@@ -245,12 +245,12 @@ def _carried_stages(run, assembly, training):
     return [Stage(0, training)]
 
 
-def _program(run, assembly, config):
+def _program(run, assembly):
     """The Training of a run: of a group's member that of its group, whose width decides the last bits."""
     group = run.identity.get("group")
     if not group:
-        return training(assembly, config)
-    return alone(assembly, config, **_checked_group(group, config))
+        return training(assembly)
+    return alone(assembly, **_checked_group(group, assembly.plan.config))
 
 
 def _checked_group(group, config):

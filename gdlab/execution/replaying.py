@@ -5,7 +5,7 @@ from the config or from the functions that the run carries, or the moments that 
 handed over. No probe knows the difference.
 """
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
@@ -51,8 +51,12 @@ class Replaying(Protocol):
         """The run that is looked at."""
 
     @property
-    def config(self) -> dict:
+    def config(self) -> Mapping:
         """Its config, with every option that probes read."""
+
+    @property
+    def version(self) -> int:
+        """`record.version`: which examples stand for all where the network is measured."""
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A training in progress: what it is made of, the state it is in and the folder that it is recorded in.
+"""A training in progress: one run or a group of them, the state they are in and the folders they are in.
 
 JAX runs chunks of iterations, the store keeps what they did. A chunk is never recorded in part, and a
 checkpoint is only kept once the rows before it are published, so that whatever interrupts a run, the next
@@ -10,235 +10,266 @@ import time
 import jax
 import numpy as np
 
-from gdlab import store
-from gdlab.execution.carrying import carry, wanted
-from gdlab.execution.checkpoints import Checkpoints
-from gdlab.execution.recording import (
-    ENDINGS,
-    arrays_of,
-    begun,
-    check_same_data,
-    chunk_rows,
-    continued,
-    facts_of,
-    path_start,
-)
+from gdlab.execution.cadence import Every, Pace
+from gdlab.execution.members import Member, guarded
+from gdlab.execution.programs import Alone, searches
+from gdlab.execution.recording import ENDINGS, arrays_of, facts_of
 from gdlab.messages import counted
-from gdlab.monitors.dumps import Moment, last_dump
-from gdlab.plan import soundness
-from gdlab.plan.assembly import CHUNK, assemble, training
-from gdlab.plan.monitoring import dumper, row_watchers
+from gdlab.monitors.dumps import Moment
+from gdlab.plan.assembly import assemble
+from gdlab.plan.options import plan_of
 from gdlab.plan.sources import located
 from gdlab.records import DIVERGED
 from gdlab.training.devices import in_its_precision
-from gdlab.training.loop import has_search
+
+WAITING_BYTES = 64 << 20  # rows of a group that may wait to be appended
+SHARE = 0.05  # of the time that publishing and keeping the folders of a group may take
 
 
-class Session:
-    """Of one run: made, it is ready to `train`, and the folder is its writer's.
+def session_of(config, folder, *, places=None, prepare=lambda: None):
+    """The Session of one run: made, it is ready to `train`, and the folder is its writer's.
 
     config: plain dict, as it is recorded; folder: of the run. places: the `sources.Places` that data
     and earlier runs are read from, where the config is of a recorded run; None: as the config says.
     prepare(): called when all else is sound, before the folder is touched. Raises as
     `gdlab.experiment.run`.
     """
+    plan = plan_of(config if places is None else located(config, places))
+    assembly = assemble(plan, places, training=True)
+    with plan.in_precision():
+        program = Alone(assembly)
+    member = Member(plan, folder, config=config, prepare=prepare)
+    member.notes += getattr(assembly.dataset, "notes", ())  # what its user should know
+    session = Session(program, [member])
+    if member.error is not None:
+        raise member.error
+    return session
 
-    def __init__(self, config, folder, *, places=None, prepare=lambda: None):
-        self.config, self.folder, self._prepare = config, folder, prepare
-        self._begin(places)
 
-    @in_its_precision
-    def _begin(self, places):
-        config = self.config
-        here = config if places is None else located(config, places)
-        self.assembly = assembly = assemble(here, places, training=True)
-        self.notes = list(getattr(assembly.dataset, "notes", ()))  # what its user should know
-        self.damaged = []  # checkpoints to be kept anew
-        self.total = config["train"]["steps"]
-        self.record = config["record"]
-        self.watchers = row_watchers(assembly, config)
-        self.dumper, self.dump_every = dumper(assembly, config)
-        self.training = training(assembly, config)
-        soundness.check_problem(assembly)
-        self.state = self.training.init(assembly.key, assembly.data)
-        soundness.check_start(self.training, self.state, assembly)
-        soundness.check_compiles(self.training, self.state, assembly)
-        self.writer, self.checkpoints = self._open()
-        self.step = int(self.state.step)
+class Session:
+    """Of the runs that one program trains: made, it is ready to `train`, and the folders are its writers'.
 
-    def _open(self):
-        arrays = arrays_of(self.assembly, self.config, self.state.params, self.watchers)
-        facts = facts_of(self.assembly, self.config)
-        if self.dumper is not None:
-            arrays |= self.dumper.specs(self.state.params)
-            facts["network"] = self.dumper.network
-        if begun(self.folder) is not None:
-            writer = self._resume(facts)
-        else:
-            writer = store.RunWriter.create(
-                self.folder, config=self.config, identity=facts, arrays=arrays, pyramids=("scalars",)
-            )
-        self.seconds, self.evaluations = continued(self.folder)
-        self.dumped = last_dump(store.open_run(self.folder))
-        if not writer.cursors().get("path", 1):
-            writer.append(path_start(self.state.params))
-        for watcher, _ in self.watchers:
-            if not any(writer.cursors()[name] for name in watcher.specs()):
-                writer.append(watcher.rows(self.state.params, 0))
-        if self.dumper is not None and not writer.cursors()["dump/label"]:
-            writer.append(self.dumper.constants())
-        writer.commit(self.record["sync"])
-        # Only now: what is left over or damaged is removed, which is for the holder of the lease.
-        carries = wanted(self.config)
-        if carries:
-            self.notes += carry(self.folder, self.assembly, self.training, self.state)
-        # What may be read by who has none of the code, is kept without its classes.
-        checkpoints = Checkpoints(self.folder, plain=carries and self.dumper is None)
-        checkpoints.remove(self.damaged)
-        checkpoints.save(self.state, writer.cursors(), self._dumped())
-        return writer, checkpoints
+    program: `Alone` or `Together`; members: list of Member, at most as many as it has places.
+    step: iterations that are done; total: of each run; seconds: of this session.
+    """
 
-    def _dumped(self):
-        """The parameters of the last dump, None before the first."""
-        return None if self.dumper is None else self.dumper.previous
+    def __init__(self, program, members):
+        self.program, self.members, self.assembly = program, members, program.assembly
+        self.plan = members[0].plan
+        self.total, self.record = self.plan.train.steps, self.plan.record
+        self.step, self.seconds = 0, 0.0
+        self.waiting = []
+        self._begin()
 
-    def _resume(self, facts):
-        """Cut the record to the latest checkpoint, or to nothing where none was kept yet."""
-        run = store.open_run(self.folder)
-        unknown = check_same_data(run, facts)
-        cursors = dict.fromkeys(run.arrays, 0)
-        checkpoints, like = Checkpoints(self.folder), self.state
-        checkpoints.check_place()
-        kept = checkpoints.latest(like)
-        if kept.state is not None:
-            self.state, cursors = kept.state, kept.cursors
-            if cursors.get("dump/scalars"):
-                self.dumper.previous = checkpoints.restore_dumped(kept.step, like.params)
-        self.damaged = [step for step, _ in kept.damaged]
-        self.notes += [*kept.notes(run.rows("scalars")), *filter(None, [unknown])]
-        self._prepare()
-        return store.RunWriter.resume(self.folder, config=self.config, cursors=cursors, identity=facts)
+    def in_precision(self):
+        """JAX in the precision of the runs within the block."""
+        return self.plan.in_precision()
 
     @in_its_precision
-    def train(self, stop, shown):
-        """Run to the end; returns (state, reason) of the run as recorded."""
-        state, reason = "failed", "the training raised an error"
+    def _begin(self):
+        self.state = self.program.init()
+        for index, error in self.program.refused(self.state).items():
+            if index < len(self.members):
+                self.members[index].fail(error)
+        facts, arrays = self._described()
+        self._each(lambda member: member.find(facts, self.program.compact))
+        kept = self._gone_back()
+        self._each(lambda m: m.open(facts | self.program.facts(m.index), arrays, kept[m.index]))
+        one = self.program.apart(self.state)
+        self._each(lambda member: member.begin(one(member.index).params))
+        for watcher, _ in self.program.watchers:
+            self._append(watcher, [m for m in self.active() if all(map(m.lacks, watcher.specs()))])
+        self._each(Member.commit)
+        for member in self.active():
+            with guarded(member):
+                member.notes += self.program.carry(member.folder, self.state)
+        if self.program.starts:
+            self._keep(self.active())
+
+    def _described(self):
+        """(facts, arrays) of every member's folder."""
+        facts = facts_of(self.assembly)
+        params = jax.eval_shape(lambda state: self.program.params(state.params, 0), self.state)
+        arrays = arrays_of(self.assembly, params, self.program.watchers)
+        if self.program.dump_every is not None:
+            for member in self.members:
+                member.dumper = self.program.dumper_of(member.index)
+            dumper = self.members[0].dumper
+            arrays |= dumper.specs(params)
+            facts["network"] = dumper.network
+        return facts, arrays
+
+    def _gone_back(self):
+        """{member: Kept} of the last iteration of which all have a whole state: there they go on."""
+        like, limit = self.program.apart(self.state)(0), None
+        while True:
+            kept = {}
+            for member in self.active():
+                with guarded(member):
+                    kept[member.index] = member.kept(like, limit)
+            steps = {kept[member.index].step for member in self.active()}
+            if len(steps) <= 1:
+                break
+            limit = min(steps)
+        self.step = max(steps, default=0)
+        if any(found.state is not None for found in kept.values()):
+            some = next(found.state for found in kept.values() if found.state is not None)
+            found = [kept[m.index].state if m.index in kept else None for m in self.members]
+            self.state = self.program.joined([some if state is None else state for state in found])
+        return kept
+
+    def active(self):
+        """The members that are still being trained."""
+        return [member for member in self.members if member.active]
+
+    @in_its_precision
+    def train(self, stop, shown=None):
+        """Run to the end, or until the event `stop`; shown: None, or told iterations done in all and an
+        error. How each run ended stands in its Member; what ends all of them at once is raised."""
         try:
-            state, reason = self._train(stop, shown)
+            self._train(stop, shown)
+            self._finish(stop)
         except BaseException as error:
-            reason = f"{type(error).__name__}: {error}"
+            for member in self.active():
+                member.fail(error)
             raise
-        finally:
-            self._close(state, reason)
-        return state, reason
 
     def _train(self, stop, shown):
-        clock = time.monotonic()
-        committed = kept = clock
-        count, status, compiled = 8, 0, False
-        while self.step < self.total and not stop.is_set():
+        share = SHARE if self.program.places > 1 else None
+        pace = Pace(self.program.length)
+        commit, keep = (
+            Every(seconds, share) for seconds in (self.record.commit_seconds, self.record.checkpoint_seconds)
+        )
+        while self.step < self.total and self.active() and not stop.is_set():
             begun = time.monotonic()
             due, before = self._dump_due(), self.state.params
-            status, loss = self._chunk(1 if due else min(count, self._until_stop()))
-            now = time.monotonic()
-            # Aim at a few looks per second: short enough to stop and to show, long enough to cost nothing.
-            # The first chunk says nothing about that, it compiles; nor does a single iteration.
+            count = 1 if due else min(pace.count, self._until_stop())
+            first = self.step
+            status, loss = self._chunk(count)
             if due:
-                self._dump(before, self.state.params)
-            elif compiled:
-                wanted = np.clip(count * 0.25 / max(now - begun, 1e-3), count / 4 + 1, count * 4)
-                count = min(int(wanted), CHUNK)
-            compiled = True
-            self._watch(status)
+                self._dump(self.active(), before, self.state.params)
+            else:
+                pace.ran(self.step - first, time.monotonic() - begun)
+            ended = [member for member in self.active() if self._ends(status[member.index])]
+            self._watch(ended)
+            self._end(ended, lambda member, told=status: self._ending(told[member.index]))
             if shown is not None:
-                shown.update(self.step, loss)
-            if now - committed > self.record["commit_seconds"]:
-                self.writer.commit(self.record["sync"])
-                committed = now
-            if now - kept > self.record["checkpoint_seconds"]:
-                self._keep()
-                kept = time.monotonic()
-            if self._ends(status):
-                break
-        if self.dumper is not None and (self._ends(status) or self.step >= self.total):
-            self._dump(self.state.params, None)
-        self._keep()
-        return self._ending(status, stop)
+                shown(self.step * len(self.members), loss)
+            if commit.is_due():
+                with commit:
+                    self._settle()
+                    self._each(Member.commit)
+            if keep.is_due():
+                with keep:
+                    self._keep(self.active())
 
-    def _keep(self):
-        self.writer.commit(self.record["sync"])
-        self.checkpoints.save(self.state, self.writer.cursors(), self._dumped())
+    def _finish(self, stop):
+        left = self.active()
+        if self.step < self.total and stop.is_set():
+            self._keep(left)
+            text = f"stopped after {counted(self.step, 'iteration')}; the same command continues"
+            for member in left:
+                with guarded(member):
+                    member.end("interrupted", text)
+        else:
+            self._end(left, lambda member: ("finished", None))
+
+    def _end(self, members, ending):
+        """The last dump, the last state and the status of members; ending(member) -> (state, reason)."""
+        if not members:
+            return
+        self._dump(members, self.state.params, None)
+        self._keep(members)
+        for member in members:
+            if member.active:
+                with guarded(member):
+                    member.end(*ending(member))
 
     def _ends(self, status):
-        """Whether a chunk's last status ends the whole run."""
+        """Whether a member's last status ends its whole run."""
         return status in ENDINGS and (status == DIVERGED or not self.assembly.several_descents)
+
+    def _ending(self, status):
+        state, reason = ENDINGS[int(status)]
+        return state, reason.format(k=self.step - 1)
 
     def _until_stop(self):
         """Iterations until the end, or until the next rows of a watcher or dump."""
-        intervals = [e for e in (*(every for _, every in self.watchers), self.dump_every) if e is not None]
-        return min([self.total - self.step, *(e - self.step % e for e in intervals)])
-
-    def _dump_due(self):
-        return self.dumper is not None and self.step % self.dump_every == 0
-
-    def _dump(self, params, after):
-        """The dump of theta_k = `params`, whose iteration led to `after`; None: at the end."""
-        iteration = self.step - (after is not None)
-        if iteration == self.dumped:  # a run that was stopped after its last dump
-            return
-        searches = has_search(self.state.opt_state)
-        key = self.assembly.step_key(iteration, searches)
-        moment = Moment(iteration, params, after, self.assembly.batch(iteration), key)
-        self.writer.append(self.dumper.take(moment))
-        self.dumped = iteration
-
-    def _watch(self, status):
-        """The watchers' rows, every so often and at the end."""
-        ending = self.step == self.total or self._ends(status)
-        for watcher, every in self.watchers:
-            if ending or self.step % every == 0:
-                self.writer.append(watcher.rows(self.state.params, self.step))
-
-    def _ending(self, status, stop):
-        if self._ends(status):
-            state, reason = ENDINGS[status]
-            return state, reason.format(k=self.step - 1)
-        if self.step < self.total and stop.is_set():
-            return (
-                "interrupted",
-                f"stopped after {counted(self.step, 'iteration')}; the same command continues",
-            )
-        return "finished", None
+        intervals = [every for _, every in self.program.watchers]
+        intervals += [] if self.program.dump_every is None else [self.program.dump_every]
+        return min([self.total - self.step, *(every - self.step % every for every in intervals)])
 
     def _chunk(self, count):
-        """Run up to `count` iterations and append their rows; returns (last status, newest error)."""
+        """Run up to `count` iterations; (last status [W], the lowest newest error)."""
         begun = time.monotonic()
-        steps, descent, epoch = self.assembly.steps(self.step, count, self.training.length)
-        self.state, infos, collected, done = self.training.chunk(
-            self.state, self.assembly.data, self.assembly.key, steps, count
-        )
-        infos, collected, done = jax.device_get((infos, collected, done))
-        done = int(done)
+        running = self.active()
+        active = np.zeros(self.program.places, bool)
+        active[[member.index for member in running]] = True
+        self.state, chunk = self.program.chunk(self.state, self.step, count, active)
+        done = len(chunk.descent)
         elapsed = time.monotonic() - begun
-        seconds = self.seconds + elapsed * np.arange(1, done + 1) / done
-        rows, self.evaluations = chunk_rows(
-            infos,
-            collected,
-            step=self.step,
-            done=done,
-            descent=descent,
-            epoch=epoch,
-            seconds=seconds,
-            evaluations=self.evaluations,
-        )
-        self.writer.append(rows)
         self.step += done
         self.seconds += elapsed
-        ends = infos.loss_end if self.record["loss_end"] else infos.loss
-        return int(infos.status[done - 1]), float(ends[done - 1])
+        self._add(chunk, np.full(done, elapsed / done / len(running)))
+        ends = (chunk.infos.loss_end if self.record.loss_end else chunk.infos.loss)[-1]
+        return chunk.infos.status[-1], float(np.fmin.reduce(np.where(active, ends, np.inf)))
 
-    def _close(self, state, reason):
-        try:
-            self.writer.set_status(state, reason)
-        finally:
-            self.writer.close()
+    def _add(self, chunk, share):
+        """Append rows; those of a group wait: a hundred folders are written once, not once a chunk."""
+        if len(self.members) > 1:
+            # Copies: a view would keep the whole of the program's buffers.
+            chunk = jax.tree.map(np.array, chunk)
+        self.waiting.append((chunk, share))
+        size = sum(leaf.nbytes for leaf in jax.tree.leaves(self.waiting))
+        if len(self.members) == 1 or size > WAITING_BYTES:
+            self._settle()
+
+    def _settle(self):
+        """Append the rows of the chunks that wait."""
+        if self.waiting:
+            chunk, share = jax.tree.map(lambda *parts: np.concatenate(parts), *self.waiting)
+            self.waiting = []
+            self._each(lambda member: member.add(chunk, share, self.step - len(share)))
+
+    def _dump_due(self):
+        every = self.program.dump_every
+        return every is not None and self.step % every == 0
+
+    def _dump(self, members, params, after):
+        """The dumps of theta_k = `params`, whose iteration led to `after`; None: at the end."""
+        if self.program.dump_every is None:
+            return
+        iteration = self.step - (after is not None)
+        for member in members:
+            pick, assembly = self.program.params, self.program.assembly_of(member.index)
+            theta = pick(params, member.index)
+            moved = None if after is None else pick(after, member.index)
+            key = assembly.step_key(iteration, searches(self.state))
+            with guarded(member):
+                member.dump(Moment(iteration, theta, moved, assembly.batch(iteration), key))
+
+    def _watch(self, ended):
+        """The watchers' rows, every so often and at the end of a run."""
+        for watcher, every in self.program.watchers:
+            due = self.step == self.total or self.step % every == 0
+            self._append(watcher, self.active() if due else ended)
+
+    def _append(self, watcher, members):
+        if members:
+            rows = watcher.rows(self.state.params, self.step, [member.index for member in members])
+            for member in members:
+                with guarded(member):
+                    member.writer.append(rows[member.index])
+
+    def _keep(self, members):
+        self._settle()
+        one = self.program.apart(self.state)
+        for member in members:
+            with guarded(member):
+                member.keep(one(member.index))
+
+    def _each(self, act):
+        """`act(member)` for all that are active."""
+        for member in self.active():
+            with guarded(member):
+                act(member)

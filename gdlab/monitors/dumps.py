@@ -8,6 +8,7 @@ shrinks. Liu et al. 2018 (DeepTracker), section 6.
 
 import inspect
 import math
+from copy import copy
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -55,13 +56,8 @@ class Dumper:
 
     def __init__(self, problem, dataset, network, *, examples, train_examples, seed, rate, version):
         self.problem, self.network, self.rate, self.version = problem, network, rate, version
-        self.samples = {
-            part: sample(dataset, part, count, seed)
-            for part, count in (("test", examples), ("train", train_examples))
-        }
-        order = np.argsort(self.samples["test"]["y"], kind="stable")
-        self.images = _positions(dataset, examples, seed)[order]
-        self.samples["test"] = {name: array[order] for name, array in self.samples["test"].items()}
+        self._dataset, self._counts = dataset, (examples, train_examples)
+        self._choose(seed)
         self.predict = make_predictions(problem)
         self.calibration = calibration(problem, dataset, version)
         self.previous = None
@@ -70,6 +66,21 @@ class Dumper:
         self._gradient = jax.jit(lambda params, batch, key: jax.grad(loss)(params, batch, key=key))
         self._activated = jax.jit(self._activation_rows)
         self._measured_on = jax.jit(problem.statistics or (lambda params, x: None))
+
+    def of_run(self, *, seed, rate):
+        """The Dumper of another run of this network and these data, by the programs compiled for this one."""
+        other = copy(self)
+        other.rate, other.previous = rate, None
+        other._choose(seed)
+        return other
+
+    def _choose(self, seed):
+        """Take the examples that a run's seed chooses, those of the test set ordered by class."""
+        dataset, counts = self._dataset, dict(zip(("test", "train"), self._counts, strict=True))
+        self.samples = {part: sample(dataset, part, count, seed) for part, count in counts.items()}
+        order = np.argsort(self.samples["test"]["y"], kind="stable")
+        self.images = _positions(dataset, counts["test"], seed)[order]
+        self.samples["test"] = {name: array[order] for name, array in self.samples["test"].items()}
 
     def specs(self, params):
         """{name: ArraySpec} of the arrays that a run folder needs, for parameters of the run."""

@@ -1,4 +1,4 @@
-"""What watches a training between its chunks, as the config asks for it: validation, correlations, dumps.
+"""What watches a training between its chunks, as the plan asks for it: validation, correlations, dumps.
 
 Validation and correlations append rows of the parameters alone: each has `specs` and `rows(params, step)`.
 """
@@ -9,8 +9,9 @@ from gdlab.monitors.filter_correlations import Correlations
 from gdlab.monitors.judging import Judging, can_judge
 from gdlab.monitors.network import describe
 from gdlab.monitors.validation import Validation, can_validate, interval
-from gdlab.plan.assembly import learning_rate, template
+from gdlab.plan.assembly import template
 from gdlab.plan.builder import ConfigError
+from gdlab.plan.parts import learning_rate
 
 _NOT_VALIDATED = (
     "record.{name}={value!r}: this run cannot be validated: it needs a dataset with a test set and a problem "
@@ -18,32 +19,33 @@ _NOT_VALIDATED = (
 )
 
 
-def validation(assembly, config):
+def validation(assembly):
     """(Validation or Judging, iterations between its rows), or (None, None) where the run has none."""
-    every = config["record"]["validate"]
+    plan, record = assembly.plan, assembly.plan.record
+    every = record.validate
     judged = can_judge(assembly.problem, assembly.dataset)
     possible = every and (judged or can_validate(assembly.problem, assembly.dataset))
     if not possible:
         if every not in ("auto", False):
             raise ConfigError(_NOT_VALIDATED.format(name="validate", value=every))
         return None, None
-    examples = config["record"]["validate_examples"]
+    examples = record.validate_examples
     if judged:
         judging = Judging(assembly.problem, assembly.dataset, examples=examples)
-        return judging, interval(every, config["train"]["steps"])
-    options = {"seed": config["seed"], "version": config["record"].get("version", 1)}
+        return judging, interval(every, plan.train.steps)
+    options = {"seed": plan.seed, "version": record.version}
     made = Validation(assembly.problem, assembly.dataset, examples=examples, **options)
-    return made, interval(every, config["train"]["steps"])
+    return made, interval(every, plan.train.steps)
 
 
-def correlations(assembly, config):
+def correlations(assembly):
     """(Correlations, iterations between its rows), or (None, None) where the run has none.
 
     Raises:
       ConfigError: correlations are asked of a run without a test set, or without layers to compare.
     """
-    record = config["record"]
-    every = record["correlations"]
+    record = assembly.plan.record
+    every = record.correlations
     if not every:
         return None, None
     if assembly.dataset is None or assembly.dataset.test is None:
@@ -51,50 +53,57 @@ def correlations(assembly, config):
             f"record.correlations={every!r}: this run has no test images to compare its filters on; use "
             "record.correlations=false"
         )
-    options = {"relu": record["correlation_relu"], "dense": record["correlation_dense"]}
-    options["version"] = record.get("version", 1)
+    options = {"relu": record.correlation_relu, "dense": record.correlation_dense}
+    options["version"] = record.version
     try:
         made = Correlations(
             assembly.problem,
             assembly.dataset,
             template(assembly),
-            examples=record["correlation_examples"],
+            examples=record.correlation_examples,
             **options,
         )
     except ValueError as error:
         raise ConfigError(f"record.correlations={every!r}: {error}; use record.correlations=false") from error
-    return made, interval(every, config["train"]["steps"], CORRELATED)
+    return made, interval(every, assembly.plan.train.steps, CORRELATED)
 
 
-def row_watchers(assembly, config):
+def row_watchers(assembly):
     """[(watcher, iterations between its rows), ...] of what appends rows of the parameters alone."""
-    found = [validation(assembly, config), correlations(assembly, config)]
+    found = [validation(assembly), correlations(assembly)]
     return [(watcher, every) for watcher, every in found if watcher is not None]
 
 
-def dumper(assembly, config):
+def dumper(assembly):
     """(Dumper, iterations between its dumps), or (None, None) where the run has none.
 
-    Raises:
-      ConfigError: dumps are asked of a run that predicts no classes of a test set.
+    Raises ConfigError as `make_dumper`.
     """
-    every = config["record"]["dumps"]
+    every = assembly.plan.record.dumps
     if not every:
         return None, None
+    return make_dumper(assembly), interval(every, assembly.plan.train.steps, AUTO_COUNT)
+
+
+def make_dumper(assembly):
+    """The Dumper of a run, whether it takes dumps itself or not.
+
+    Raises:
+      ConfigError: the run predicts no classes of a test set.
+    """
+    record = assembly.plan.record
     if not can_validate(assembly.problem, assembly.dataset):
-        raise ConfigError(_NOT_VALIDATED.format(name="dumps", value=every))
-    record = config["record"]
-    made = Dumper(
+        raise ConfigError(_NOT_VALIDATED.format(name="dumps", value=record.dumps))
+    return Dumper(
         assembly.problem,
         assembly.dataset,
         describe(assembly.problem, template(assembly), assembly.dataset.train["x"][:1]),
-        examples=record["dump_examples"],
-        train_examples=record["validate_examples"],
-        seed=config["seed"],
-        rate=learning_rate(config),
-        version=record.get("version", 1),
+        examples=record.dump_examples,
+        train_examples=record.validate_examples,
+        seed=assembly.plan.seed,
+        rate=learning_rate(assembly.plan),
+        version=record.version,
     )
-    return made, interval(every, config["train"]["steps"], AUTO_COUNT)
 
 
 def data_facts(assembly):

@@ -67,11 +67,18 @@ def terms_of(assembly):
 
 def check_start(training, state, assembly):
     """Refuse a start whose error is not finite; raises ConfigError."""
-    value = float(training.value(state.params, assembly.batch(0), assembly.key))
-    if not math.isfinite(value):
-        raise ConfigError(
-            f"problem: the error at the start is {value}, not finite; choose another start or seed"
-        )
+    error = refused_start(float(training.value(state.params, assembly.batch(0), assembly.key)))
+    if error is not None:
+        raise error
+
+
+def refused_start(value):
+    """The ConfigError of a start whose error is `value`; None where it is finite."""
+    if math.isfinite(value):
+        return None
+    return ConfigError(
+        f"problem: the error at the start is {value}, not finite; choose another start or seed"
+    )
 
 
 def check_compiles(training, state, assembly):

@@ -49,29 +49,29 @@ def as_recorded(config):
     return Places((data,) if data else (), tuple(path for path in earlier if path))
 
 
-def dataset_of(config, places=None):
-    """The dataset that the config names, or None; places: of one who looks, None: where it says itself.
+def dataset_of(plan, places=None):
+    """The dataset that the plan names, or None; places: of one who looks, None: where it says itself.
 
     Raises ConfigError: a wrong option; data that are damaged, or not there.
     """
-    node = config.get("dataset")
+    node = plan.dataset
     if node is None:
         return None
     if not takes(node, "data_dir"):
         return instantiate(node, "dataset")
     if places is None:
-        return instantiate({"data_dir": config["data_dir"], **node}, "dataset")
+        return instantiate({"data_dir": plan.data_dir, **node}, "dataset")
     within = takes(node, "path") and node["_target_"] in installed("dataset")
     told = ("data_dir", "path") if within else ("data_dir",)
     options = {name: value for name, value in node.items() if name not in told}
-    for folder in _candidates(config, places, within):
+    for folder in _candidates(plan, places, within):
         try:
             with without_downloads():
                 return instantiate(options, "dataset", data_dir=folder)
         except ConfigError as error:
             if not isinstance(error.__cause__, FileNotFoundError):
                 raise
-    raise _refusal(config, places, within)
+    raise _refusal(plan, places, within)
 
 
 def located(config, places):
@@ -87,26 +87,26 @@ def located(config, places):
     return {**config, **found}
 
 
-def _candidates(config, places, within):
+def _candidates(plan, places, within):
     # In turn, as the option data_dir; None: GDLAB_DATA or the cache. within: whether it is whatever lies at a
     # path, so that its name must agree, and not published files.
-    recorded = _recorded(config, within)
+    recorded = _recorded(plan, within)
     named = _found(recorded, places.of_data()) if recorded else []
     return named if within else [*named, None, *places.of_data()]
 
 
-def _refusal(config, places, within):
+def _refusal(plan, places, within):
     return ConfigError(
-        f"dataset: the data of this run (recorded as {short(_recorded(config, within))}) are in no folder "
+        f"dataset: the data of this run (recorded as {short(_recorded(plan, within))}) are in no folder "
         f"that may be read while one looks ({_listed(places.of_data()) or 'none is named'}), and looking "
         "downloads nothing. Name their folder: python -m server RUNS --data-dir FOLDER, task=probe "
         "data_dir=FOLDER, or GDLAB_DATA=FOLDER"
     )
 
 
-def _recorded(config, within):
-    node = config["dataset"]
-    folder = _text(node.get("data_dir") or config.get("data_dir"), "data_dir")
+def _recorded(plan, within):
+    node = plan.dataset
+    folder = _text(node.get("data_dir") or plan.data_dir, "data_dir")
     return _joined(folder, _text(node.get("path"), "dataset.path") if within else None)
 
 

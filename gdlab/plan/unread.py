@@ -9,7 +9,7 @@ from functools import cache
 
 from gdlab.app_path import conf_dir
 from gdlab.plan.builder import check_sections
-from gdlab.plan.options import check_values
+from gdlab.plan.options import plan_of
 from gdlab.plan.ranges import check_ranges
 from gdlab.plan.targets import ConfigError, parameters, resolve
 from gdlab.store.config import flatten
@@ -23,13 +23,13 @@ _SAID_ELSEWHERE = (
 
 
 def check_asked(config):
-    """Refuse a config that is to begin a training, for what `check_values`, `check_sections`, `check_ranges`
+    """Refuse a config that is to begin a training, for what `plan_of`, `check_sections`, `check_ranges`
     and `refuse_unread` refuse; runs that were begun before there were such checks are not asked.
 
     Raises:
       ConfigError: as these.
     """
-    check_values(config)
+    plan_of(config)
     check_sections(config)
     check_ranges(config)
     refuse_unread(config)

@@ -48,7 +48,7 @@ def compute(replay, *, filters, iteration=None, on="test", samples=None, control
     chosen = _checked(filters, network)
     sets = [(), chosen, *_others(chosen, network, controls, np.random.default_rng(seed))]
     predict = replay.memo("ablation", lambda: make_predictions(problem))
-    examples = calibration(problem, dataset, replay.config["record"]["version"])
+    examples = calibration(problem, dataset, replay.version)
     found = []
     for i, removed in enumerate(sets):
         progress(i / len(sets), f"the network without {counted(len(removed), 'filter')}")

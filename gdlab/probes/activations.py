@@ -40,7 +40,7 @@ def compute(replay, *, iteration=None, on="test", samples=1000, bins=60, progres
     iteration = at_iteration(replay, iteration)
     data = sample(dataset, on, samples)
     params = replay.params(iteration)
-    examples = calibration(problem, dataset, replay.config["record"]["version"])
+    examples = calibration(problem, dataset, replay.version)
     statistics = None if examples is None else problem.statistics(params, jax.tree.map(jnp.asarray, examples))
     respond = jax.jit(
         lambda x: (

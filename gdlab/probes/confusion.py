@@ -35,7 +35,7 @@ def compute(replay, *, iteration=None, on="test", samples=None, progress):
     progress(0.0, f"predictions at iteration {iteration:,}")
     evaluate = replay.memo("confusion", lambda: make_evaluate(problem))
     loss, accuracy, confusion = evaluate(
-        replay.params(iteration), data, calibration(problem, dataset, replay.config["record"]["version"])
+        replay.params(iteration), data, calibration(problem, dataset, replay.version)
     )
     with np.errstate(invalid="ignore"):
         recall, precision = (np.diag(confusion) / confusion.sum(axis=axis) for axis in (1, 0))

@@ -9,8 +9,9 @@ import numpy as np
 
 from gdlab.monitors.dumps import Moment
 from gdlab.plan.builder import ConfigError
-from gdlab.plan.monitoring import dumper
+from gdlab.plan.monitoring import make_dumper
 from gdlab.records import Table
+from gdlab.store.effects import is_of_recorder
 
 MOST = 2000  # dumps of one question
 
@@ -62,14 +63,13 @@ def compute(replay, *, start, stop, every=1, progress):
 
 
 def _dumper(replay):
-    if "dump_examples" not in replay.config["record"]:  # a loop that gdlab only looked at
+    if is_of_recorder(replay.run.config):
         raise ValueError(
             "this run was recorded from a loop of its own, which is dumped as often as Recorder(every=) "
             "says; finer dumps are there for trainings by gdlab"
         )
-    config = {**replay.config, "record": {**replay.config["record"], "dumps": 1}}
     try:
-        return dumper(replay.assembly, config)[0]
+        return make_dumper(replay.assembly)
     except ConfigError as error:
         raise ValueError("this run's problem predicts no classes: there is nothing to dump") from error
 

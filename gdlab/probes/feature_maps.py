@@ -44,9 +44,7 @@ def compute(replay, *, image=0, iteration=None, on="test", target=None, progress
     progress(0.0, f"image {image:,} at iteration {iteration:,}")
     params = replay.params(iteration)
     x = jnp.asarray(data["x"][image : image + 1])
-    statistics = _statistics(
-        problem, params, calibration(problem, dataset, replay.config["record"]["version"])
-    )
+    statistics = _statistics(problem, params, calibration(problem, dataset, replay.version))
     logits = np.asarray(_predict(problem, params, x, statistics))[0]
     predicted = int(np.argmax(logits))
     target = predicted if target is None else target

@@ -54,11 +54,7 @@ def compute(replay, *, filters=None, iteration=None, on="test", samples=None, pr
     found = []
     for what, theta in ((problem, params), (_narrow(problem, pruned.widths), pruned.params)):
         progress(0.3 + 0.3 * len(found), "without them" if found else "with all filters")
-        found.append(
-            make_predictions(what)(
-                theta, data, calibration(problem, dataset, replay.config["record"]["version"])
-            )
-        )
+        found.append(make_predictions(what)(theta, data, calibration(problem, dataset, replay.version)))
     facts = {"iteration": iteration, "on": on, "widths": pruned.widths}
     return _table(
         layers, asked, pruned, facts | _compared(found, np.asarray(data["y"]), params, pruned.params)

@@ -44,7 +44,7 @@ def compute(replay, *, filters=(0,), iterations=(None,), count=6, on="test", sam
     data, rows = sample(dataset, on, samples), chosen_rows(dataset, on, samples)
     count = min(count, len(rows))
     places = [at_iteration(replay, iteration) for iteration in iterations]
-    examples = calibration(problem, dataset, replay.config["record"]["version"])
+    examples = calibration(problem, dataset, replay.version)
     found = []
     for done, iteration in enumerate(places):
         progress(done / len(places), f"responses at iteration {iteration:,}")

@@ -76,11 +76,7 @@ def precision(name: str) -> Iterator[None]:
 
 
 def in_its_precision(method):
-    """A method that runs in the precision of `self.config`; the steps of a generator each do."""
-
-    def inside(self):
-        return precision(self.config["precision"])
-
+    """A method that runs within `self.in_precision()`; the steps of a generator each do."""
     if inspect.isgeneratorfunction(method):
 
         @wraps(method)
@@ -88,7 +84,7 @@ def in_its_precision(method):
             found = method(self, *args, **options)
             while True:
                 # Between two steps the thread is the caller's, whose precision it then has.
-                with inside(self):
+                with self.in_precision():
                     try:
                         step = next(found)
                     except StopIteration:
@@ -99,7 +95,7 @@ def in_its_precision(method):
 
     @wraps(method)
     def called(self, *args, **options):
-        with inside(self):
+        with self.in_precision():
             return method(self, *args, **options)
 
     return called

@@ -170,7 +170,9 @@ def make_iteration(problem, optimizer, *, several_descents, loss_end, reach, col
         if not (has_search(state.opt_state) and several_descents):
             return active(state, *inputs)
         idle = (state.ended != OK) & ~steps.new_descent[at]
-        return jax.lax.cond(idle, lambda s: idling(s, *inputs), lambda s: active(s, *inputs), state)
+        moved, *told = jax.lax.cond(idle, lambda s: idling(s, *inputs), lambda s: active(s, *inputs), state)
+        # The same of both, and of all members of a group, each of which idles by itself.
+        return moved._replace(step=state.step + 1), *told
 
     def ready(state, data, key, steps):
         if several_descents or not has_search(state.opt_state):

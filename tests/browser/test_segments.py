@@ -8,6 +8,7 @@ from jax.flatten_util import ravel_pytree
 
 from gdlab import store
 from gdlab.plan.assembly import assemble
+from gdlab.plan.options import plan_of
 from gdlab.training.devices import precision
 from tests.browser.gestures import address, becomes, column, drawn, eventually, says, value, wait
 from tests.recording import record
@@ -76,7 +77,7 @@ def test_segments_of_the_training_set_are_its_error_along_the_direction(visit, t
     says(page, "curve_caption", "Tap a dot for its details")
     wait(page, "data('curve_segments', 'iteration').includes(20)")
     with precision("float64"):
-        made = assemble(run.config)
+        made = assemble(plan_of(run.config))
         assert {len(array) for array in made.data.values()} == {3 * 480}
         unravel = ravel_pytree(made.problem.init(made.key))[1]
         error = jax.jit(lambda theta: made.problem.loss(unravel(theta), made.data))

@@ -8,6 +8,7 @@ import pytest
 from gdlab.optim import coupled_weight_decay, decoupled_weight_decay, irprop_plus
 from gdlab.plan import assembly
 from gdlab.plan.builder import ConfigError, instantiate
+from gdlab.plan.options import plan_of
 from gdlab.training.loop import has_search
 from tests.composing import composed
 
@@ -102,7 +103,7 @@ def test_the_config_puts_it_around_every_plain_optimizer(name, kind):
         return optimizer.update(grads, state, w, value=jnp.asarray(1.0))[0]
 
     wanted = first(plain, g + RATE * w) if kind == "coupled" else first(plain, g) - rate * RATE * w
-    np.testing.assert_allclose(first(assembly.assemble(config).optimizer, g), wanted, rtol=1e-9)
+    np.testing.assert_allclose(first(assembly.assemble(plan_of(config)).optimizer, g), wanted, rtol=1e-9)
 
 
 def test_a_rate_below_zero_is_refused():
@@ -110,4 +111,4 @@ def test_a_rate_below_zero_is_refused():
         coupled_weight_decay(optimizer=irprop_plus(), rate=-1.0)
     config = composed("problem=beale", "optimizer=sgd", "weight_decay=decoupled", "weight_decay.rate=-0.1")
     with pytest.raises(ConfigError, match="rate >= 0"):
-        assembly.assemble(config)
+        assembly.assemble(plan_of(config))

@@ -1,4 +1,4 @@
-"""What watches the members of a group between its chunks: the watchers of a run, for all of them at once."""
+"""What watches the members of a program between its chunks: the watchers of a run, for all of them."""
 
 import jax
 import jax.numpy as jnp
@@ -12,32 +12,40 @@ from gdlab.plan.monitoring import row_watchers
 NUMBERS = 1 << 22
 
 
-def group_watchers(assembly, config):
-    """[(watcher, iterations between its rows), ...] of groups like the run of `config`.
+def watchers_alone(assembly):
+    """[(watcher, iterations between its rows), ...] of a run alone, as of a group's."""
+    return [(EachMember(watcher, _only), every) for watcher, every in row_watchers(assembly)]
+
+
+def group_watchers(assembly):
+    """[(watcher, iterations between its rows), ...] of groups of runs like this one.
 
     choose(seeds) says the seeds of the members, one where all have the same; then
     rows(params [W], step, wanted) -> {member: {array: rows [1, ...]}} of the members `wanted`.
     """
     made = []
-    for watcher, every in row_watchers(assembly, config):
+    for watcher, every in row_watchers(assembly):
         together = isinstance(watcher, Validation)
-        options = (assembly, config["record"]["validate_examples"])
-        made.append((GroupValidation(watcher, *options) if together else EachMember(watcher), every))
+        options = (assembly, assembly.plan.record.validate_examples)
+        made.append((GroupValidation(watcher, *options) if together else EachMember(watcher, member), every))
     return made
 
 
 class EachMember:
-    """A watcher of runs, asked for one member after the other."""
+    """A watcher of runs, asked for one member after the other.
 
-    def __init__(self, watcher):
-        self.watcher, self.specs = watcher, watcher.specs
+    pick  (params of all, index) -> the parameters of one
+    """
+
+    def __init__(self, watcher, pick):
+        self.watcher, self.pick, self.specs = watcher, pick, watcher.specs
 
     def choose(self, seeds):
         """Every run is looked at with the same examples."""
 
     def rows(self, params, step, wanted):
         """{member: {array: rows [1, ...]}} of the members `wanted`."""
-        return {i: self.watcher.rows(member(params, i), step) for i in wanted}
+        return {i: self.watcher.rows(self.pick(params, i), step) for i in wanted}
 
 
 class GroupValidation:
@@ -80,6 +88,12 @@ class GroupValidation:
 def member(params, index):
     """The parameters of one member."""
     return jax.tree.map(lambda leaf: leaf[index], params)
+
+
+def _only(params, index):
+    """Those of the one run that there is."""
+    del index
+    return params
 
 
 def _evaluation(problem, assembly, example):
