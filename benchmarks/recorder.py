@@ -3,9 +3,9 @@
     python -m benchmarks.recorder [--steps 400] [--rounds 5] [--size mlp] [--donate] [--peers]
 
 Per iteration of a plain Python loop (Adam, batch 64; "mlp": 270,000 parameters, "10m": 10 million in twelve
-layers): the bare loop; with `observe`; with `observe` and `write`; every tenth iteration, by two compiled
-steps that the host chooses from; with `watch`. "pass" is one reading of the arrays that `observe` reads
-(parameters, gradients, updates, two moments): one sum over each, compiled alone. `write` alone: with numbers
+layers): the bare loop; with `observe`; with `observe` and `write`; every tenth iteration (`observe(when=)`,
+two compiled steps that the host chooses from); with `watch`. "pass" is one reading of the arrays that
+`observe` reads (parameters, gradients, updates, two moments): one sum over each, compiled alone. `write` alone: with numbers
 that are there, with an Observation, and with twelve numbers of a step; with the parameters, where they are to
 be kept and where not. --peers: the same twelve numbers to
 TensorBoard's writer (tensorboardX), to wandb offline and to trackio, as far as these are installed. Variants
@@ -57,13 +57,14 @@ def loops(arguments):
     variants = {"bare": plain, "observe": observed, "watch": watched}
     donated = (0, 1) if arguments.donate else ()
     steps = {name: jax.jit(step, donate_argnums=donated) for name, step in variants.items()}
+    some = jax.jit(observed, donate_argnums=donated, static_argnames="look")
     with tempfile.TemporaryDirectory() as folder:
         paths = iter(Path(folder) / str(number) for number in range(10**6))
         runs = {
             "bare": lambda: loop(steps["bare"], start, batch, arguments.steps),
             "observe": lambda: loop(steps["observe"], start, batch, arguments.steps),
             "observe + write": lambda: loop(steps["observe"], start, batch, arguments.steps, next(paths)),
-            "every tenth": lambda: tenth(steps, start, batch, arguments.steps, next(paths)),
+            "every tenth": lambda: tenth(some, start, batch, arguments.steps, next(paths)),
             "watch + write": lambda: loop(steps["watch"], start, batch, arguments.steps, next(paths)),
         }
         least = {name: np.full(2, np.inf) for name in runs}
@@ -177,11 +178,11 @@ def plain(params, state, batch):
     return optax.apply_updates(params, updates), state, loss
 
 
-def observed(params, state, batch):
+def observed(params, state, batch, look=True):
     """The same with an Observation."""
     loss, grads = jax.value_and_grad(loss_fn)(params, batch)
     updates, state = TX.update(grads, state, params)
-    seen = gdlab.observe(loss=loss, params=params, grads=grads, updates=updates, opt_state=state)
+    seen = gdlab.observe(loss=loss, params=params, grads=grads, updates=updates, opt_state=state, when=look)
     return optax.apply_updates(params, updates), state, seen
 
 
@@ -213,7 +214,7 @@ def loop(step, params, batch, steps, folder=None):
     return passed
 
 
-def tenth(steps, params, batch, count, folder):
+def tenth(step, params, batch, count, folder):
     """Seconds of `count` iterations, of which every tenth is observed."""
     params = jax.tree.map(jnp.copy, params)
     state = jax.block_until_ready(TX.init(params))
@@ -221,10 +222,8 @@ def tenth(steps, params, batch, count, folder):
         recorder.write(0, loss=0.0)
         began = now()
         for number in range(1, count + 1):
-            step = steps["observe" if number % 10 == 0 else "bare"]
-            params, state, seen = step(params, state, batch)
-            if number % 10 == 0:
-                recorder.write(number, seen)
+            params, state, seen = step(params, state, batch, look=number % 10 == 0)
+            recorder.write(number, seen)
         jax.block_until_ready(params)
         return now() - began
 

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 import gdlab
-from gdlab.recorder.observation import QUANTITIES
+from gdlab.recorder.observation import QUANTITIES, Observation
 
 
 def _tree(seed, dtype=jnp.float32):
@@ -135,6 +135,15 @@ def test_what_is_handed_over_decides_what_is_seen():
     assert seen.layout.quantities == ("grad_norm",)
     with pytest.raises(ValueError, match="hand over loss, params, grads, updates or opt_state"):
         gdlab.observe()
+
+
+def test_an_iteration_that_is_not_looked_at_computes_nothing():
+    step = jax.jit(lambda params, look: gdlab.observe(params=params, when=look), static_argnames="look")
+    assert step(_tree(0), look=False) == Observation(None, ((), (), ()))
+    assert "reduce" in step.lower(_tree(0), look=True).as_text()
+    assert "reduce" not in step.lower(_tree(0), look=False).as_text()
+    with pytest.raises(TypeError, match="a bool that the compiler knows is expected"):
+        jax.jit(lambda params, look: gdlab.observe(params=params, when=look))(_tree(0), True)
 
 
 def test_integers_are_no_parameters_and_small_floats_are_added_up_in_float32():
