@@ -5,15 +5,15 @@
 Per iteration of a plain Python loop (Adam, batch 64; "mlp": 270,000 parameters, "10m": 10 million in twelve
 layers): the bare loop; with `observe`; with `observe` and `write`; every tenth iteration (`observe(when=)`,
 two compiled steps that the host chooses from); with `watch`. "pass" is one reading of the arrays that
-`observe` reads (parameters, gradients, updates, two moments): one sum over each, compiled alone. `write` alone: with numbers
-that are there, with an Observation, and with twelve numbers of a step; with the parameters, where they are to
-be kept and where not. --peers: the same twelve numbers to
-TensorBoard's writer (tensorboardX), to wandb offline and to trackio, as far as these are installed. Variants
-take turns, the fastest round of each counts, by the clock and by the processor's, which other work on the
-machine disturbs less. --donate: the steps donate parameters and state; without it each allocates them anew,
-and what that costs (page faults) depends on what else the step allocates. Nothing is asserted. Aims:
-`observe` at most 1.5 passes; every tenth at most 5 %; `write` at most 30 us; at least 5 times less than
-another logger.
+`observe` reads (parameters, gradients, updates, two moments): one sum over each, compiled alone. `write`
+alone: with numbers that are there, with an Observation, and with twelve numbers of a step; with the
+parameters, where they are to be kept and where not. --peers: the same twelve numbers to TensorBoard's
+writer (tensorboardX), to wandb offline and to trackio, as far as these are installed. Variants take turns,
+the fastest round of each counts, by the clock and by the processor's, which other work on the machine
+disturbs less. --donate: the steps donate parameters and state; without it each allocates them anew, and
+what that costs (page faults) depends on what else the step allocates. Nothing is asserted. Aims: `observe`
+at most 1.5 passes; every tenth at most 5 %; `write` at most 30 us; at least 5 times less than another
+logger.
 """
 
 import argparse
