@@ -32,6 +32,11 @@ TASKS = {
         ("run", "train.steps", "data_dir"),
         "python -m gdlab task=extend run=runs/digits_adam train.steps=4000",
     ),
+    "stop": Task(
+        "ask a training that runs to end cleanly, so that it can go on later; waits until it has",
+        ("run",),
+        "python -m gdlab task=stop run=runs/digits_adam",
+    ),
     "import": Task(
         "make runs of what TensorBoard, W&B, MLflow or trackio recorded, or of CSV, JSON lines, Parquet",
         (

@@ -30,6 +30,7 @@ from gdlab.plan.assembly import CHUNK, assemble, training
 from gdlab.plan.monitoring import dumper, row_watchers
 from gdlab.plan.sources import located
 from gdlab.records import DIVERGED
+from gdlab.store import requests
 from gdlab.training.devices import in_its_precision
 from gdlab.training.loop import has_search
 
@@ -89,6 +90,7 @@ class Session:
             writer.append(self.dumper.constants())
         writer.commit(self.record["sync"])
         # Only now: what is left over or damaged is removed, which is for the holder of the lease.
+        requests.answered(self.folder, requests.STOP)
         carries = wanted(self.config)
         if carries:
             self.notes += carry(self.folder, self.assembly, self.training, self.state)
@@ -154,6 +156,8 @@ class Session:
                 shown.update(self.step, loss)
             if now - committed > self.record["commit_seconds"]:
                 self.writer.commit(self.record["sync"])
+                if requests.stop_taken(self.folder):
+                    stop.set()
                 committed = now
             if now - kept > self.record["checkpoint_seconds"]:
                 self._keep()
