@@ -1,16 +1,19 @@
 """What a recorder costs a loop of one's own, beside the bare loop and beside other loggers.
 
-    python -m benchmarks.recorder [--steps 400] [--rounds 5] [--size mlp] [--peers]
+    python -m benchmarks.recorder [--steps 400] [--rounds 5] [--size mlp] [--donate] [--peers]
 
 Per iteration of a plain Python loop (Adam, batch 64; "mlp": 270,000 parameters, "10m": 10 million in twelve
-layers): the bare loop; with `observe`; with `observe` and `write`; every tenth iteration, by two compiled
-steps that the host chooses from; with `watch`. "pass" is one reading of the arrays that `observe` reads
-(parameters, gradients, updates, two moments): one sum over each, compiled alone. `write` alone: with numbers
-that are there, with an Observation, and with twelve numbers of a step; with the parameters, where they are to
-be kept and where not. --peers: the same twelve numbers to
-TensorBoard's writer (tensorboardX), to wandb offline and to trackio, as far as these are installed. Variants
-take turns, the fastest round of each counts. Nothing is asserted. Aims: `observe` at most 1.5 passes; every
-tenth at most 5 %; `write` at most 30 us; at least 5 times less than another logger.
+layers): the bare loop; with `observe`; with `observe` and `write`; every tenth iteration (`observe(when=)`,
+two compiled steps that the host chooses from); with `watch`. "pass" is one reading of the arrays that
+`observe` reads (parameters, gradients, updates, two moments): one sum over each, compiled alone. `write`
+alone: with numbers that are there, with an Observation, and with twelve numbers of a step; with the
+parameters, where they are to be kept and where not. --peers: the same twelve numbers to TensorBoard's
+writer (tensorboardX), to wandb offline and to trackio, as far as these are installed. Variants take turns,
+the fastest round of each counts, by the clock and by the processor's, which other work on the machine
+disturbs less. --donate: the steps donate parameters and state; without it each allocates them anew, and
+what that costs (page faults) depends on what else the step allocates. Nothing is asserted. Aims: `observe`
+at most 1.5 passes; every tenth at most 5 %; `write` at most 30 us; at least 5 times less than another
+logger.
 """
 
 import argparse
@@ -39,6 +42,7 @@ def main():
     parser.add_argument("--steps", type=int, default=400, help="of a loop")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--size", choices=SIZES, default="mlp")
+    parser.add_argument("--donate", action="store_true", help="parameters and state to the next step")
     parser.add_argument("--peers", action="store_true")
     arguments = parser.parse_args()
     loops(arguments)
@@ -51,26 +55,30 @@ def loops(arguments):
     start, batch = network(SIZES[arguments.size])
     count = sum(leaf.size for leaf in jax.tree.leaves(start))
     variants = {"bare": plain, "observe": observed, "watch": watched}
-    steps = {name: jax.jit(step) for name, step in variants.items()}
+    donated = (0, 1) if arguments.donate else ()
+    steps = {name: jax.jit(step, donate_argnums=donated) for name, step in variants.items()}
+    some = jax.jit(observed, donate_argnums=donated, static_argnames="look")
     with tempfile.TemporaryDirectory() as folder:
         paths = iter(Path(folder) / str(number) for number in range(10**6))
         runs = {
             "bare": lambda: loop(steps["bare"], start, batch, arguments.steps),
             "observe": lambda: loop(steps["observe"], start, batch, arguments.steps),
             "observe + write": lambda: loop(steps["observe"], start, batch, arguments.steps, next(paths)),
-            "every tenth": lambda: tenth(steps, start, batch, arguments.steps, next(paths)),
+            "every tenth": lambda: tenth(some, start, batch, arguments.steps, next(paths)),
             "watch + write": lambda: loop(steps["watch"], start, batch, arguments.steps, next(paths)),
         }
-        least = dict.fromkeys(runs, np.inf)
+        least = {name: np.full(2, np.inf) for name in runs}
         for _ in range(arguments.rounds + 1):  # the first compiles
             for name, run in runs.items():
-                least[name] = min(least[name], run())
+                least[name] = np.minimum(least[name], run())
     each = {name: 1e6 * seconds / arguments.steps for name, seconds in least.items()}
     one = 1e6 * reading(start)
-    print(f"{count:,} parameters; a step of the bare loop {each['bare']:.0f} us; a pass {one:.0f} us")
-    for name in list(each)[1:]:
-        more = each[name] - each["bare"]
-        print(f"{name:>16}: {more:8.0f} us more, {more / each['bare']:6.1%}, {more / one:5.2f} passes")
+    for at, clock in enumerate(("the clock", "the processor's")):
+        bare = each["bare"][at]
+        print(f"by {clock}: {count:,} parameters; a step of the bare loop {bare:.0f} us; a pass {one:.0f} us")
+        for name in list(each)[1:]:
+            more = each[name][at] - bare
+            print(f"{name:>16}: {more:8.0f} us more, {more / bare:6.1%}, {more / one:5.2f} passes")
 
 
 def writes(arguments):
@@ -140,7 +148,7 @@ def network(sizes):
     """((parameters, state), batch) of a dense network."""
     draw = np.random.default_rng(0).normal
     layers = {
-        f"dense_{index}": {
+        f"dense_{index:02}": {  # their order is that of their names, which trees have
             "kernel": jnp.asarray(draw(size=(a, b)) / np.sqrt(a), jnp.float32),
             "bias": jnp.zeros(b, jnp.float32),
         }
@@ -170,11 +178,11 @@ def plain(params, state, batch):
     return optax.apply_updates(params, updates), state, loss
 
 
-def observed(params, state, batch):
+def observed(params, state, batch, look=True):
     """The same with an Observation."""
     loss, grads = jax.value_and_grad(loss_fn)(params, batch)
     updates, state = TX.update(grads, state, params)
-    seen = gdlab.observe(loss=loss, params=params, grads=grads, updates=updates, opt_state=state)
+    seen = gdlab.observe(loss=loss, params=params, grads=grads, updates=updates, opt_state=state, when=look)
     return optax.apply_updates(params, updates), state, seen
 
 
@@ -186,36 +194,43 @@ def watched(params, state, batch):
 
 
 def loop(step, params, batch, steps, folder=None):
-    """Seconds of `steps` iterations; recorded where there is a folder, which is made and closed apart."""
+    """Seconds of `steps` iterations, by the clock and of the processor; recorded where there is a folder,
+    which is made and closed apart."""
+    params = jax.tree.map(jnp.copy, params)
     state, seen = (WATCHED if step.__name__ == "watched" else TX).init(params), None
     recorder = None if folder is None else gdlab.Recorder(folder, config={})
     if recorder is not None:
         recorder.write(0, loss=0.0)
-    began = time.perf_counter()
+    jax.block_until_ready((params, state))
+    began = now()
     for number in range(1, steps + 1):
         params, state, seen = step(params, state, batch)
         if recorder is not None:
             recorder.write(number, seen)
     jax.block_until_ready(params)
-    passed = time.perf_counter() - began
+    passed = now() - began
     if recorder is not None:
         recorder.close()
     return passed
 
 
-def tenth(steps, params, batch, count, folder):
+def tenth(step, params, batch, count, folder):
     """Seconds of `count` iterations, of which every tenth is observed."""
-    state = TX.init(params)
+    params = jax.tree.map(jnp.copy, params)
+    state = jax.block_until_ready(TX.init(params))
     with gdlab.Recorder(folder, config={}) as recorder:
         recorder.write(0, loss=0.0)
-        began = time.perf_counter()
+        began = now()
         for number in range(1, count + 1):
-            step = steps["observe" if number % 10 == 0 else "bare"]
-            params, state, seen = step(params, state, batch)
-            if number % 10 == 0:
-                recorder.write(number, seen)
+            params, state, seen = step(params, state, batch, look=number % 10 == 0)
+            recorder.write(number, seen)
         jax.block_until_ready(params)
-        return time.perf_counter() - began
+        return now() - began
+
+
+def now():
+    """[2]: seconds by the clock, and of the processor."""
+    return np.array([time.perf_counter(), time.process_time()])
 
 
 def reading(params, repeats=50):

@@ -248,7 +248,7 @@ def _perform(config, output):
     from hydra.core.hydra_config import HydraConfig
 
     from gdlab import experiment
-    from gdlab.commands import extend_task, import_task, probe_task
+    from gdlab.commands import extend_task, import_task, probe_task, stop_task
     from gdlab.commands.leftovers import remove_empty
     from gdlab.commands.tasks import TASKS
     from gdlab.plan.builder import ConfigError, nearest
@@ -263,6 +263,10 @@ def _perform(config, output):
         return extend_task.extend_task(config, HydraConfig.get().overrides.task)
     if config["task"] == "import":
         import_task.import_task(config)
+        remove_empty(output)
+        return None
+    if config["task"] == "stop":
+        stop_task.stop_task(config)
         remove_empty(output)
         return None
     probe_task.check_probes(config["probes"])

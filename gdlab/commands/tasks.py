@@ -42,6 +42,11 @@ TASKS = {
         ("run",),
         "python -m gdlab task=summary run=runs/digits_adam",
     ),
+    "stop": Task(
+        "ask a training that runs to end cleanly, so that it can go on later; waits until it has",
+        ("run",),
+        "python -m gdlab task=stop run=runs/digits_adam",
+    ),
     "import": Task(
         "make runs of what TensorBoard, W&B, MLflow or trackio recorded, or of CSV, JSON lines, Parquet",
         (

@@ -20,6 +20,7 @@ from gdlab.plan.assembly import assemble
 from gdlab.plan.options import plan_of
 from gdlab.plan.sources import located
 from gdlab.records import DIVERGED
+from gdlab.store import requests
 from gdlab.training.devices import in_its_precision
 
 WAITING_BYTES = 64 << 20  # rows of a group that may wait to be appended
@@ -80,6 +81,7 @@ class Session:
         for watcher, _ in self.program.watchers:
             self._append(watcher, [m for m in self.active() if all(map(m.lacks, watcher.specs()))])
         self._each(Member.commit)
+        self._each(lambda member: requests.answered(member.folder, requests.STOP))  # asked of one before
         for member in self.active():
             with guarded(member):
                 member.notes += self.program.carry(member.folder, self.state)
@@ -159,20 +161,25 @@ class Session:
                 with commit:
                     self._settle()
                     self._each(Member.commit)
+                self._interrupt([m for m in self.active() if requests.stop_taken(m.folder)])
             if keep.is_due():
                 with keep:
                     self._keep(self.active())
 
     def _finish(self, stop):
-        left = self.active()
         if self.step < self.total and stop.is_set():
-            self._keep(left)
-            text = f"stopped after {counted(self.step, 'iteration')}; the same command continues"
-            for member in left:
-                with guarded(member):
-                    member.end("interrupted", text)
+            self._interrupt(self.active())
         else:
-            self._end(left, lambda member: ("finished", None))
+            self._end(self.active(), lambda member: ("finished", None))
+
+    def _interrupt(self, members):
+        """Members end as they are; they can go on later."""
+        if members:
+            self._keep(members)
+        text = f"stopped after {counted(self.step, 'iteration')}; the same command continues"
+        for member in members:
+            with guarded(member):
+                member.end("interrupted", text)
 
     def _end(self, members, ending):
         """The last dump, the last state and the status of members; ending(member) -> (state, reason)."""

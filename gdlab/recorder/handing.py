@@ -37,17 +37,19 @@ def holds_observation(tree: Any) -> bool:
 
 
 def found_in(seen: Any) -> tuple:
-    """(layout, values) of the Observation in `seen`, (None, None) where it is None.
+    """(layout, values) of the Observation in `seen`, (None, None) where it is None or empty.
 
     What lies in a larger state may be donated to the next step, and its buffer gone by then: it is copied.
     """
     if seen is None:
         return None, None
     if isinstance(seen, Observation):
-        return seen.layout, seen.values
+        return (None, None) if seen.values is None else (seen.layout, seen.values)
     for node in jax.tree.leaves(seen, is_leaf=_is_observation):
         if _is_observation(node):
             values = node.values
+            if values is None:
+                return None, None
             values = values if hasattr(values, "is_ready") else jax.tree.leaves(values)[0]
             return node.layout, jax.numpy.array(values, copy=True)
     raise ValueError(

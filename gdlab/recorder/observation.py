@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gdlab.recorder.moments import learning_rate, moments, places
 from gdlab.recorder.sums import sums_of
@@ -37,7 +38,8 @@ class Layout(NamedTuple):
 @dataclass(frozen=True)
 class Observation:
     """Made by `observe`. values: [S], or [..., S] behind `lax.scan` and `vmap`; float32, or float64 where
-    the parameters are. layout: the names of the values; part of the pytree's structure, not of its data.
+    the parameters are; None of an iteration that was not looked at. layout: the names of the values; part of
+    the pytree's structure, not of its data.
     """
 
     values: Any
@@ -53,6 +55,7 @@ def observe(
     opt_state: Any = None,
     clip: float | None = None,
     eps: float | None = None,
+    when: bool = True,
 ) -> Observation:
     """What happened in an iteration, to be returned by the training step and given to `Recorder.write`.
 
@@ -70,13 +73,23 @@ def observe(
         recorded, 1 where |g_k| is larger.
       eps: epsilon of Adam or RMSProp, which their state does not keep: the share of each layer's numbers
         with sqrt(nu) < eps is recorded (nu as it is kept, not corrected for its start).
+      when: False: nothing is computed, and the Observation is empty, of which `Recorder.write` records
+        nothing. A bool of Python, so that jit compiles a step for each (`static_argnames`): a condition
+        inside a compiled step would save nothing.
 
     Returns:
       An Observation. Layers are those of the parameters' tree: what shares all but the last part of its path.
 
     Raises:
-      ValueError: nothing was handed over.
+      ValueError: nothing was handed over. TypeError: `when` is an array.
     """
+    if isinstance(when, (jax.Array, np.ndarray)):
+        raise TypeError(
+            f"observe: when={when!r:.80} is an array, a bool that the compiler knows is expected: "
+            'jax.jit(step, static_argnames="look"), called with look=step % 10 == 0'
+        )
+    if not when:
+        return Observation(None, Layout((), (), ()))
     trees = {"params": params, "grads": grads, "updates": updates}
     leaves = {name: dict(places(tree)) for name, tree in trees.items() if tree is not None}
     if opt_state is not None:

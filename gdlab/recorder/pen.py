@@ -15,6 +15,7 @@ from gdlab.recorder.keeping import Command, Measure
 from gdlab.recorder.rows import SCALARS, Handed, Rows
 from gdlab.recorder.saying import MOST_REASON
 from gdlab.recorder.shelf import Shelf
+from gdlab.store import requests
 from gdlab.store.config import load_as_written
 from gdlab.store.folder import add_to_identity
 
@@ -24,7 +25,8 @@ _STILL = 60.0  # s after which a commit is made though there is nothing new: oth
 class Pen:
     """Writes one run folder from a thread of its own, from construction to `close`.
 
-    failure: the error that ended the writing, None while all is well; shelf: what it does with parameters.
+    failure: the error that ended the writing, None while all is well; stop: set where a reader asks the
+    training to end; shelf: what it does with parameters.
     """
 
     def __init__(self, path, config, identity, *, resume: bool, every: float, asked=None, measuring=None):
@@ -33,6 +35,7 @@ class Pen:
         of `Dumping`. Raises what `RunWriter.create` and `resume` raise."""
         self.path, self.every = os.fspath(path), every
         self.failure: Exception | None = None
+        self.stop = threading.Event()
         self._config, self._identity = config, identity
         self._queue: queue.SimpleQueue = queue.SimpleQueue()
         self._notes: list[str] = []
@@ -47,6 +50,7 @@ class Pen:
                 self.path, config=config, identity=identity, arrays={"scalars": SCALARS}
             )
             self._rows = Rows(self._writer, None)
+        requests.answered(self.path, requests.STOP)  # which meant an earlier session
         self.before = _seconds(store.open_run(self.path))
         self.last = self._rows.last
         self._thread = threading.Thread(target=self._work, name=f"gdlab {self.path}", daemon=True)
@@ -117,6 +121,8 @@ class Pen:
     def _commit(self):
         if self._asked is not None and (count := self.shelf.asked()):
             self._asked(count)
+        if requests.stop_taken(self.path):
+            self.stop.set()
         self._rows.flush()
         for note in self._rows.notes:
             self._say(note)

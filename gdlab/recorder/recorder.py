@@ -18,7 +18,7 @@ from gdlab.recorder.handing import Written, found_in, holds_observation, iterati
 from gdlab.recorder.handover import BUDGET, handover
 from gdlab.recorder.outbox import Outbox
 from gdlab.recorder.pen import Pen
-from gdlab.recorder.saying import MOST_REASON, RecordingWarning, said, words
+from gdlab.recorder.saying import RecordingWarning, ending, said, words
 from gdlab.store.effects import CONFIG
 from gdlab.store.signals import Uninterrupted
 
@@ -101,7 +101,7 @@ class Recorder:
         self._pen: Pen | None = None
         self._outbox = Outbox()
         self._lock = threading.RLock()
-        self._open, self._pid = True, os.getpid()
+        self._open, self._stopping, self._pid = True, False, os.getpid()
         self._start = time.monotonic()
         self.active = jax.process_index() == 0  # one process writes; in the others every call does nothing
         if self.active:
@@ -114,6 +114,13 @@ class Recorder:
             run = place.begun(self.path) if self._resume else None
             self._own_config = run.config[CONFIG] if run else {}
         return self._own_config
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether a reader asks the training to end (`python -m gdlab task=stop run=...`): the loop breaks,
+        and the run is "interrupted". Costs nothing. Of several processes the first one alone knows."""
+        self._stopping = self._pen is not None and self._pen.stop.is_set()
+        return self._stopping
 
     def start(self, params: Any, *, step: int = 0, aux: Any = None, state: Any = None) -> None:
         """Hands over theta_k before iteration k = `step`: the start of the path, which no `write` has.
@@ -165,13 +172,13 @@ class Recorder:
             except Exception as error:
                 self._failed(error)
 
-    def close(self, state: str = "finished", reason: str | None = None) -> None:
+    def close(self, state: str | None = None, reason: str | None = None) -> None:
         """Writes what waits and ends the run; may be called twice.
 
-        state: finished, interrupted, diverged or failed; reason: of it, in words.
+        state: finished, interrupted, diverged or failed; None: finished, or interrupted where `should_stop`
+        has said so. reason: of it, in words.
         """
-        if state not in ("finished", "interrupted", "diverged", "failed"):
-            raise ValueError(f"state={state!r}: finished, interrupted, diverged or failed is expected")
+        state, reason = ending(state, reason, self._stopping)
         if not (self.active and self._open) or os.getpid() != self._pid:
             return
         with self._lock:
@@ -182,7 +189,7 @@ class Recorder:
                 last = tuple(self._parameters.finish())
                 self._outbox.put(Written(0, self._seconds(), commands=last))
                 errors = self._outbox.hand_on(pen, everything=True)
-                pen.close(state, reason if reason is None else str(reason)[:MOST_REASON])
+                pen.close(state, reason)
                 for error in errors:
                     self._failed(error)
                 self._tell(pen)
@@ -288,6 +295,6 @@ class Recorder:
     def _at_exit(self):
         error = getattr(sys, "last_value", None)  # set where an exception has ended the process
         if error is None or error is self._former_error:
-            self.close("finished", "the process ended without closing the recorder")
+            self.close(None, "the process ended without closing the recorder")
         else:
             self.__exit__(type(error), error, None)

@@ -1,5 +1,7 @@
 """What `observe` and `watch` make of an iteration, against NumPy and against optax's own states."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,7 @@ import optax
 import pytest
 
 import gdlab
-from gdlab.recorder.observation import QUANTITIES
+from gdlab.recorder.observation import QUANTITIES, Observation
 
 
 def _tree(seed, dtype=jnp.float32):
@@ -135,12 +137,51 @@ def test_what_is_handed_over_decides_what_is_seen():
         gdlab.observe()
 
 
+def test_an_iteration_that_is_not_looked_at_computes_nothing():
+    step = jax.jit(lambda params, look: gdlab.observe(params=params, when=look), static_argnames="look")
+    assert step(_tree(0), look=False) == Observation(None, ((), (), ()))
+    assert "reduce" in step.lower(_tree(0), look=True).as_text()
+    assert "reduce" not in step.lower(_tree(0), look=False).as_text()
+    with pytest.raises(TypeError, match="a bool that the compiler knows is expected"):
+        jax.jit(lambda params, look: gdlab.observe(params=params, when=look))(_tree(0), True)
+
+
 def test_integers_are_no_parameters_and_small_floats_are_added_up_in_float32():
     params = {"a": jnp.full(3000, 0.1, jnp.bfloat16), "steps": jnp.arange(3)}
     seen = gdlab.observe(params=params)
     assert seen.layout.layers == ("a",)
     assert seen.values.dtype == jnp.float32
     np.testing.assert_allclose(_of(seen, "param_norm"), [np.sqrt(3000) * float(params["a"][0])], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "shape", [(7,), (512,), (513,), (640, 96), (3, 3, 16, 24), (50021, 3), (1, 40_000), ()]
+)
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_sums_of_any_shape_are_those_of_float64(shape, dtype):
+    draw = np.random.default_rng(len(shape)).normal
+    params, grads = ({"w": jnp.asarray(0.1 + draw(size=shape), dtype)} for _ in range(2))
+    nu = jax.tree.map(lambda leaf: jnp.full_like(leaf, 1e-4), params)  # where all are equal errors add up
+    state = optax.ScaleByRmsState(nu=nu)
+    seen = jax.jit(partial(gdlab.observe, eps=0.02))(
+        params=params, grads=grads, updates=params, opt_state=state
+    )
+    theta, g, second = (np.asarray(tree["w"]).astype(float).ravel() for tree in (params, grads, nu))
+    expected = {"param_norm": np.linalg.norm(theta), "slope": g @ theta, "nu_norm": np.linalg.norm(second)}
+    scale = {"slope": np.linalg.norm(g) * np.linalg.norm(theta)}
+    for name, value in expected.items():
+        error = abs(_of(seen, name)[0] - value) / scale.get(name, value)
+        assert error < 5e-6, f"{name}: {error:.1e}"
+    assert _of(seen, "eps_share")[0] == 1
+
+
+def test_a_step_is_differentiated_through_an_observation():
+    def loss(params):
+        return jnp.sum(params["w"] ** 2), gdlab.observe(params=params)
+
+    grads, seen = jax.jit(jax.grad(loss, has_aux=True))({"w": jnp.ones(1024)})
+    np.testing.assert_array_equal(grads["w"], 2)
+    assert _of(seen, "param_norm")[0] == 32
 
 
 def test_float64_stays_float64(float64):

@@ -19,7 +19,7 @@ import gdlab
 from gdlab import store
 from gdlab.recorder.recorder import RecordingWarning
 from gdlab.records import DIVERGED, OK, STEP_COLUMNS
-from gdlab.store import files, tables
+from gdlab.store import files, kept, tables
 
 PARAMS = {"a": {"w": jnp.arange(4.0)}, "b": jnp.ones(3)}
 SEEN = jax.jit(lambda scale: gdlab.observe(
@@ -53,6 +53,24 @@ def test_numbers_alone_make_a_run(tmp_path):
     np.testing.assert_array_equal(run.table("metric/test/accuracy").columns["iteration"], [0, 5, 10, 15])
     assert run.summary()["final_loss"] == 1 / 20
     assert run.config == {"recorder": 1, "config": {"learning_rate": 0.1, "net": {"width": 8}}}
+
+
+def test_iterations_that_are_not_looked_at_leave_no_row_but_their_parameters(tmp_path):
+    @partial(jax.jit, static_argnames="look")
+    def step(params, look):
+        return jax.tree.map(lambda leaf: leaf - 1, params), gdlab.observe(loss=1.0, params=params, when=look)
+
+    params = PARAMS
+    with gdlab.Recorder(tmp_path / "r", strict=True, moments=[5, 10]) as recorder:
+        recorder.start(params)
+        for k in range(31):
+            params, seen = step(params, look=k % 10 == 0)
+            recorder.write(k, seen, params=params)
+    run = gdlab.open_run(tmp_path / "r")
+    np.testing.assert_array_equal(_steps(run), [0, 10, 20, 30])
+    assert np.all(_column(run, "loss") == 1)
+    assert kept.names(run.path, kept.MOMENTS) == [5, 10]
+    assert kept.names(run.path, kept.POINTS)[-1] == 31
 
 
 def test_observations_become_columns_and_layers(tmp_path):
