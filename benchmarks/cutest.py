@@ -16,6 +16,7 @@ good they are. Needs the packages of the extra `bench`.
 import argparse
 import json
 import logging
+import os
 import time
 import warnings
 from functools import partial
@@ -23,37 +24,56 @@ from pathlib import Path
 
 import jax
 import numpy as np
-import optax
 
 from benchmarks.catalogue import Arrived, Counter
-from benchmarks.cutest_summary import summarise
+from benchmarks.cutest_summary import RULES, summarise
+from benchmarks.peers import ours, with_jaxopt, with_optax, with_optimistix, with_scipy
 from gdlab import optim
 from gdlab.linesearch import two_phase
-from gdlab.optim.limited_memory import SEARCH
+from gdlab.optim.limited_memory import CONJUGATE_SEARCH, SEARCH
 
 LIMIT = 10_000  # evaluations
-STEPS = 100_000
-ENDLESS = {"tol": 0.0, "max_iterations": STEPS, "max_evaluations": 1 << 30, "history": False}
+# Without a thousandth of what the strictest rule allows in so many evaluations, a method has ended.
+PATIENCE = 1000
+# What is measured is evaluations, and half of the time is compiling.
+QUICK_COMPILER = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 
 class Seen(Counter):
-    """Counts evaluations and keeps the lowest error after each that lowered it; stops after `seconds`."""
+    """Counts evaluations and keeps the lowest error after each that lowered it.
+
+    Ends at the limit, after `seconds`, and where nothing that a rule could see has happened for PATIENCE
+    evaluations.
+    """
 
     def __init__(self, case, limit, seconds):
         super().__init__(case, limit)
-        self.best, self.history, self.end = np.inf, [], ""
-        self.until = time.monotonic() + seconds
+        self.first, self.best, self.history, self.end = None, np.inf, [], ""
+        self.noted, self.moved = np.inf, 0
+        self.until = time.process_time() + seconds
 
     def __call__(self, value):
         self.count += 1
         value = np.asarray(value)
+        if self.first is None:
+            self.first = float(value)
         if value < self.best:
             self.best = float(value)
-            self.history.append((self.count, self.best))
-        if self.count >= self.limit or time.monotonic() > self.until:
-            self.end = "evaluations" if self.count >= self.limit else "seconds"
+            least = 1e-3 * min(rule(self.first, self.best) for rule in RULES.values())
+            if not self.history or self.noted - self.best > least:
+                self.noted, self.moved = self.best, self.count
+                self.history.append((self.count, self.best))
+        self.end = self._ended()
+        if self.end:
             raise Arrived
         return value
+
+    def _ended(self):
+        if self.count >= self.limit:
+            return "evaluations"
+        if self.count - self.moved > PATIENCE:
+            return "nothing lower"
+        return "seconds" if time.process_time() > self.until else ""
 
 
 class Case:
@@ -65,61 +85,6 @@ class Case:
         self.value_and_grad = jax.jit(jax.value_and_grad(self.loss))
 
 
-def ours(optimizer):
-    """A transformation with gdlab's line search."""
-    return lambda counter: jax.block_until_ready(
-        jax.jit(lambda x: optim.minimize(counter.for_jax(), x, method=optimizer, **ENDLESS))(
-            counter.case.start
-        )
-    )
-
-
-def with_scipy(method):
-    """SciPy's minimiser on the jitted value and slope."""
-
-    def minimise(counter):
-        from scipy.optimize import minimize
-
-        options = {"gtol": 0.0, "maxiter": STEPS}
-        options |= {"ftol": 0.0, "maxfun": STEPS} if method == "L-BFGS-B" else {}
-        minimize(counter.for_scipy, np.asarray(counter.case.start), jac=True, method=method, options=options)
-
-    return minimise
-
-
-def with_optax(counter):
-    """optax.lbfgs with its defaults."""
-    loss, solver = counter.for_jax(), optax.lbfgs()
-    value_and_grad = optax.value_and_grad_from_state(loss)
-
-    def step(carry):
-        x, state, at = carry
-        value, grad = value_and_grad(x, state=state)
-        updates, state = solver.update(grad, state, x, value=value, grad=grad, value_fn=loss)
-        return optax.apply_updates(x, updates), state, at + 1
-
-    start = counter.case.start
-    run = jax.jit(lambda x: jax.lax.while_loop(lambda c: c[2] < STEPS, step, (x, solver.init(x), 0)))
-    jax.block_until_ready(run(start))
-
-
-def with_jaxopt(counter):
-    """jaxopt.NonlinearCG with its defaults (Polak-Ribiere, zoom line search)."""
-    import jaxopt
-
-    jax.block_until_ready(
-        jaxopt.NonlinearCG(counter.for_jax(), maxiter=STEPS, tol=0.0).run(counter.case.start)
-    )
-
-
-def with_optimistix(counter):
-    """optimistix.NonlinearCG with its defaults (Polak-Ribiere, backtracking)."""
-    import optimistix
-
-    loss, solver = counter.for_jax(), optimistix.NonlinearCG(rtol=1e-300, atol=1e-300)
-    optimistix.minimise(lambda x, _: loss(x), solver, counter.case.start, max_steps=STEPS, throw=False)
-
-
 def _lbfgs(**options):
     return ours(optim.lbfgs(line_search=partial(SEARCH, keep_trace=False, **options)))
 
@@ -129,10 +94,14 @@ METHODS = {
     "SciPy L-BFGS-B": with_scipy("L-BFGS-B"),
     "optax L-BFGS": with_optax,
     "jaxopt CG": with_jaxopt,
-    "optimistix CG": with_optimistix,
+    "optimistix CG": with_optimistix("NonlinearCG"),
+    "optimistix BFGS": with_optimistix("BFGS"),
     "paper": ours(optim.conjugate_gradient(line_search=partial(two_phase, keep_trace=False))),
     "fast": ours(optim.fast_conjugate_gradient(keep_trace=False)),
     "fast, exact": ours(optim.fast_conjugate_gradient(keep_trace=False, epsilon=0.0)),
+    "limited-memory CG": ours(
+        optim.limited_memory_conjugate_gradient(line_search=partial(CONJUGATE_SEARCH, keep_trace=False))
+    ),
     "lbfgs": _lbfgs(),
     "lbfgs, exact": _lbfgs(epsilon=0.0),
 }
@@ -143,7 +112,7 @@ def measure(case, name, seconds):
     counter = Seen(case, LIMIT, seconds)
     logger = logging.getLogger("jax._src.callback")
     logger.disabled = True  # it would print a traceback for every end
-    begun = time.monotonic()
+    begun = time.process_time()
     try:
         METHODS[name](counter)
     except Arrived:
@@ -158,14 +127,16 @@ def measure(case, name, seconds):
     finally:
         logger.disabled = False
     return {
-        "problem": case.name, "n": int(case.start.size), "method": name, "history": counter.history,
+        "problem": case.name, "n": int(case.start.size), "method": name,
+        "history": [*counter.history, *([(counter.count, counter.best)] if counter.history else [])],
         "evaluations": counter.count, "end": counter.end or "stopped by itself",
-        "seconds": round(time.monotonic() - begun, 2),
+        "seconds": round(time.process_time() - begun, 2),
     }  # fmt: skip
 
 
 def chosen(arguments):
-    """The problems that are asked for: each name once, in the order of sif2jax."""
+    """(the problems that are asked for, the names of the half for choosing); each name once, the halves in
+    turn and in random order, so that a file begun is a sample of both."""
     from sif2jax import unconstrained_minimisation_problems as every
 
     found = {}
@@ -174,11 +145,13 @@ def chosen(arguments):
             found.setdefault(problem.name, problem)
     names = list(found)
     order = np.random.default_rng(0).permutation(len(names))
-    half = {names[at] for at in order[: len(names) // 2]}
+    middle = len(names) // 2
+    half = {names[at] for at in order[:middle]}
     keep = {"chosen": half, "other": set(names) - half, "all": set(names)}[arguments.half]
     if arguments.problems:
         keep &= set(arguments.problems)
-    return [problem for name, problem in found.items() if name in keep], half
+    turns = sorted(range(len(names)), key=lambda place: (place % middle, place))
+    return [found[names[order[at]]] for at in turns if names[order[at]] in keep], half
 
 
 def main():
@@ -189,10 +162,13 @@ def main():
     parser.add_argument("--methods", nargs="*", choices=METHODS, default=list(METHODS))
     parser.add_argument("--half", choices=("chosen", "other", "all"), default="all")
     parser.add_argument("--largest", type=int, default=5000, help="number of variables")
-    parser.add_argument("--seconds", type=float, default=60.0, help="of one method on one problem, at most")
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, help="of the processor, for one method on one problem"
+    )
     parser.add_argument("--summary", action="store_true", help="measure nothing")
     parser.add_argument("--picture", type=Path, help="performance profiles as SVG")
     arguments = parser.parse_args()
+    os.environ.setdefault("XLA_FLAGS", QUICK_COMPILER)
     jax.config.update("jax_enable_x64", True)
     warnings.filterwarnings("ignore")
     known = arguments.results.read_text().splitlines() if arguments.results.exists() else []
@@ -208,10 +184,10 @@ def main():
 def _measured(arguments, problems, done):
     with arguments.results.open("a") as file:
         for number, problem in enumerate(problems):
-            for name in arguments.methods:
-                if (problem.name, name) in done:
-                    continue
-                row = measure(Case(problem), name, arguments.seconds)
+            names = [name for name in arguments.methods if (problem.name, name) not in done]
+            case = Case(problem) if names else None
+            for name in names:
+                row = measure(case, name, arguments.seconds)
                 file.write(json.dumps(row) + "\n")
                 file.flush()
                 print(f"{number + 1}/{len(problems)} {problem.name} ({row['n']}) {name}: "

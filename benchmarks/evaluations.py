@@ -18,50 +18,9 @@ import jax
 import numpy as np
 
 from benchmarks.catalogue import cases, count
+from benchmarks.peers import ours, with_jaxopt, with_optimistix, with_scipy
 from gdlab import optim
 from gdlab.linesearch import two_phase
-
-STEPS = 100_000
-ENDLESS = {"tol": 0.0, "max_iterations": STEPS, "max_evaluations": 1 << 30, "history": False}
-
-
-def ours(optimizer):
-    """`gdlab.optim.minimize` with an optimizer, jitted."""
-    return lambda counter: jax.block_until_ready(
-        jax.jit(lambda x: optim.minimize(counter.for_jax(), x, method=optimizer, **ENDLESS))(
-            counter.case.start
-        )
-    )
-
-
-def with_scipy(method):
-    """SciPy's minimiser on the jitted value and slope."""
-
-    def minimise(counter):
-        from scipy.optimize import minimize
-
-        options = {"gtol": 0.0, "maxiter": STEPS} | ({"ftol": 0.0} if method == "L-BFGS-B" else {})
-        start = np.asarray(counter.case.start)
-        minimize(counter.for_scipy, start, jac=True, method=method, options=options)
-
-    return minimise
-
-
-def with_jaxopt(counter):
-    """jaxopt.NonlinearCG with its defaults (Polak-Ribiere, zoom line search)."""
-    import jaxopt
-
-    solver = jaxopt.NonlinearCG(counter.for_jax(), maxiter=STEPS, tol=0.0)
-    jax.block_until_ready(solver.run(counter.case.start))
-
-
-def with_optimistix(counter):
-    """optimistix.NonlinearCG with its defaults (Polak-Ribiere, backtracking)."""
-    import optimistix
-
-    loss, solver = counter.for_jax(), optimistix.NonlinearCG(rtol=1e-300, atol=1e-300)
-    optimistix.minimise(lambda x, _: loss(x), solver, counter.case.start, max_steps=STEPS, throw=False)
-
 
 PEERS = {
     "SciPy CG": with_scipy("CG"),
@@ -76,7 +35,7 @@ PEERS = {
     ),
     "fast, version 1": ours(optim.fast_conjugate_gradient(version=1, keep_trace=False)),
     "jaxopt": with_jaxopt,
-    "optimistix": with_optimistix,
+    "optimistix": with_optimistix("NonlinearCG"),
     "L-BFGS-B": with_scipy("L-BFGS-B"),
 }
 

@@ -1,6 +1,7 @@
 """Optimizers as optax gradient transformations; what optax has is used from optax."""
 
 from gdlab.optim.betas import (
+    dai_kou,
     dai_yuan,
     fletcher_reeves,
     hager_zhang,
@@ -10,7 +11,7 @@ from gdlab.optim.betas import (
 )
 from gdlab.optim.decay import coupled_weight_decay, decoupled_weight_decay
 from gdlab.optim.descend import Minimum, minimize
-from gdlab.optim.limited_memory import LbfgsState, lbfgs
+from gdlab.optim.limited_memory import LbfgsState, lbfgs, limited_memory_conjugate_gradient
 from gdlab.optim.nonlinear_cg import ConjugateGradientState, conjugate_gradient, fast_conjugate_gradient
 from gdlab.optim.resilient import irprop_minus, irprop_plus, rprop_minus, rprop_plus
 from gdlab.optim.search_state import value_and_grad_from_state
@@ -21,6 +22,7 @@ __all__ = [
     "Minimum",
     "conjugate_gradient",
     "coupled_weight_decay",
+    "dai_kou",
     "dai_yuan",
     "decoupled_weight_decay",
     "fast_conjugate_gradient",
@@ -30,6 +32,7 @@ __all__ = [
     "irprop_minus",
     "irprop_plus",
     "lbfgs",
+    "limited_memory_conjugate_gradient",
     "minimize",
     "polak_ribiere",
     "polak_ribiere_plus",

@@ -16,7 +16,7 @@ import optax
 from jax.experimental import io_callback
 
 from gdlab.linesearch import two_phase
-from gdlab.optim.limited_memory import SEARCH, lbfgs
+from gdlab.optim.limited_memory import CONJUGATE_SEARCH, SEARCH, lbfgs, limited_memory_conjugate_gradient
 from gdlab.optim.nonlinear_cg import conjugate_gradient, fast_conjugate_gradient
 from gdlab.optim.search_state import TELLING_STATES, ends_with_search, search_state
 from gdlab.optim.searching import check_parameters
@@ -25,6 +25,9 @@ from gdlab.records import CONVERGED, OK
 METHODS = {
     "cg": partial(fast_conjugate_gradient, keep_trace=False),
     "cg_paper": partial(conjugate_gradient, line_search=partial(two_phase, keep_trace=False)),
+    "cg_limited_memory": partial(
+        limited_memory_conjugate_gradient, line_search=partial(CONJUGATE_SEARCH, keep_trace=False)
+    ),
     "lbfgs": partial(lbfgs, line_search=partial(SEARCH, keep_trace=False)),
 }
 GRADIENT, TARGET, EVALUATIONS, ITERATIONS, NO_MORE, NOT_FINITE, CALLBACK, GOING = range(8)
@@ -111,9 +114,10 @@ def minimize(
         compiled again, a new `lambda` is: what changes between calls belongs into `args`.
       x0: start, any pytree of real floating-point arrays.
       args: further arguments of `fun`, pytrees of arrays.
-      method: "cg", `gdlab.fast_conjugate_gradient`; "cg_paper", the paper's conjugate gradients; "lbfgs",
-        `gdlab.optim.lbfgs`; or any optax transformation, as `optax.adam(1e-3)` or a chain. Where something
-        stands behind a search and may change its step, each iteration needs one call more.
+      method: "cg", `gdlab.fast_conjugate_gradient`; "cg_paper", the paper's conjugate gradients;
+        "cg_limited_memory", `gdlab.optim.limited_memory_conjugate_gradient`; "lbfgs", `gdlab.optim.lbfgs`;
+        or any optax transformation, as `optax.adam(1e-3)` or a chain. Where something stands behind a search
+        and may change its step, each iteration needs one call more.
       tol: ends where every component of the gradient is at most so large, >= 0.
       target: ends where the error is at most so large.
       max_evaluations: no iteration is begun after so many calls of `fun`, at least 1; the last one may need

@@ -12,6 +12,7 @@ The gradient that the line search computed at the accepted point rides along in 
 Source: Polak and Ribiere 1969; Becker, Lippel, Zielke 2019, section 2.
 """
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ import optax
 
 from gdlab.linesearch import two_phase
 from gdlab.optim.betas import polak_ribiere, polak_ribiere_plus
+from gdlab.optim.preconditioning import checked
 from gdlab.optim.searching import (
     Course,
     check_parameters,
@@ -62,15 +64,23 @@ class ConjugateGradientState(NamedTuple):
 
 
 def conjugate_gradient(
-    beta: Callable = polak_ribiere, line_search: Callable = two_phase, *, has_aux: bool = False
+    beta: Callable = polak_ribiere,
+    line_search: Callable = two_phase,
+    *,
+    has_aux: bool = False,
+    preconditioner: Callable | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Nonlinear conjugate gradients with a line search.
 
     Args:
       beta: formula (grad, previous_grad, direction) -> (), one of `gdlab.optim`'s (`polak_ribiere`,
-        `polak_ribiere_plus`, `fletcher_reeves`, `hestenes_stiefel`, `dai_yuan`, `hager_zhang`) or one's own.
+        `polak_ribiere_plus`, `fletcher_reeves`, `hestenes_stiefel`, `dai_yuan`, `hager_zhang`, `dai_kou`) or
+        one's own, which with a preconditioner is given `preconditioned=(M grad, M previous_grad)` besides.
       line_search: `two_phase`, its options bound by `functools.partial(two_phase, sigma=0.1, ...)`.
       has_aux: whether `value_fn` returns (error, anything).
+      preconditioner: (vector) -> M vector, or (vector, params) -> M vector, pytrees like the parameters, with
+        M symmetric and positive definite, near the inverse Hessian: d_k = -M g_k + beta_k d_{k-1}. It is
+        applied twice an iteration, to both gradients. Where -M g_k does not lead downhill, -g_k does.
 
     Returns:
       An optax.GradientTransformationExtraArgs whose `update(grads, state, params, value=, grad=,
@@ -89,7 +99,13 @@ def conjugate_gradient(
         raise ValueError(
             f"beta={beta!r} is not a function (grad, previous_grad, direction) -> (); see gdlab.optim.betas"
         )
+    if preconditioner is not None and not _takes_preconditioned(beta):
+        raise ValueError(
+            f"beta={beta!r} does not take preconditioned=(M grad, M previous_grad), which a formula beside a "
+            "preconditioner needs"
+        )
     max_evaluations = rows_of_trace(NAME, line_search)
+    multiply = checked(NAME, preconditioner)
 
     def init(params):
         check_parameters(NAME, params)
@@ -108,11 +124,15 @@ def conjugate_gradient(
         gradient = grads if grad is None else grad
         dtype = state.value.dtype
         value = jnp.asarray(value, dtype)
-        course = _course(beta, grads, gradient, state, new_descent, dtype)
+        ahead, formula = grads, beta
+        if multiply is not None:
+            ahead, before = multiply(grads, params), multiply(state.previous_grad, params)
+            formula = partial(beta, preconditioned=(ahead, before))
+        course = _course(formula, grads, ahead, gradient, state, new_descent, dtype)
         # A new descent hands over no step width: the last one belongs to another error function.
         last = jnp.where(state.fresh | new_descent, 0, state.step_size)
         previous = (last, state.slope, last * jnp.asarray(optax.tree.norm(state.direction), dtype))
-        steepest = partial(steepest_descent, grads, gradient, dtype)
+        steepest = partial(steepest_descent, ahead, gradient, dtype)
         step, fields = descended(
             line_search, course, error, params, value, gradient, steepest, previous, max_evaluations
         )
@@ -134,18 +154,30 @@ def fast_conjugate_gradient(**options: Any) -> optax.GradientTransformationExtra
     return conjugate_gradient(polak_ribiere_plus, partial(two_phase, **setting))
 
 
-def _course(beta, grads, gradient, state, new_descent, dtype):
-    """The Course of an iteration: conjugate where that leads downhill, else of steepest descent."""
+def _course(beta, grads, ahead, gradient, state, new_descent, dtype):
+    """The Course of an iteration: conjugate where that leads downhill, else of steepest descent.
+
+    ahead: the preconditioned `grads`, or these themselves.
+    """
     fresh = state.fresh | new_descent
     factor = beta(grads, state.previous_grad, state.direction)
     # After a reset the formula divides by zero; its value is then not used.
     lost = ~fresh & ~jnp.isfinite(factor)
     factor = jnp.where(fresh | lost, 0, factor)
-    conjugate = jax.tree.map(lambda g, d: -g + factor.astype(g.dtype) * d, grads, state.direction)
+    conjugate = jax.tree.map(lambda g, d: -g + factor.astype(g.dtype) * d, ahead, state.direction)
     slope = dot(gradient, conjugate, dtype)
     uphill = ~(slope < 0)
     steepest = fresh | uphill | (factor == 0)
-    lowest, lowest_slope = steepest_descent(grads, gradient, dtype)
+    lowest, lowest_slope = steepest_descent(ahead, gradient, dtype)
     direction = jax.tree.map(lambda s, d: jnp.where(uphill, s, d), lowest, conjugate)
     slope = jnp.where(uphill, lowest_slope, slope)
     return Course(direction, slope, lost | (~fresh & uphill), steepest)
+
+
+def _takes_preconditioned(beta):
+    try:
+        parameters = inspect.signature(beta).parameters
+    except (TypeError, ValueError):  # of what Python cannot look into
+        return True
+    kinds = {parameter.kind for parameter in parameters.values()}
+    return "preconditioned" in parameters or inspect.Parameter.VAR_KEYWORD in kinds

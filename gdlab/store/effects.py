@@ -14,7 +14,10 @@ NETWORKS = (
     *("gdlab.problems.classification", "gdlab.problems.discriminant", "gdlab.problems.regression"),
     *("gdlab.problems.reconstruction", "gdlab.problems.heat_equation", "gdlab.problems.next_token"),
 )
-SEARCHERS = ("gdlab.optim.conjugate_gradient", "gdlab.optim.lbfgs")  # optimizers that search lines
+SEARCHERS = (  # optimizers that search lines
+    *("gdlab.optim.conjugate_gradient", "gdlab.optim.lbfgs"),
+    "gdlab.optim.limited_memory_conjugate_gradient",
+)
 # Sections that are read where an optimizer's option refers to them, and what they are.
 REFERRED = {
     "beta": ("optimizer.beta", "beta formula"),

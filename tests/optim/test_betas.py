@@ -13,6 +13,10 @@ FORMULAS = {
     "fletcher_reeves": lambda g, g0, d: g @ g / (g0 @ g0),
     "hestenes_stiefel": lambda g, g0, d: g @ (g - g0) / (d @ (g - g0)),
     "dai_yuan": lambda g, g0, d: g @ g / (d @ (g - g0)),
+    "dai_kou": lambda g, g0, d: max(
+        ((g - g0) - d * ((g - g0) @ (g - g0)) / (d @ (g - g0))) @ g / (d @ (g - g0)),
+        0.5 * (d @ g) / (d @ d),
+    ),
     "hager_zhang": lambda g, g0, d: max(
         ((g - g0) - 2 * d * ((g - g0) @ (g - g0)) / (d @ (g - g0))) @ g / (d @ (g - g0)),
         -1 / (np.linalg.norm(d) * min(0.01, np.linalg.norm(g0))),

@@ -15,7 +15,11 @@ from gdlab.records import OK
 from tests.optim.descents import rosenbrock
 
 START = (-1.2, 1.0)
-MAKERS = {"conjugate_gradient": conjugate_gradient, "lbfgs": lbfgs}
+MAKERS = {
+    "conjugate_gradient": conjugate_gradient,
+    "lbfgs": lbfgs,
+    "limited_memory_conjugate_gradient": optim.limited_memory_conjugate_gradient,
+}
 
 
 def trajectory(optimizer, value_fn, start, steps, **extra):

@@ -32,6 +32,7 @@ BETAS = (
     "hestenes_stiefel",
     "dai_yuan",
     "hager_zhang",
+    "dai_kou",
 )
 
 
