@@ -1,11 +1,9 @@
 """The training loop: many iterations as one compiled program that stops by itself.
 
 A chunk runs up to `length` iterations of any optax optimizer and hands back what each of them did.
-It is a while loop whose trip count is an argument, so the same executable serves whole chunks,
-remainders and single iterations, in training, resume and replay: that is what makes their results
-equal to the last bit (a loop whose trip count is known at compile time is unrolled where it is 1).
-
-Pure functions of arrays: no files, no clocks, no global state.
+It is a while loop whose trip count is an argument, so the same executable serves whole chunks, remainders
+and single iterations, in training, resume and replay: that is what makes their results equal to the last bit
+(a loop whose trip count is known at compile time is unrolled where it is 1). No files, no clocks.
 """
 
 from typing import Any, NamedTuple
