@@ -38,6 +38,8 @@ def main(argv: list[str] | None = None) -> int:
     """Serves until Ctrl-C; the exit code: 0, 1 where a server process cannot begin, or a part is missing,
     2 where a folder or the port cannot be used, 130 where Ctrl-C came before there was a server."""
     options = _parse(argv)
+    if options.allow_control is None:
+        options.allow_control = not options.allow_websocket_origin
     told = arguments.told(options)
     try:
         if complaint := _complaint(told):

@@ -19,6 +19,33 @@ def test_every_promise_names_a_test_that_is_there():
             assert there, f"{name} is not there"
 
 
+def test_control_is_for_this_machine_unless_it_is_allowed(tmp_path, monkeypatch):
+    from server import __main__ as server
+    from server.core import arguments
+
+    told = []
+
+    class Ended(Exception):
+        pass
+
+    def begin(options, given):
+        told.append(given)
+        raise Ended
+
+    monkeypatch.setattr(server, "_server", begin)
+    others = ["--allow-websocket-origin", "lab.example:5006"]
+    for words, wanted in (
+        ([], True), (["--no-allow-control"], False), (others, False), ([*others, "--allow-control"], True),
+    ):  # fmt: skip
+        try:
+            server.main([str(tmp_path), *words])
+        except Ended:
+            assert told[-1].control == wanted
+            assert arguments.parse(told[-1].arguments()).control == wanted  # of several processes, too
+    assert len(told) == 4
+    assert not arguments.parse([str(tmp_path)]).control  # bokeh serve
+
+
 def test_the_options_that_it_names_are_options_of_the_server():
     from server import __main__ as server
     from server.core import arguments

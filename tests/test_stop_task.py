@@ -2,14 +2,16 @@
 
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
 import gdlab
-from gdlab import store
+from gdlab import ensemble, store
 from gdlab.commands.stop_task import stop_task
 from gdlab.plan.builder import ConfigError
 from gdlab.store import requests
+from tests.composing import composed
 from tests.recording import assert_same_record, record
 
 OPTIONS = ("experiment=rosenbrock", "train.steps=40", "record.commit_seconds=0.000001")
@@ -34,6 +36,33 @@ def test_a_training_ends_where_it_is_asked_and_goes_on_to_the_same_bits(tmp_path
     assert gdlab.open_run(tmp_path / "run").state == "finished"
     assert not os.path.exists(run.path / requests.STOP)
     assert_same_record(tmp_path / "run", tmp_path / "whole")
+
+
+def test_one_of_a_group_ends_alone_and_goes_on_to_the_same_bits(tmp_path, monkeypatch):
+    given = ("experiment=digits_sgd", "train.steps=30")
+    configs = [composed(*given, f"optimizer.learning_rate={rate}") for rate in (0.1, 0.2)]
+    for config in configs:
+        config["record"]["commit_seconds"] = 1e-6
+    whole = [tmp_path / "whole_a", tmp_path / "whole_b"]
+    ensemble.train(configs, whole, progress=False)
+    commit = store.RunWriter.commit
+
+    def asking(self, *given, **named):
+        commit(self, *given, **named)
+        if Path(self.path).name == "a":
+            requests.ask_to_stop(tmp_path / "a")
+
+    folders = [tmp_path / "a", tmp_path / "b"]
+    with monkeypatch.context() as patch:
+        patch.setattr(store.RunWriter, "commit", asking)
+        ensemble.train(configs, folders, progress=False)
+    states = [gdlab.open_run(folder).state for folder in folders]
+    assert states == ["interrupted", "finished"]
+    assert 0 < gdlab.open_run(folders[0]).rows("scalars") < 30
+    ensemble.train(configs, folders, progress=False)
+    for folder, other in zip(folders, whole, strict=True):
+        assert gdlab.open_run(folder).state == "finished"
+        assert_same_record(folder, other)
 
 
 def test_a_loop_of_ones_own_ends_where_it_looks(tmp_path):

@@ -21,7 +21,7 @@ _EXAMPLE = "task=stop run=runs/NAME"
 def stop_task(config, *, seconds: float = SECONDS, progress: bool = True):
     """Ask the training of the run that `config` names to end, and wait until it has; returns the Run.
 
-    Raises ConfigError: no run is named, it does not run, it is one of a group, or it has not ended after
+    One of a group ends alone. Raises ConfigError: no run is named, it does not run, or it has not ended after
     `seconds`; what `gdlab.open_run` raises.
     """
     if not config.get("run"):
@@ -29,10 +29,6 @@ def stop_task(config, *, seconds: float = SECONDS, progress: bool = True):
     run = store.open_run(config["run"])
     if run.state != "running":
         raise ConfigError(f"{run.path} is {run.state}: there is nothing to stop")
-    if run.identity.get("group"):
-        raise ConfigError(
-            f"{run.path} is trained in a group, which ends as a whole: by Ctrl-C of its command"
-        )
     requests.ask_to_stop(run.path)
     run = _awaited(run.path, seconds)
     if progress:

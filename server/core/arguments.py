@@ -13,13 +13,15 @@ MOST = 64  # processes of a kind
 
 class Told(NamedTuple):
     """root: the folder of runs; data: folders that the data of runs may be read from; limits: of a job;
-    workers: how many jobs run at once; config_dir: a folder of descriptions of one's own, "" for none."""
+    workers: how many jobs run at once; config_dir: a folder of descriptions of one's own, "" for none;
+    control: whether readers may ask trainings for something, such as to stop."""
 
     root: Path
     data: tuple[str, ...]
     limits: Limits
     workers: int = 1
     config_dir: str = ""
+    control: bool = False
 
     @property
     def places(self) -> Places:
@@ -36,6 +38,7 @@ class Told(NamedTuple):
             *([f"--job-minutes={seconds / 60}"] if seconds else []),
             *([f"--workers={self.workers}"] if self.workers > 1 else []),
             *([f"--config-dir={self.config_dir}"] if self.config_dir else []),
+            *(["--allow-control"] if self.control else []),
         ]
 
 
@@ -56,6 +59,13 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="a folder of your own whose page/NAME.yaml add pages, and views to pages; code of your own that "
         "they name is allowed by GDLAB_TARGETS",
+    )
+    parser.add_argument(
+        "--allow-control",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="whether readers may ask trainings that run to stop, or to be looked at closely; default: where "
+        "nobody beyond this machine is let in",
     )
     parser.add_argument(
         "--memory",
@@ -84,7 +94,7 @@ def told(options: argparse.Namespace) -> Told:
         memory //= options.workers
     limits = Limits(memory, options.job_minutes * 60)
     config_dir = str(Path(options.config_dir).absolute()) if options.config_dir else ""
-    return Told(Path(options.runs), data, limits, options.workers, config_dir)
+    return Told(Path(options.runs), data, limits, options.workers, config_dir, bool(options.allow_control))
 
 
 def parse(arguments: list[str]) -> Told:
@@ -117,5 +127,5 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise ValueError(
             f"{self.prog}: {message}; allowed: RUNS --data-dir FOLDER --memory GIB --job-minutes N "
-            "--workers N --config-dir FOLDER"
+            "--workers N --config-dir FOLDER --allow-control"
         )

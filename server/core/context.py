@@ -52,7 +52,8 @@ class Context:
     on_progress=, on_done=, on_error=) -> Job`, whose callbacks arrive in this session's event loop;
     download(file_name, text or bytes): saves a file on the reader's machine; open_runs(names, page=None):
     chooses runs and shows them; cache: the runs folder's listing and readers; sheet: the stylesheet that
-    every layout and widget of the page takes (`stylesheets=[context.sheet]`).
+    every layout and widget of the page takes (`stylesheets=[context.sheet]`); control: whether this server
+    lets readers ask trainings for something.
     """
 
     def __init__(
@@ -68,13 +69,14 @@ class Context:
         open_runs,
         selected=(),
         dark=False,
+        control=False,
     ):
         self.root, self.doc, self.mail = Path(root), doc, mail
         self.state, self.worker = state, worker
         self.download, self.open_runs = download, open_runs
         self.sheet = InlineStyleSheet(css=CSS)
         self.selected: tuple[str, ...] = tuple(selected)
-        self.dark = dark
+        self.dark, self.control = dark, control
         self.cache = cache
         self._listeners: dict[str, list[Callable]] = defaultdict(list)
         self._labels: dict[str, str] = {}

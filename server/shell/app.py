@@ -34,7 +34,7 @@ def open_session(doc, arguments: list[str]) -> Session:
     told = parse(arguments)
     tabs = pages.pages(told.config_dir)
     cache = runs_cache.shared(told.root)
-    session = Session(doc, told.root, _request_arguments(doc), cache, worker(told), tabs)
+    session = Session(doc, told.root, _request_arguments(doc), cache, worker(told), tabs, told.control)
     doc.title = "gdlab"
     doc.template_variables.update(
         static=_static(doc),

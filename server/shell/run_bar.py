@@ -8,6 +8,7 @@ from bokeh.models import ColorPicker
 from gdlab import store
 from gdlab.messages import counted
 from server.core.context import Context, View
+from server.shell.stopping import Stop
 from server.ui import card
 from server.ui.choices import button
 
@@ -80,7 +81,8 @@ def _chip(context: Context, name: str, i: int, *, short: bool) -> tuple[card.Row
     state = card.text("", "gd-caption", name=f"runbar_state_{i}")
     title = {"html_attributes": {"title": label}} if short else {}
     parts = [picker, card.text(name, "gd-run", name=f"runbar_name_{i}", **title)]
-    parts += [] if short else [what, state]
+    stop = Stop(context, name, f"runbar_stop_{i}")
+    parts += [stop.button] if short else [what, state, stop.button]
     if len(context.selected) > 1:
         remove = button(
             context, "×", f"runbar_remove_{i}", "Take this run off the page", partial(_remove, context, name),
@@ -90,6 +92,7 @@ def _chip(context: Context, name: str, i: int, *, short: bool) -> tuple[card.Row
 
     def update() -> None:
         state.text = " · ".join([_state(context, name)[0], *_unverified(context, name)])
+        stop.update()
 
     def recolour(*_) -> None:
         picker.color = context.colour(name)

@@ -32,13 +32,14 @@ KEPT = ("page", "run", "theme", "pause", "colour", "filter", "sort", "hide")  # 
 class Session:
     """The state of one document. `start` adds its roots; everything after that is events.
 
-    tabs: {name: Page} of the pages that it shows; the app's own unless they are given.
+    tabs: {name: Page} of its pages, the app's own unless given. control: the reader may stop trainings.
     """
 
     def __init__(
-        self, doc, root: Path, arguments, cache: RunsCache, worker: Asked, tabs: dict[str, Page] | None = None
-    ):
-        self.doc, self.root, self.cache = doc, Path(root), cache
+        self, doc, root: Path, arguments, cache: RunsCache, worker: Asked,
+        tabs: dict[str, Page] | None = None, control: bool = False,
+    ):  # fmt: skip
+        self.doc, self.root, self.cache, self.control = doc, Path(root), cache, control
         self.pages = pages.pages() if tabs is None else tabs
         self.bridge = Bridge(name="bridge")
         self.state = UrlState(arguments, self._write_address)
@@ -173,7 +174,7 @@ class Session:
         return Context(
             root=self.root, doc=self.doc, mail=self.mail, cache=self.cache, state=self.state,
             worker=self.worker, download=self.download, open_runs=self.open, selected=selected,
-            dark=self.dark,
+            dark=self.dark, control=self.control,
         )  # fmt: skip
 
     # -- live -------------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ LABEL = "Look closely"
 
 
 class Closely:
-    """button: shown while the run goes on, hands over parameters, and its folder may be written."""
+    """button: shown where readers may ask, while the run goes on, hands over parameters, and its folder can
+    be written."""
 
     def __init__(self, context: Context, name: str, run_name: Callable[[], str]):
         self.context, self._run_name = context, run_name
@@ -26,7 +27,8 @@ class Closely:
     def update(self) -> None:
         """The run may have ended, or another may be looked at."""
         run = self.context.run(self._run_name())
-        asks = is_of_recorder(run.config) and run.state == "running" and os.access(run.path, os.W_OK)
+        asks = self.context.control and is_of_recorder(run.config) and run.state == "running"
+        asks = asks and os.access(run.path, os.W_OK)
         self.button.visible = bool(asks and handed.of(run).moments)
         if self.button.visible and self.button.disabled and not os.path.exists(run.path / requests.FILE):
             self.button.update(disabled=False, label=LABEL)

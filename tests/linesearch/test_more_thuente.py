@@ -44,8 +44,8 @@ def test_more_and_thuente(number):
     """All but two of 24, whatever the setting.
 
     On function 3, from step widths far left of the valley, each wave all but ends in a stationary point. The
-    paper's rule seeks the smallest one, so phase one goes on to where each cubic has it, a little further each
-    time, and the evaluations are gone within the waves.
+    paper's rule seeks the smallest one, so phase one goes on to where each cubic has it, a little further
+    each time, and the evaluations are gone within the waves.
     """
     phi, rho, sigma = FUNCTIONS[number]
     along = jax.value_and_grad(phi)

@@ -18,7 +18,7 @@ def test_a_reader_asks_a_training_that_goes_on(tmp_path):
     context = Context(
         root=tmp_path, doc=doc, mail=Mailbox(doc),
         cache=SimpleNamespace(run=lambda name: gdlab.open_run(tmp_path / name)),
-        state=UrlState({}), worker=None, download=None, open_runs=None, selected=("r",),
+        state=UrlState({}), worker=None, download=None, open_runs=None, selected=("r",), control=True,
     )  # fmt: skip
     recorder = gdlab.Recorder(tmp_path / "r", strict=True)
     recorder.write(0, loss=1.0)

@@ -11,6 +11,7 @@ from bokeh.events import ButtonClick
 from bokeh.models import Div
 from bokeh.plotting import figure
 
+from gdlab.store import requests
 from server.core.context import View
 from server.core.runs_cache import RunsCache
 from server.shell import pages
@@ -65,14 +66,15 @@ def visit(curve, tmp_path):
         make_runs.make(tmp_path / name, seed=ord(name))
     make_runs.damage(tmp_path / "broken")
 
-    def start(**query):
+    def start(control=False, **query):
         arguments = {
             key: [text.encode() for text in ([value] if isinstance(value, str) else value)]
             for key, value in query.items()
         }
         session = Session(
-            Document(), tmp_path, arguments, RunsCache(tmp_path, clock=itertools.count(0, 60).__next__), None
-        )
+            Document(), tmp_path, arguments, RunsCache(tmp_path, clock=itertools.count(0, 60).__next__), None,
+            control=control,
+        )  # fmt: skip
         session.start()
         session.show(session.page)
         return session
@@ -199,6 +201,40 @@ def test_keys_reach_the_page_and_escape_goes_back_in_steps(visit, curve):
     assert session.bridge.page == "one"
     send(session, "back")
     assert session.bridge.page == "runs"
+
+
+@pytest.mark.parametrize("control", [True, False])
+def test_a_training_is_stopped_by_two_clicks_where_readers_may(visit, curve, tmp_path, control):
+    with make_runs.begin(tmp_path / "live") as writer:
+        make_runs.append(writer, 0, 5)
+        writer.commit()
+        session = visit(page="one", run="live", control=control)
+        (button,) = session.doc.select({"name": "runbar_stop_0"})
+        assert button.visible == control
+        if not control:
+            return
+        click = lambda: button._trigger_event(ButtonClick(button))  # noqa: E731
+        click()
+        assert button.label == "Stop it?" and not (tmp_path / "live" / "stop.json").exists()
+        click()
+        assert button.disabled and requests.stop_taken(tmp_path / "live")
+        writer.set_status("interrupted", "stopped")
+    session.tick()
+    assert not button.visible
+
+
+def test_a_first_click_is_taken_back(visit, curve, tmp_path):
+    with make_runs.begin(tmp_path / "live") as writer:
+        make_runs.append(writer, 0, 5)
+        writer.commit()
+        session = visit(page="one", run="live", control=True)
+        (button,) = session.doc.select({"name": "runbar_stop_0"})
+        button._trigger_event(ButtonClick(button))
+        for start in range(5, 25, 5):
+            make_runs.append(writer, start, 5)
+            writer.commit()
+            session.tick()
+        assert button.label == "Stop" and not button.disabled
 
 
 def test_other_runs_begin_with_a_fresh_address(visit):
