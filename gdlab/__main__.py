@@ -248,7 +248,7 @@ def _perform(config, output):
     from hydra.core.hydra_config import HydraConfig
 
     from gdlab import experiment
-    from gdlab.commands import extend_task, import_task, probe_task, stop_task
+    from gdlab.commands import extend_task, import_task, packing_tasks, probe_task, stop_task
     from gdlab.commands.leftovers import remove_empty
     from gdlab.commands.tasks import TASKS
     from gdlab.plan.builder import ConfigError, nearest
@@ -261,12 +261,12 @@ def _perform(config, output):
         return None
     if config["task"] == "extend":
         return extend_task.extend_task(config, HydraConfig.get().overrides.task)
-    if config["task"] == "import":
-        import_task.import_task(config)
-        remove_empty(output)
-        return None
-    if config["task"] == "stop":
-        stop_task.stop_task(config)
+    others = {
+        "import": import_task.import_task, "stop": stop_task.stop_task,
+        "pack": packing_tasks.pack_task, "unpack": packing_tasks.unpack_task,
+    }  # fmt: skip
+    if config["task"] in others:
+        others[config["task"]](config)
         remove_empty(output)
         return None
     probe_task.check_probes(config["probes"])

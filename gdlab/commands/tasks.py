@@ -47,6 +47,16 @@ TASKS = {
         ("run",),
         "python -m gdlab task=stop run=runs/digits_adam",
     ),
+    "pack": Task(
+        "make one file of a run folder, to be passed on; it is checked before it takes its name",
+        ("run", "output"),
+        "python -m gdlab task=pack run=runs/digits_adam output=digits_adam.zip",
+    ),
+    "unpack": Task(
+        "make a run folder of what task=pack wrote; it is checked before it takes its name",
+        ("from", "into"),
+        "python -m gdlab task=unpack from=digits_adam.zip into=runs/theirs",
+    ),
     "import": Task(
         "make runs of what TensorBoard, W&B, MLflow or trackio recorded, or of CSV, JSON lines, Parquet",
         (

@@ -26,6 +26,7 @@ from gdlab.store.errors import (
     UnknownName,
 )
 from gdlab.store.listing import list_runs
+from gdlab.store.packing import pack, unpack
 from gdlab.store.reader import Key, Run, open_run
 from gdlab.store.spec import ArraySpec
 from gdlab.store.writer import RunWriter
@@ -57,4 +58,6 @@ __all__ = [
     "config_hash",
     "list_runs",
     "open_run",
+    "pack",
+    "unpack",
 ]
