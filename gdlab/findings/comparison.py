@@ -17,7 +17,9 @@ MEASURES = (
 
 
 def find_among(runs) -> list[Finding]:
-    """One sentence: the best run, its value, and that of the next."""
+    """One sentence: the best run, its value, and that of the next; none of runs that minimise different things."""
+    if any(_minimised(run) != _minimised(runs[0]) for run in runs[1:]):
+        return []
     reached = [validation.reached(run) for run in runs]
     measured = [row for row in MEASURES if all(np.isfinite(numbers[row[0]]) for numbers in reached)]
     if not measured:
@@ -33,3 +35,9 @@ def find_among(runs) -> list[Finding]:
     text = f"{names[0]} reached {words}, {shown(first)}; next is {names[1]} with {shown(second)}."
     link = {"page": "optimizers", "run": [run.name for run in runs]}
     return [Finding(text, first, link, 0.85)]
+
+
+def _minimised(run):
+    """What must agree: problem and data, of a recorded loop the names of its metrics."""
+    sections = [run.config.get(name) for name in ("problem", "dataset", "precision")]
+    return sections, sorted(name for name in run.arrays if name.startswith("metric/"))

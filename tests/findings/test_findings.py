@@ -130,6 +130,16 @@ def test_which_run_came_furthest(tmp_path):
     assert texts(runs, "compare") == ["b reached the lowest error, 0.1; next is a with 0.2."]
 
 
+def test_runs_that_minimise_different_things_are_not_compared(tmp_path):
+    runs = []
+    for name in ("a", "b"):
+        config = PRECISION | {"problem": {"_target_": f"gdlab.problems.{name}"}}
+        runs.append(
+            record(tmp_path / name, {"loss": np.linspace(1, 0.1 if name == "a" else 0.2, 40)}, config=config)
+        )
+    assert texts(runs, "compare") == []
+
+
 def test_which_hyper_parameter_matters(tmp_path):
     """The loss is a function of the learning rate alone."""
     runs = []
