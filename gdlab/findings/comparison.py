@@ -17,7 +17,7 @@ MEASURES = (
 
 
 def find_among(runs) -> list[Finding]:
-    """One sentence: the best run, its value, and that of the next; none of runs that minimise different things."""
+    """One sentence: the best run, its value, that of the next; none of runs that minimise different things."""
     if any(_minimised(run) != _minimised(runs[0]) for run in runs[1:]):
         return []
     reached = [validation.reached(run) for run in runs]
@@ -39,5 +39,5 @@ def find_among(runs) -> list[Finding]:
 
 def _minimised(run):
     """What must agree: problem and data, of a recorded loop the names of its metrics."""
-    sections = [run.config.get(name) for name in ("problem", "dataset", "precision")]
+    sections = [run.config.get(name) for name in ("problem", "dataset")]
     return sections, sorted(name for name in run.arrays if name.startswith("metric/"))
