@@ -17,7 +17,7 @@ MEASURES = (
 
 
 def find_among(runs) -> list[Finding]:
-    """One sentence: the best run, its value, that of the next; none of runs that minimise different things."""
+    """One sentence: the best run, its value, that of the next; of runs that minimise the same."""
     if any(_minimised(run) != _minimised(runs[0]) for run in runs[1:]):
         return []
     reached = [validation.reached(run) for run in runs]
