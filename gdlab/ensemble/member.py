@@ -9,7 +9,7 @@ import numpy as np
 
 from gdlab import store
 from gdlab.execution.checkpoints import Checkpoints
-from gdlab.execution.recording import begun, check_same_data, chunk_rows, continued, path_start
+from gdlab.execution.recording import begun, check_same_sources, chunk_rows, continued, path_start
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Member:
         self.checkpoints.check_place()
         run = begun(self.folder)
         if run is not None:
-            check_same_data(run, facts)
+            check_same_sources(run, facts)
             cursors = cursors or dict.fromkeys(run.arrays, 0)
             self.writer = store.RunWriter.resume(
                 self.folder, config=self.config, cursors=cursors, identity=facts

@@ -17,7 +17,7 @@ from gdlab.execution.recording import (
     ENDINGS,
     arrays_of,
     begun,
-    check_same_data,
+    check_same_sources,
     chunk_rows,
     continued,
     facts_of,
@@ -105,7 +105,7 @@ class Session:
     def _resume(self, facts):
         """Cut the record to the latest checkpoint, or to nothing where none was kept yet."""
         run = store.open_run(self.folder)
-        unknown = check_same_data(run, facts)
+        unknown = check_same_sources(run, facts)
         cursors = dict.fromkeys(run.arrays, 0)
         checkpoints, like = Checkpoints(self.folder), self.state
         checkpoints.check_place()
