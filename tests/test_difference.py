@@ -9,15 +9,17 @@ import jax
 import numpy as np
 import pytest
 
-from gdlab import experiment
+from gdlab import experiment, store
 from gdlab.analysis import segments
 from gdlab.commands import probe_task
+from gdlab.commands.extend_task import extend
 from gdlab.commands.probe_task import ReplayDiffers, save
 from gdlab.commands.probe_task import probe_task as run_task
 from gdlab.data import digits
 from gdlab.execution import difference, own_code, probing
 from gdlab.execution.comparisons import Comparisons, gaps
 from gdlab.execution.replay import Replay
+from gdlab.plan.builder import ConfigError
 from gdlab.records import Table
 from gdlab.store import seals
 from tests import recording
@@ -186,6 +188,19 @@ def test_finished_says_what_has_changed(own, run, capsys):
         "already finished, not trained again; the code of my_own_problem has changed"
         in capsys.readouterr().err
     )
+
+
+def test_a_run_goes_on_with_the_code_that_it_began_with_alone(own, tmp_path):
+    config = own_config()
+    config["train"]["steps"] = 4
+    run = experiment.run(config, tmp_path / "run", progress=False)
+    noted = (run.path / "run.json").read_bytes()
+    own(problem=OTHER)
+    with pytest.raises(ConfigError, match="the code of my_own_problem has changed; put it back to continue"):
+        extend(run.path, 6, progress=False)
+    assert (run.path / "run.json").read_bytes() == noted and store.open_run(run.path).state == "finished"
+    own(problem=PROBLEM.replace("p[0] ** 2", "p[0] ** 2  # the same"))
+    assert extend(run.path, 6, progress=False).rows("scalars") == 6
 
 
 def test_code_is_told_by_what_it_does(own):

@@ -7,6 +7,7 @@ What was recorded stays; which configuration holds from which iteration on is ke
 from pathlib import Path
 
 from gdlab import store
+from gdlab.commands.overrides import EXTENSION, check_extension
 from gdlab.execution.alone import trained
 from gdlab.execution.progress import Progress
 from gdlab.execution.recording import check_ours
@@ -19,10 +20,6 @@ from gdlab.plan.targets import short
 from gdlab.store.config import with_options
 from gdlab.store.extension import extend as extend_record
 
-# What a command may say besides: where the run and its data are, and how a command is carried out.
-_BESIDE = ("task", "run", "train.steps", "data_dir", "hydra")
-_EXAMPLE = "task=extend run=runs/NAME train.steps=2000"
-
 
 def extend_task(config, overrides=(), *, progress=True):
     """Train the run that `config` names on, to `train.steps` iterations in all; returns the Run.
@@ -33,13 +30,8 @@ def extend_task(config, overrides=(), *, progress=True):
     Raises ConfigError for a missing run or option, and as `extend`.
     """
     if not config.get("run"):
-        raise ConfigError(f"task=extend needs the folder of a recorded run: {_EXAMPLE}")
-    keys = [text.lstrip("+~").partition("=")[0] for text in overrides]
-    for key in keys:
-        if not any(key == one or key.startswith(f"{one}.") for one in _BESIDE):
-            raise ConfigError(f"{key}: a run is extended in its number of iterations alone: {_EXAMPLE}")
-    if "train.steps" not in keys:
-        raise ConfigError(f"task=extend needs the number of iterations that the run is to have: {_EXAMPLE}")
+        raise ConfigError(f"task=extend needs the folder of a recorded run: {EXTENSION}")
+    check_extension(overrides)
     data = [config["data_dir"]] if config.get("data_dir") else []
     return extend(config["run"], config["train"]["steps"], data=data, progress=progress)
 

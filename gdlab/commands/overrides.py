@@ -20,6 +20,9 @@ TEXTS = (
 
 
 MOST_SWEPT = 20  # choices of a group that are looked at for an option
+# What task=extend may be told besides: where the run and its data are, and how a command is carried out.
+_BESIDE = ("task", "run", "train.steps", "data_dir", "hydra")
+EXTENSION = "task=extend run=runs/NAME train.steps=2000"
 
 
 class Command(NamedTuple):
@@ -71,8 +74,10 @@ def check(command: Command):
     """Refuse unknown groups, choices and options, with the nearest valid name; raises ConfigError."""
     from hydra.core.global_hydra import GlobalHydra
 
-    if not command.plain or "task=extend" in command.overrides:  # which says itself what it takes
+    if not command.plain:
         return
+    if "task=extend" in command.overrides:  # its options are those of a recorded run
+        return check_extension(command.overrides)
     overrides = _parsed(command.overrides)
     loader = hydras.loader(command.config_dir)
     try:
@@ -93,6 +98,16 @@ def check(command: Command):
         if key in groups or key.startswith("hydra") or override.is_add():
             continue
         _check_key_in_one(key, composed, groups)
+
+
+def check_extension(texts):
+    """Refuse what the words of a task=extend would change besides the length; raises ConfigError."""
+    keys = [text.lstrip("+~").partition("=")[0] for text in texts]
+    for key in keys:
+        if not any(key == one or key.startswith(f"{one}.") for one in _BESIDE):
+            raise ConfigError(f"{key}: a run is extended in its number of iterations alone: {EXTENSION}")
+    if "train.steps" not in keys:
+        raise ConfigError(f"task=extend needs the number of iterations that the run is to have: {EXTENSION}")
 
 
 def _swept(overrides, groups):
@@ -121,12 +136,17 @@ def _parsed(texts):
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    try:
-        return OverridesParser.create().parse_overrides(texts)
-    except HydraException as error:
-        raise ConfigError(
-            f"{error}\nallowed: option=value, e.g. experiment=rosenbrock train.steps=50"
-        ) from None
+    parser, found = OverridesParser.create(), []
+    for text in texts:
+        try:
+            found.append(parser.parse_override(text))
+        except HydraException as error:
+            why = str(error).partition("\n")[0]
+            raise ConfigError(
+                f"{text} cannot be read ({why}); allowed: option=value, e.g. train.steps=50; what YAML "
+                "would read in another way in quotes within quotes: 'name=\"a=b\"'"
+            ) from None
+    return found
 
 
 def _quoted(text):

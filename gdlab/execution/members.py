@@ -13,7 +13,7 @@ import numpy as np
 
 from gdlab import store
 from gdlab.execution.checkpoints import Checkpoints, Kept
-from gdlab.execution.recording import begun, check_same_data, chunk_rows, continued, path_start
+from gdlab.execution.recording import begun, check_same_sources, chunk_rows, continued, path_start
 from gdlab.monitors.dumps import last_dump
 from gdlab.plan.sections import Plan
 
@@ -65,7 +65,7 @@ class Member:
         self.checkpoints = Checkpoints(self.folder, plain=compact)
         self._run = begun(self.folder)
         if self._run is not None:
-            unknown = check_same_data(self._run, facts)
+            unknown = check_same_sources(self._run, facts)
             self.notes += [unknown] if unknown else []
             self.checkpoints.check_place()
 

@@ -6,7 +6,7 @@ from jax.flatten_util import ravel_pytree
 from gdlab import __version__, store
 from gdlab.data.fingerprint import differences, fingerprint
 from gdlab.execution.identity import identity
-from gdlab.execution.own_code import code_of
+from gdlab.execution.own_code import changed_code, code_of
 from gdlab.plan.assembly import keeps_layers, keeps_path, size
 from gdlab.plan.builder import ConfigError
 from gdlab.plan.monitoring import data_facts
@@ -50,11 +50,18 @@ def facts_of(assembly):
     return facts | {"parameters": size(assembly), **data_facts(assembly)}
 
 
-def check_same_data(run, facts):
+def check_same_sources(run, facts):
     """A sentence where nothing is known of the data that `run` was trained on, None where they are these.
 
-    facts: as of `facts_of`, today. Raises ConfigError where they are others, with which it must not go on.
+    facts: as of `facts_of`, today. Raises ConfigError where they are others, or where code of one's own is
+    another, with which it must not go on.
     """
+    last = [run.identity, *run.sessions][-1]
+    other = changed_code(last.get("code"), facts["code"])
+    if other:
+        raise ConfigError(
+            f"{run.path}: {'; '.join(other)}; put it back to continue this run, or choose another folder"
+        )
     known, current = run.identity.get("data"), facts.get("data")
     if current is None:
         return None

@@ -1,4 +1,4 @@
-"""The codes' card shows what was asked for last, in whatever order the worker answers."""
+"""Cards show what was asked for last, in whatever order the worker answers, and nothing where it failed."""
 
 import itertools
 from types import SimpleNamespace
@@ -11,6 +11,8 @@ from gdlab.records import Table
 from server.core.address import UrlState
 from server.core.context import Context
 from server.core.mailbox import Mailbox
+from server.pages.insides.weights import Filters
+from server.ui import sheets
 from server.views import galaxy
 from tests.server.test_query import Worker
 
@@ -62,3 +64,15 @@ def test_codes_that_failed_are_not_shown_and_may_be_asked_for_again(context):
     assert len(context.worker.asked) == 3
     context.worker.asked[2].on_done(codes(3))
     assert root.children[1].children[0].visible
+
+
+def test_filters_that_failed_are_words_alone(context):
+    card = Filters(context, sheets.sheet("curve", "network"))
+    kernel = np.ones((3, 3, 1, 2))
+    for k, answer in enumerate((None, Table({"conv1": kernel}, {}, {}), None)):
+        card.ask(context.cache.run("a"), k)
+        job = context.worker.asked[-1]
+        _ = job.on_error("no data") if answer is None else job.on_done(answer)
+        assert card.mosaic.figure.visible == (answer is not None)
+        said = card.root.children[0].children[0].children[1].text
+        assert (said == "There is nothing to show.") == (answer is None)

@@ -32,6 +32,7 @@ class Filters:
             html_attributes={"title": "Input channel whose weights are shown"},
         )
         self.input.on_change("value", lambda a, o, n: self._show(self.query.rows()))
+        self.query.layouts = [self.mosaic.figure]
         body = card.box(context, self.mosaic.figure, self.query.progress.root, classes=["gd-body"])
         body.stylesheets = [*body.stylesheets, sheet]
         self.root = card.card(
