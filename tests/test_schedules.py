@@ -10,6 +10,7 @@ from gdlab.analysis.step_sizes import moving_average
 from gdlab.plan import assembly
 from gdlab.plan.builder import ConfigError
 from gdlab.plan.options import plan_of
+from gdlab.plan.parts import learning_rate
 from gdlab.records import STEP_COLUMNS
 from tests import recording
 from tests.composing import composed
@@ -27,10 +28,9 @@ FORMULAS = {
 
 @pytest.mark.parametrize("name", FORMULAS)
 def test_the_yaml_gives_the_formula(name):
-    node = composed("optimizer=sgd", f"schedule={name}")["schedule"]
-    given = {"learning_rate": RATE, "steps": STEPS}
-    rate = assembly.instantiate(node, "schedule", **assembly._taken(node, given))
-    found = [float(rate(k)) for k in K]
+    given = (f"optimizer.learning_rate={RATE}", f"train.steps={STEPS}")
+    rate = learning_rate(plan_of(composed("optimizer=sgd", f"schedule={name}", *given)))
+    found = [rate(k) for k in K]
     np.testing.assert_allclose(found, FORMULAS[name], rtol=1e-5, atol=1e-7)
 
 

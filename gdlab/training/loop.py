@@ -169,8 +169,7 @@ def make_iteration(problem, optimizer, *, several_descents, loss_end, reach, col
             return active(state, *inputs)
         idle = (state.ended != OK) & ~steps.new_descent[at]
         moved, *told = jax.lax.cond(idle, lambda s: idling(s, *inputs), lambda s: active(s, *inputs), state)
-        # The same of both, and of all members of a group, each of which idles by itself.
-        return moved._replace(step=state.step + 1), *told
+        return moved._replace(step=state.step + 1), *told  # not of the cond: the same of all members
 
     def ready(state, data, key, steps):
         if several_descents or not has_search(state.opt_state):

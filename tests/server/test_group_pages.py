@@ -1,13 +1,15 @@
 """The pages of one run show a member of a group as they show the same run trained alone."""
 
 import itertools
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from bokeh.document import Document
-from bokeh.models import Div
 
 from gdlab import experiment
 from gdlab.ensemble import train
+from gdlab.execution.probing import run_probe
 from server.core.runs_cache import RunsCache
 from server.shell.session import Session
 from tests.composing import composed
@@ -27,21 +29,43 @@ def root(tmp_path_factory):
     return root
 
 
+class Asked:
+    """A worker that notes what it is asked, and answers nothing."""
+
+    def __init__(self):
+        self.questions = []
+
+    def submit(self, path, probe, options, **callbacks):
+        self.questions.append((probe, options))
+        return SimpleNamespace(cancelled=False, cancel=lambda: None, **callbacks)
+
+    def warm(self):
+        """It is ready."""
+
+
 def shown(root, page, run):
-    """{name: text} of a page of a run, the name of which is left out; names of its cards and figures."""
+    """(names of the cards and figures of a page of a run, what was asked of the worker)."""
     arguments = {"page": [page.encode()], "run": [run.encode()]}
-    cache = RunsCache(root, clock=itertools.count(0, 60).__next__)
-    session = Session(Document(), root, arguments, cache, None)
+    cache, worker = RunsCache(root, clock=itertools.count(0, 60).__next__), Asked()
+    session = Session(Document(), root, arguments, cache, worker)
     session.start()
     session.show(session.page)
     assert session.page == page
-    names = sorted(model.name for model in session.doc.models if model.name)
-    texts = {div.name: div.text.replace(run, "") for div in session.doc.select({"type": Div}) if div.text}
-    return texts, names
+    return sorted(model.name for model in session.doc.models if model.name), worker.questions
 
 
 @pytest.mark.parametrize("page", ["tracker", "insides"])
 def test_a_member_is_shown_as_alone(root, page):
-    (texts, names), (alone, wanted) = (shown(root, page, run) for run in ("member", "alone"))
-    assert names == wanted and texts.keys() == alone.keys()
-    assert len(names) > 10 and not any(name.startswith("error_") for name in names)
+    names, asked = shown(root, page, "member")
+    assert (names, asked) == shown(root, page, "alone")
+    assert len(names) > 10 and not [name for name in names if name.startswith("error_")]
+
+
+def test_probes_of_insides_answer_for_a_member_as_for_the_run_alone(root):
+    for probe, options in (("confusion", {"iteration": 6}), ("filters", {"iteration": 6})):
+        member, alone = (run_probe(root / run, probe, options) for run in ("member", "alone"))
+        assert member.columns.keys() == alone.columns.keys()
+        for name, values in member.columns.items():
+            if np.asarray(values).dtype.kind == "f":
+                np.testing.assert_allclose(values, alone.columns[name], rtol=1e-6, atol=1e-9, err_msg=name)
+        assert member.attrs["replay"]["different"] == 0
