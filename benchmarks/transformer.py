@@ -72,10 +72,10 @@ def steps(model, params, batch, arguments, folder):
             to = folder / f"{name} {number}" if write else None
             seconds = loop(compiled, params, batch, arguments.steps, look, to)
             least[name] = np.minimum(least[name], seconds)
-    one = reading(params, 5)
+    passes = 1e3 * reading(params, 5)
     for at, clock in enumerate(("the clock", "the processor's")):
         bare, *more = (1e3 * seconds[at] / arguments.steps for seconds in least.values())
-        print(f"by {clock}: a bare step {bare:.1f} ms; a pass {1e3 * one:.1f} ms")
+        print(f"by {clock}: a bare step {bare:.1f} ms; a pass {passes[at]:.1f} ms")
         for name, each in zip([*variants][1:], more, strict=True):
             print(f"{name:>16}: {each - bare:8.2f} ms more, {each / bare - 1:6.1%}")
 
@@ -118,11 +118,12 @@ def loop(compiled, params, batch, steps, look, folder):
     return passed
 
 
-def moments(params, batch, folder, steps=24):
+def moments(params, batch, folder, steps=12):
     """`write` with the parameters, of iterations that cost nothing."""
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(params))
     step = jax.jit(lambda tree: jax.tree.map(lambda leaf: leaf + 1e-6, tree), donate_argnums=0)
     params, found = jax.tree.map(jnp.copy, params), {kind: [] for kind in KINDS}
+    base = on_device()
     recorder = gdlab.Recorder(folder / "kept", moments=[steps - 3], budget=int(6.5 * size))
     recorder.start(params)
     for k in range(steps):
@@ -131,7 +132,7 @@ def moments(params, batch, folder, steps=24):
         began = time.perf_counter()
         recorder.write(k, params=params, batch=batch, loss=0.0)
         seconds = time.perf_counter() - began
-        more = on_device() / size - 1  # besides those of the loop
+        more = (on_device() - base) / size
         found["a moment" if k == steps - 3 else "a point" if more > 0.5 else "nothing"].append(
             (seconds, more)
         )
