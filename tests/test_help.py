@@ -65,7 +65,7 @@ def test_the_usual_choices_are_those_of_a_command_that_makes_none():
 def test_tasks_name_options_that_exist():
     known = {option.key for option in reference.options()} | {group.name for group in GROUPS}
     assert not {name for task in TASKS.values() for name in task.options} - known
-    assert tuple(TASKS) == ("train", "ensemble", "probe", "extend", "import")
+    assert tuple(TASKS) == ("train", "ensemble", "probe", "extend", "stop", "import")
 
 
 def test_the_whole_help_names_everything():
