@@ -3,14 +3,14 @@
     python -m benchmarks.transformer [--size 10M] [--batch 2] [--context 64] [--steps 3] [--rounds 3]
 
 The network of `experiment=python_lm` (`gdlab.models.transformer`), Adam, parameters and state donated: the
-bare step; with `observe` of every layer; with `observe` and `write`. They take turns, the fastest round of
-each counts, by the clock and by the processor's, which other work on the machine disturbs less. Short
-sequences make a step cheap and so the share of the recorder large: both grow with the parameters, the step
-alone with the characters, too. Then memory: what the compiled steps need besides what they are given, and,
-of `write` with the parameters, how long the call takes and what more lies on the device after it, where
-nothing is due, where a point of the path is and where a moment is; how long closing waits for the files.
-Nothing is asserted. Aims: 10M at most 2 % with norms of every layer; 124M runs, and nothing of the
-parameters is copied unless something is due.
+bare step; `observe` of every layer alone, over arrays that are there; the step with it; with `observe` and
+`write`. They take turns, the fastest round of each counts, by the clock and by the processor's, which other
+work on the machine disturbs less. Short sequences make a step cheap and so the share of the recorder large:
+both grow with the parameters, the step alone with the characters, too. Then memory: what the compiled steps
+need besides what they are given, and, of `write` with the parameters, how long the call takes and what more
+lies on the device after it, where nothing is due, where a point of the path is and where a moment is; how
+long closing waits for the files. Nothing is asserted. Aims: 10M at most 2 % with norms of every layer; 124M
+runs, and nothing of the parameters is copied unless something is due.
 """
 
 import argparse
@@ -72,12 +72,27 @@ def steps(model, params, batch, arguments, folder):
             to = folder / f"{name} {number}" if write else None
             seconds = loop(compiled, params, batch, arguments.steps, look, to)
             least[name] = np.minimum(least[name], seconds)
-    passes = 1e3 * reading(params, 5)
+    passes, alone = 1e3 * reading(params, 5), 1e3 * looking(params)
     for at, clock in enumerate(("the clock", "the processor's")):
         bare, *more = (1e3 * seconds[at] / arguments.steps for seconds in least.values())
         print(f"by {clock}: a bare step {bare:.1f} ms; a pass {passes[at]:.1f} ms")
+        print(f"{'observe alone':>16}: {alone[at]:8.2f} ms, {alone[at] / bare:11.1%}")
         for name, each in zip([*variants][1:], more, strict=True):
             print(f"{name:>16}: {each - bare:8.2f} ms more, {each / bare - 1:6.1%}")
+
+
+def looking(params, repeats=5):
+    """[2]: seconds of `observe` compiled alone, over arrays that are there, by both clocks."""
+    trees = [jax.tree.map(lambda leaf, n=n: leaf + n, params) for n in range(3)]
+    state = TX.init(params)
+    look = jax.jit(lambda p, g, u, s: gdlab.observe(params=p, grads=g, updates=u, opt_state=s))
+    jax.block_until_ready(look(*trees, state))
+    least = np.full(2, np.inf)
+    for _ in range(repeats):
+        began = now()
+        jax.block_until_ready(look(*trees, state))
+        least = np.minimum(least, now() - began)
+    return least
 
 
 def made(model, params, batch, look):
