@@ -1,6 +1,6 @@
 """Every file of recorded runs damaged in eight ways, then read, replayed and resumed.
 
-    python -m tests.damage_matrix [--sample 1.0] [--seed 0] [--part 1/1] [--subjects plain dumped member]
+    python -m tests.damage_matrix [--sample 1.0] [--seed 0] [--part 1/1] [--subjects plain dumped member loop]
 
 What may come out of a damaged folder are the numbers that were recorded, or an error of gdlab's own that says
 what is wrong. Counted are: wrong numbers, hangs, and raw errors of Python or of a library; and whether the
@@ -18,15 +18,19 @@ import signal
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections import Counter
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+import gdlab
 from gdlab import ensemble, experiment, store
 from gdlab.execution.probing import run_probe
 from gdlab.plan.builder import ConfigError
+from gdlab.recorder.saying import RecordingWarning
 from tests.composing import composed
 
 SECONDS = 60  # after which something hangs
@@ -74,8 +78,10 @@ DAMAGE = {
 class Subject:
     """A recorded run, ready to be resumed, with what it must give: its numbers, and those of a probe."""
 
-    def __init__(self, folder, config):
+    def __init__(self, folder, config, go_on=None):
+        """go_on(folder): carries on with the training; None: the command of `config` does."""
         self.folder, self.config = folder, config
+        self.go_on = go_on or (lambda folder: experiment.run(config, folder, progress=False))
         with store.RunWriter.resume(folder, config=config):
             pass  # "interrupted", with all its rows: a resume has something to do
         self.probed = run_probe(folder, *PROBE).columns
@@ -112,7 +118,40 @@ def member(root):
     return Subject(root / "member", configs[0])
 
 
-SUBJECTS = {"plain": plain, "dumped": dumped, "member": member}
+def loop(root):
+    """A loop of one's own that has handed over everything, recorded by a Recorder."""
+    look_at(root / "loop", 0)
+    return Subject(root / "loop", store.open_run(root / "loop").config, lambda folder: look_at(folder, 3))
+
+
+def look_at(folder, first):
+    """Records the loop from iteration `first` on: 6 iterations of gradient descent on a line."""
+
+    def loss(params, batch):
+        return jnp.mean((batch["x"] @ params["line"]["w"] - batch["y"]) ** 2)
+
+    def batch(k):
+        x = jax.random.normal(jax.random.fold_in(jax.random.key(0), k), (8, 3))
+        return {"x": x, "y": jnp.sum(x, axis=1)}
+
+    def step(params, batch):
+        value, grads = jax.value_and_grad(loss)(params, batch)
+        updates = jax.tree.map(lambda leaf: -0.1 * leaf, grads)
+        seen = gdlab.observe(loss=value, params=params, grads=grads, updates=updates)
+        return jax.tree.map(jnp.add, params, updates), seen
+
+    params, one = {"line": {"w": jnp.zeros(3)}}, jax.jit(step)
+    given = {"loss": loss, "step": step, "batch": batch, "examples": {"train": jax.device_get(batch(0))}}
+    with gdlab.Recorder(folder, strict=True, resume=True, moments=range(1, 5), **given) as recorder:
+        for k in range(6):
+            if k == first:
+                recorder.start(params, step=k, state=params)
+            params, seen = one(params, batch(k))
+            if k >= first:
+                recorder.write(k, seen, params=params, batch=batch(k), state=params)
+
+
+SUBJECTS = {"plain": plain, "dumped": dumped, "member": member, "loop": loop}
 
 
 def numbers(folder):
@@ -142,9 +181,8 @@ def read(subject, folder):
                 found[:, run.columns("scalars").index("seconds")] = 0
             wrong += [name] * (not same(found, subject.recorded[name]))
         if name == "config":
-            wrong += [name] * (
-                found["train"] != subject.config["train"] or found["seed"] != subject.config["seed"]
-            )
+            keys = [key for key in ("train", "seed", "config", "recorder") if key in subject.config]
+            wrong += [name] * any(found.get(key) != subject.config[key] for key in keys)
     if wrong:
         raise AssertionError(f"other numbers in {', '.join(wrong)}")
     if error is not None:
@@ -160,7 +198,7 @@ def replay(subject, folder):
 
 def resume(subject, folder):
     """The same command goes on to the same bits."""
-    experiment.run(subject.config, folder, progress=False)
+    subject.go_on(folder)
     found = numbers(folder)
     bad = [name for name, wanted in subject.recorded.items() if not same(found[name], wanted)]
     assert not bad, f"other numbers in {', '.join(bad)}"
@@ -271,6 +309,7 @@ def main():
     parser.add_argument("--subjects", nargs="+", choices=SUBJECTS, default=list(SUBJECTS))
     options = parser.parse_args()
     logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore", RecordingWarning)  # that a loop begins again is what is tried
     total = Counter()
     with tempfile.TemporaryDirectory() as folder:
         for name in options.subjects:

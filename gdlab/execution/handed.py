@@ -124,7 +124,7 @@ class HandedOver:
     ) -> Iterator[Step]:
         """A Step for each iteration of [start, stop) that is a moment, in order."""
         stop = min(stop, self.run.rows("scalars"))
-        if self._stepping is not None and self._stepping.can(start) and self._stepping.can(stop - 1):
+        if self._stepping is not None and self._stepping.over(start, stop):
             for row, *ends in self._stepping.steps(start, stop, progress):
                 before, after = map(self.functions.to_tree, ends)
                 updates = jax.tree.map(lambda old, new: new - old, before, after)
@@ -164,8 +164,9 @@ class HandedOver:
 
     @cached_property
     def _stepping(self):
-        """What runs the loop again; None where its step, its batches or its states were not handed over."""
-        if not (self.handed.steps and "make_batch" in self.functions.names):
+        """What runs the loop again, as far as it has batches; None where its step or its states were not
+        handed over."""
+        if not (self.handed.states and "step" in self.functions.names):
             return None
         return Stepping(self.run, self.functions, self.handed, self.number, self._comparisons.add)
 

@@ -2,9 +2,9 @@
 record.
 
 The step runs in the form in which the loop ran it: alone, or so many times in a scan, with its state donated
-or not. The batches are those of the loop's own function of the iteration. What the step says of an iteration
-is compared with what was recorded of it, number by number, and where parameters or a state were kept, these
-bit by bit; a difference is reported with its size.
+or not. The batches are those of the loop's own function of the iteration, or those that were kept. What the
+step says of an iteration is compared with what was recorded of it, number by number, and where parameters or
+a state were kept, these bit by bit; a difference is reported with its size.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gdlab import store
+from gdlab.execution.batches import Batches
 from gdlab.execution.comparisons import gaps
 from gdlab.execution.holding import Holding
 from gdlab.store import kept
@@ -53,6 +54,7 @@ class Stepping:
         """there: the `gdlab.analysis.handed.Handed` of the run; number: of a row, the iteration as the loop
         counts."""
         self._run, self._functions, self._states = run, functions, dict(there.states)
+        self._batches = Batches(run.path, functions, there)
         self._holding = Holding(run.path, there, functions.trees)
         self._observed = _observed(functions.trees.get("stepped", ()))
         self._number, self._compare = number, compare
@@ -68,7 +70,13 @@ class Stepping:
         at = max((k for k in self._states if k <= row), default=None)
         if at is None or at == row:
             return at is not None
+        if not self._batches.cover(at, row):
+            return False
         return self._follows(row) and self._number(row - 1) - self._number(at) == row - 1 - at
+
+    def over(self, start: int, stop: int) -> bool:
+        """Whether the iterations of [start, stop) can be run again."""
+        return self.can(start) and self.can(stop - 1) and self._batches.cover(stop - 1, stop)
 
     def _follows(self, row):
         """Whether the step of the row before leads to `row`: no iteration between was left out."""
@@ -133,7 +141,7 @@ class Stepping:
         first = self._number(row)
         if row + length <= self._run.rows("scalars") and self._number(row + length - 1) != first + length - 1:
             raise ValueError(LEFT_OUT.format(first))
-        batches = [self._functions.make_batch(first + index) for index in range(length)]
+        batches = [self._batches.of(row + index, first + index) for index in range(length)]
         theta = [jnp.copy(state[index]) for index in places]
         if self._form.donated:  # what is handed on here is not what the caller holds
             state = [jnp.copy(leaf) for leaf in state]

@@ -84,6 +84,7 @@ class Pen:
         committed, waiting = time.monotonic(), False
         try:
             while True:
+                handed = None  # a copy of parameters is held no longer than until it is written
                 handed = self._next()
                 if isinstance(handed, Handed):
                     self._take(handed)

@@ -31,7 +31,10 @@ def read_manifest(path):
         error = _explain(path)
         # The first commit may have come between the two looks, with rows behind it.
         if not (isinstance(error, DamagedRun) and os.path.lexists(os.path.join(log, manifest.GROUP))):
-            raise error from None
+            try:
+                raise error from None
+            finally:
+                del error  # with its traceback it would hold what all its callers hold
         found = manifest.read(log)
     schema.check_facts(found[0], os.path.join(log, manifest.GROUP))
     return found

@@ -15,11 +15,11 @@ REFUSED = [name for name in APP if name != "yaml"]  # which the core has
 def test_recording_needs_nothing_but_the_core(tmp_path):
     refuse = f"import sys; sys.modules.update(dict.fromkeys({REFUSED!r}))\n"
     code = [block.code for block in blocks(PAGE) if block.language == "python"]
-    assert len(code) == 3
+    assert len(code) == 5
     done = python(refuse + "\n".join(code), tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("finished 200")
-    for name, rows in (("mine", 200), ("more", 50), ("watched", 50)):
+    for name, rows in (("mine", 210), ("tenth", 10), ("more", 50), ("watched", 50)):
         run = gdlab.open_run(tmp_path / "runs" / name)
         assert run.rows("scalars") == rows
         assert run.summary()["final_loss"] is not None

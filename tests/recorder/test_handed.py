@@ -1,6 +1,7 @@
 """A loop of somebody's own, looked at by what it handed over: probes find what the live functions say."""
 
 import json
+import os
 from functools import partial
 
 import jax
@@ -116,6 +117,59 @@ def test_a_foreign_loop_is_run_again_bit_by_bit(exact):
         assert same(replay.params(k), thetas[k])
     report = replay.report()
     assert (report.compared, report.different, report.largest) == (STEPS, 0, 0.0)
+
+
+def test_with_batches_that_were_kept_these_iterations_are_run_again(tmp_path):
+    thetas = train(tmp_path / "r", step=train_step, moments=range(10, 30), budget="1 MB")
+    replay = open_replay(tmp_path / "r")
+    for name in replay.handed.points.values():  # what is left to go by is the state of iteration 16
+        os.unlink(tmp_path / "r" / kept.POINTS / str(name))
+    replay = open_replay(tmp_path / "r")
+    assert min(set(replay.handed.states) - {0}) == 16 and not replay.handed.exact
+    found = list(replay.steps(18, 30))
+    assert [step.iteration for step in found] == list(range(18, 30))
+    for step in found:
+        assert same(step.params, thetas[step.iteration])
+    assert replay.report()[:3] == (30 - 16, 0, 0.0)
+    with pytest.raises(ValueError, match="those near it that were: "):
+        replay.params(5)
+    assert [step.iteration for step in replay.steps(5, 14)] == [10, 11, 12, 13]  # the moments alone
+
+
+def test_a_batch_that_the_step_does_not_take_is_damage(tmp_path):
+    train(tmp_path / "r", step=train_step, moments=range(16, 20), budget="1 MB")
+    there = kept.read(tmp_path / "r", kept.MOMENTS, 17)
+    trees = {
+        **there.trees,
+        "batch": [leaf._replace(array=leaf.array[..., :1]) for leaf in there.trees["batch"]],
+    }
+    os.unlink(tmp_path / "r" / kept.MOMENTS / "17")
+    kept.write(tmp_path / "r", kept.MOMENTS, 17, trees, there.facts)
+    with pytest.raises(store.DamagedRun, match="its batch is not what the step of the run takes"):
+        list(open_replay(tmp_path / "r").steps(16, 20))
+
+
+def test_gradients_that_are_accumulated_in_the_step_are_run_again(tmp_path):
+    tx = optax.MultiSteps(TX, 3)
+
+    def accumulating(state, batch):
+        params, opt_state = state
+        loss, grads = jax.value_and_grad(loss_fn)(params, batch)
+        updates, opt_state = tx.update(grads, opt_state, params)
+        seen = gdlab.observe(loss=loss, params=params, grads=grads, updates=updates, opt_state=opt_state)
+        return (optax.apply_updates(params, updates), opt_state), seen
+
+    state, step = (start(), tx.init(start())), jax.jit(accumulating, donate_argnums=0)
+    given = {"step": accumulating, "batch": batch_of}
+    with gdlab.Recorder(tmp_path / "r", strict=True, **FUNCTIONS, **given) as recorder:
+        recorder.start(state[0], state=state)
+        for k in range(24):
+            state, seen = step(state, batch_of(k))
+            recorder.write(k, seen, params=state[0], batch=batch_of(k), state=state)
+    replay = open_replay(tmp_path / "r")
+    moved = [max(map(np.max, map(np.abs, jax.tree.leaves(step.updates)))) > 0 for step in replay.steps(0, 24)]
+    assert moved == [False, False, True] * 8
+    assert replay.report()[:3] == (24, 0, 0.0)
 
 
 @pytest.mark.parametrize("donate", [True, False])

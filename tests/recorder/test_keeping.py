@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import warnings
+import weakref
 from functools import partial
 
 import jax
@@ -19,6 +21,7 @@ from gdlab import store
 from gdlab.execution.opening import open_replay
 from gdlab.recorder import keeping
 from gdlab.recorder.recorder import RecordingWarning
+from gdlab.recorder.shelf import Shelf
 from gdlab.recorder.units import in_bytes, said
 from gdlab.store import kept, requests
 
@@ -205,6 +208,19 @@ def test_a_reader_looks_closely_at_the_next_iterations(tmp_path):
     asked = [k for k in moments if kept.read(tmp_path / "r", kept.MOMENTS, k).facts.get("asked")]
     assert len(asked) == 3 and asked[-1] - asked[0] == 2 and asked[0] > 400
     assert len(moments) <= 16
+
+
+def test_a_copy_is_held_no_longer_than_until_it_is_written(tmp_path, monkeypatch):
+    freed, carry_out = threading.Event(), Shelf.carry_out
+
+    def watched(self, command):
+        weakref.finalize(command.trees["params"], freed.set)
+        carry_out(self, command)
+
+    monkeypatch.setattr(Shelf, "carry_out", watched)
+    with gdlab.Recorder(tmp_path / "r", strict=True, moments=0, commit_seconds=3600) as recorder:
+        recorder.write(0, params={"w": jnp.zeros(3)}, loss=1.0)
+        assert freed.wait(60)
 
 
 KILLED = """
