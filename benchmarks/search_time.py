@@ -5,9 +5,9 @@
 Per evaluation: a descent of so many iterations over the calls that it made, beside the bare jitted (value,
 gradient) and beside that with the vector work which the method cannot do without (`needed`): a point and a
 slope for each evaluation, a direction for each iteration, each vector read and written once, measured on the
-same machine. Whole descents: optax's L-BFGS makes so many iterations, the others go on to the error that it
-has reached. Processor time of all threads, the least of the rounds, in turns: other programs disturb it less
-than the clock on the wall.
+same machine. Whole descents: to within a thousandth of the lowest error that optax's L-BFGS has after so many
+iterations; it makes as many as it needs for that. Processor time of all threads, the least of the rounds, in
+turns: other programs disturb it less than the clock on the wall.
 """
 
 import argparse
@@ -50,11 +50,11 @@ def chained(x):
 
 
 def network(batch):
-    """(error, start) of an MLP on made-up images of ten classes, with half a unit of noise."""
+    """(error, start) of an MLP with weight decay on made-up images of ten classes that overlap."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 10, batch)
     centres = rng.normal(size=(10, WIDTHS[0]))
-    images = jnp.asarray(centres[labels] + 0.5 * rng.normal(size=(batch, WIDTHS[0])), jnp.float32)
+    images = jnp.asarray(centres[labels] + 4 * rng.normal(size=(batch, WIDTHS[0])), jnp.float32)
     shapes = list(itertools.pairwise(WIDTHS))
     start = [jnp.asarray(rng.normal(size=s) / np.sqrt(s[0]), jnp.float32) for s in shapes]
 
@@ -62,7 +62,8 @@ def network(batch):
         x = images
         for layer in weights[:-1]:
             x = jnp.tanh(x @ layer)
-        return optax.softmax_cross_entropy_with_integer_labels(x @ weights[-1], labels).mean()
+        fit = optax.softmax_cross_entropy_with_integer_labels(x @ weights[-1], labels).mean()
+        return fit + 1e-4 * optax.tree.norm(weights, squared=True)
 
     return error, start
 
@@ -81,16 +82,20 @@ def descend(error, start, method, **limits):
 
 
 def with_optax(error, start, iterations):
-    """A call that makes a descent by optax.lbfgs; returns the parameters."""
+    """A call that makes a descent by optax.lbfgs; returns (parameters, errors before each iteration)."""
     solver, value_and_grad = optax.lbfgs(PAIRS), optax.value_and_grad_from_state(error)
 
     def step(carry, _):
         x, state = carry
         value, grad = value_and_grad(x, state=state)
         updates, state = solver.update(grad, state, x, value=value, grad=grad, value_fn=error)
-        return (optax.apply_updates(x, updates), state), None
+        return (optax.apply_updates(x, updates), state), value
 
-    run = jax.jit(lambda x: jax.lax.scan(step, (x, solver.init(x)), length=iterations)[0][0])
+    def run(x):
+        (x, _), values = jax.lax.scan(step, (x, solver.init(x)), length=iterations)
+        return x, values
+
+    run = jax.jit(run)
     return lambda: jax.block_until_ready(run(start))
 
 
@@ -153,8 +158,11 @@ def per_evaluation(name, error, start, arguments):
 
 def whole_descents(name, error, start, arguments):
     """Rows of the second table."""
-    other = with_optax(error, start, arguments.iterations)
-    target = float(error(other()))
+    x, values = with_optax(error, start, arguments.iterations)()
+    values = [*np.asarray(values).tolist(), float(error(x))]
+    target = min(values) + 1e-3 * abs(min(values))
+    fewest = next(at for at, value in enumerate(values) if value <= target)
+    other = with_optax(error, start, fewest)
     for method, (optimizer, _) in METHODS.items():
         whole = descend(error, start, optimizer, target=target, max_iterations=100 * arguments.iterations)
         found = whole()
