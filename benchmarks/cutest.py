@@ -177,8 +177,8 @@ def main():
     if not arguments.summary:
         rows += list(_measured(arguments, problems, {(row["problem"], row["method"]) for row in rows}))
     names = {problem.name for problem in problems}
-    rows = [row for row in rows if row["problem"] in names and row["method"] in arguments.methods]
-    summarise(rows, half, arguments.picture)
+    rows = [row for row in rows if row["problem"] in names]
+    summarise(rows, half, arguments.methods, arguments.picture)
 
 
 def _measured(arguments, problems, done):

@@ -36,10 +36,21 @@ def solved(rows):
     return found, problems, best
 
 
-def summarise(rows, half, picture=None):
-    """Print the tables of all problems and of both halves, and what was not solved; write the picture."""
+def summarise(rows, half, methods, picture=None):
+    """Print the tables of all problems and of both halves, and what was not solved; write the picture.
+
+    Counted are the problems that all `methods` have tried; f* is the lowest error of all rows.
+    """
     found, problems, _ = solved(rows)
-    methods = list(dict.fromkeys(row["method"] for row in rows))
+    tried = [{row["problem"] for row in rows if row["method"] == method} for method in methods]
+    problems = sorted(set(problems).intersection(*tried))
+    found = {
+        rule: {
+            method: {name: count for name, count in counts.get(method, {}).items() if name in problems}
+            for method in methods
+        }
+        for rule, counts in found.items()
+    }
     for title, names in (
         ("all", set(problems)),
         ("half on which settings are chosen", half & set(problems)),
@@ -56,7 +67,11 @@ def summarise(rows, half, picture=None):
     print(f"\nNot solved ({rule}), and how they ended:\n")
     for method in methods:
         missing = [
-            row for row in rows if row["method"] == method and row["problem"] not in found[rule][method]
+            row
+            for row in rows
+            if row["method"] == method
+            and row["problem"] in problems
+            and row["problem"] not in found[rule][method]
         ]
         print(f"- {method}: " + ", ".join(f"{row['problem']} ({row['end']})" for row in missing))
     if picture:

@@ -48,12 +48,11 @@ def catalogue(arguments):
     print_head("problem", "n", "gdlab us", "SciPy us", "ratio", "CPU ratio", "evaluations", "compile s")
     ratios = []
     for case in cases(arguments.problems):
-        descend = partial(
-            jax.jit(partial(optim.minimize, case.loss, target=case.target, steps=LIMIT)), case.start
-        )
+        limits = {"target": case.target, "tol": 0.0, "max_evaluations": LIMIT, "max_iterations": LIMIT}
+        descend = partial(optim.minimize, case.loss, case.start, history=False, **limits)
         found, compiling, _ = timed(descend)
         evaluations = with_scipy(case)
-        if found.value > case.target or evaluations is None:
+        if found.fun > case.target or evaluations is None:
             continue
         mine, scipy = interleaved((descend, partial(with_scipy, case)), arguments.repeats)
         ratios.append(scipy / mine)

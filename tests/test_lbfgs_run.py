@@ -1,4 +1,4 @@
-"""A training by L-BFGS is recorded as one by conjugate gradients: searches, segments, exact replay."""
+"""A training with a memory of pairs is recorded as one by conjugate gradients: searches, segments, replay."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,12 @@ from gdlab.execution.probing import run_probe
 from tests import recording
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
-def test_it_is_recorded_and_replayed(tmp_path, precision):
-    options = ("experiment=digits_cg", "optimizer=lbfgs", f"precision={precision}", "train.steps=8")
+@pytest.mark.parametrize(
+    ("optimizer", "precision"),
+    [("lbfgs", "float32"), ("lbfgs", "float64"), ("conjugate_gradient_limited_memory", "float32")],
+)
+def test_it_is_recorded_and_replayed(tmp_path, optimizer, precision):
+    options = ("experiment=digits_cg", f"optimizer={optimizer}", f"precision={precision}", "train.steps=8")
     run = recording.record(tmp_path / "run", *options)
     steps = run.table("steps", 0, 8).columns
     assert (np.diff(steps["loss"]) < 0).all() and (steps["evaluations"] >= 1).all()

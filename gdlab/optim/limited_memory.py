@@ -48,7 +48,8 @@ class LbfgsState(NamedTuple):
     """State of `lbfgs` and `limited_memory_conjugate_gradient`; scalars () unless said.
 
     memory        optax.ScaleByLBFGSState: its pairs diff_params_memory and diff_updates_memory, pytrees like
-                  the parameters with a leading axis [m], weights_memory [m] = 1 / (s . y)
+                  the parameters with a leading axis [m], weights_memory [m] = 1 / (s . y), 0 where there is
+                  no pair
     direction     d_k, a pytree like the parameters
     value, grad   J and its gradient at the new parameters, on the batch of this iteration
     fresh         True until the first step and after a failure: the next direction is of steepest descent
@@ -161,8 +162,7 @@ def _with_memory(name, directed, memory_size, line_search, has_aux, precondition
 
 def _course(directed, grads, gradient, state, params, begins, own, dtype):
     """(Course of an iteration, the memory after it); own: the preconditioner, None without."""
-    empty = pairs.emptied(state.memory)
-    memory = _select(begins, empty, state.memory)
+    memory = pairs.emptied(state.memory, begins)
     product, after = directed(grads, state.direction, memory, params, own, dtype)
     direction = jax.tree.map(lambda d, p: -d.astype(p.dtype), product, params)
     slope = dot(gradient, direction, dtype)
@@ -176,7 +176,7 @@ def _course(directed, grads, gradient, state, params, begins, own, dtype):
     direction = _select(uphill, lowest, direction)
     return (
         Course(direction, jnp.where(uphill, lowest_slope, slope), ~begins & uphill, begins | uphill),
-        _select(uphill, pairs.remembered(empty, grads, params), after),
+        pairs.begun(after, uphill),
     )
 
 

@@ -1,6 +1,7 @@
 """The inverse Hessian as the last differences of parameters and gradients know it.
 
-The pairs are kept by `optax.scale_by_lbfgs`; here they multiply any vector, from any matrix to begin with.
+The pairs are kept by `optax.scale_by_lbfgs`; here they multiply any vector, from any matrix to begin with. A
+pair whose weight is 0 is none: to forget costs no pass over the memory.
 """
 
 from collections.abc import Callable
@@ -13,9 +14,27 @@ import optax
 from gdlab.optim.searching import dot
 
 
-def emptied(memory: Any) -> Any:
-    """A memory of the same size without any pair: optax.ScaleByLBFGSState of zeros."""
-    return jax.tree.map(jnp.zeros_like, memory)
+def emptied(memory: Any, where: Any = True) -> Any:
+    """The memory, an optax.ScaleByLBFGSState; `where` () holds, one that has heard of no point."""
+    return memory._replace(
+        count=jnp.where(where, 0, memory.count),
+        weights_memory=jnp.where(where, 0, memory.weights_memory),
+    )
+
+
+def begun(memory: Any, where: Any) -> Any:
+    """The memory; `where` () holds, one that has heard of its last point alone."""
+    at = _newest(memory)
+
+    def cleared(leaf):  # 0 times what is not finite would be no number
+        return leaf.at[at].set(jnp.where(where, 0, leaf[at]))
+
+    return memory._replace(
+        count=jnp.where(where, 1, memory.count),
+        diff_params_memory=jax.tree.map(cleared, memory.diff_params_memory),
+        diff_updates_memory=jax.tree.map(cleared, memory.diff_updates_memory),
+        weights_memory=jnp.where(where, 0, memory.weights_memory),
+    )
 
 
 def remembered(memory: Any, grads: Any, params: Any) -> Any:
@@ -29,8 +48,7 @@ def remembered(memory: Any, grads: Any, params: Any) -> Any:
 
 def newest_scale(memory: Any, dtype: Any) -> Any:
     """s . y / y . y () of the newest pair, the size of the inverse Hessian along y; 1 without a pair."""
-    at = (memory.count - 2) % len(memory.weights_memory)
-    s, y = _pair(memory, at)
+    s, y = _pair(memory, _newest(memory))
     length = dot(y, y, dtype)
     return jnp.where(length > 0, dot(s, y, dtype) / length, 1)
 
@@ -56,6 +74,11 @@ def multiplied(memory: Any, vector: Any, begin: Callable, dtype: Any) -> Any:
 
     inner, shares = jax.lax.scan(back, vector, order, reverse=True)
     return jax.lax.scan(forth, begin(inner), (order, shares))[0]
+
+
+def _newest(memory):
+    """The place of the newest pair."""
+    return (memory.count - 2) % len(memory.weights_memory)
 
 
 def _pair(memory, at):

@@ -179,3 +179,40 @@ def test_round_off_of_the_values_does_not_stop_the_search(seed):
     found = two_phase(phi, initial=0.3, sigma=0.05, epsilon=1e-12)
     assert found.accepted and abs(float(found.step_size) - width) <= 0.06 * width
     assert found.evaluations <= 10
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize(
+    "before",
+    [
+        optax.clip_by_global_norm(0.1),
+        optax.clip_by_block_rms(0.1),
+        optax.adaptive_grad_clip(0.01),
+        optax.centralize(),
+        optax.normalize_by_update_norm(),
+        optax.scale_by_trust_ratio(),
+        optax.scale_by_sign(),
+        optax.scale_by_adam(),
+        optax.trace(0.9),
+        optax.add_noise(0.01, 0.5, key=0),
+        optax.masked(optax.scale(0.1), [True, False]),
+        optax.apply_if_finite(optax.clip(1.0), 3),
+    ],
+)
+def test_each_transformation_before_it_makes_the_direction(before):
+    """And the step along it goes down on the error itself."""
+    start = [jnp.asarray([[1.0, -2.0], [0.5, 3.0], [2.0, 0.1]]), jnp.asarray([1.5, -0.5])]
+
+    def error(params):
+        return jnp.sum(jnp.cosh(params[0] - 1)) + jnp.sum(jnp.asarray([1.0, 50.0]) * params[1] ** 2)
+
+    value, grad = jax.value_and_grad(error)(start)
+    wanted = before.update(grad, before.init(start), start)[0]
+    optimizer = optax.chain(before, conjugate_gradient())
+    step, _ = optimizer.update(grad, optimizer.init(start), start, value=value, grad=grad, value_fn=error)
+    step, wanted = (jax.flatten_util.ravel_pytree(tree)[0] for tree in (step, wanted))
+    assert optax.tree.vdot(wanted, jax.flatten_util.ravel_pytree(grad)[0]) > 0
+    cosine = -step @ wanted / (jnp.linalg.norm(step) * jnp.linalg.norm(wanted))
+    np.testing.assert_allclose(cosine, 1.0, rtol=1e-12)
+    moved = jax.flatten_util.ravel_pytree(start)[1](step)
+    assert error(jax.tree.map(jnp.add, start, moved)) < value

@@ -125,7 +125,7 @@ def test_it_says_why_it_can_do_no_more():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"method": "bfgs"}, r"method='bfgs': allowed: cg, cg_paper, lbfgs"),
+        ({"method": "bfgs"}, r"method='bfgs': allowed: cg, cg_paper, cg_limited_memory, lbfgs"),
         ({"method": 3}, "is a int, not an optax transformation"),
         ({"max_evaluations": 0}, "max_evaluations=0: allowed: a whole number, 1 to"),
         ({"max_iterations": 2.5}, "max_iterations=2.5"),

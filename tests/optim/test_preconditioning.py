@@ -11,6 +11,7 @@ import pytest
 from gdlab import optim
 from gdlab.linesearch import two_phase
 from gdlab.optim import descend, memory
+from tests.optim.descents import descend as descended
 from tests.optim.descents import quadratic
 
 MAKERS = (optim.conjugate_gradient, optim.lbfgs, optim.limited_memory_conjugate_gradient)
@@ -129,25 +130,34 @@ def test_the_memory_multiplies_as_the_matrix_written_out():
     s = np.diff(path, axis=0)[-1]
     y = hessian @ s
     np.testing.assert_allclose(memory.newest_scale(kept, jnp.float64), s @ y / (y @ y))
-    assert not any(leaf.any() for leaf in jax.tree.leaves(memory.emptied(kept)))
+    for empty in (memory.emptied(kept), memory.begun(kept, True)):
+        found = memory.multiplied(empty, split(jnp.asarray(vector)), begin, jnp.float64)
+        np.testing.assert_array_equal(flat(found), flat(begin(split(jnp.asarray(vector)))))
+    same = memory.begun(kept, False)
+    assert jax.tree.all(jax.tree.map(lambda one, other: (one == other).all(), same, kept))
+
+
+def test_a_pair_that_is_not_finite_is_forgotten():
+    kept = optax.scale_by_lbfgs(2).init(jnp.zeros(2))
+    kept = memory.remembered(kept, jnp.ones(2), jnp.ones(2))
+    kept = memory.begun(memory.remembered(kept, jnp.full(2, jnp.nan), 2 * jnp.ones(2)), True)
+    np.testing.assert_array_equal(memory.multiplied(kept, jnp.ones(2), lambda v: v, jnp.float32), 1.0)
 
 
 @pytest.mark.usefixtures("float64")
 def test_limited_memory_conjugate_gradients_are_lbfgs_and_conjugate_where_searches_are_exact():
     """On a quadratic, by exact searches, all three go the same way (Nazareth 1979)."""
     value_fn, centre = quadratic(6)
-    hessian = jax.hessian(value_fn)(centre)
+    hessian = np.asarray(jax.hessian(value_fn)(centre))
     exact = partial(two_phase, initial=1.0, sigma=1e-10)
     makers = (
         optim.limited_memory_conjugate_gradient(10, exact),
         optim.lbfgs(10, exact),
         optim.conjugate_gradient(line_search=exact),
     )
-    paths = []
-    for method in makers:
-        limits = [optim.minimize(value_fn, jnp.zeros(6), method=method, tol=0.0, max_iterations=k).x
-                  for k in range(6)]  # fmt: skip
-        paths.append(np.asarray(limits))
+    paths = [
+        np.asarray([at for at, _, _ in descended(method, value_fn, jnp.zeros(6), 6)]) for method in makers
+    ]
     np.testing.assert_allclose(paths[0], paths[1], atol=1e-6)
     np.testing.assert_allclose(paths[0], paths[2], atol=1e-6)
     steps = np.diff(paths[0], axis=0)

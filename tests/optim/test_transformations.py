@@ -64,7 +64,9 @@ def test_scan_is_the_loop():
         np.testing.assert_allclose(states.step_size[k], state.step_size, rtol=1e-3)
 
 
-@pytest.mark.parametrize("make", [conjugate_gradient, optim.fast_conjugate_gradient])
+@pytest.mark.parametrize(
+    "make", [conjugate_gradient, optim.fast_conjugate_gradient, optim.limited_memory_conjugate_gradient]
+)
 def test_vmap_is_each_alone(make):
     with jax.enable_x64(True):
         optimizer, starts = make(), jnp.asarray(STARTS, jnp.float64)
