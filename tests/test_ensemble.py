@@ -12,7 +12,7 @@ import pytest
 
 from gdlab import experiment, store
 from gdlab.ensemble import train, width
-from gdlab.ensemble.grouping import ALONE, bunches, differing
+from gdlab.ensemble.grouping import ALONE, compatible, differing
 from gdlab.execution import session as sessions
 from gdlab.execution.replay import Replay
 from gdlab.plan.assembly import assemble
@@ -232,8 +232,8 @@ def test_line_searches_are_grouped_too_each_member_with_its_own_evaluations(tmp_
 
 def test_the_weight_decay_of_the_problem_may_vary():
     configs = [composed("experiment=digits_sgd", f"problem.weight_decay={w}") for w in (0.0, 0.01)]
-    found, alone = bunches([plan_of(config) for config in configs], range(2))
-    assert [bunch.varied for bunch in found] == [("problem.weight_decay",)] and not alone
+    found, alone = compatible([plan_of(config) for config in configs], range(2))
+    assert [runs.varied for runs in found] == [("problem.weight_decay",)] and not alone
 
 
 def test_only_numbers_and_seeds_may_differ_within_a_group():
@@ -245,8 +245,8 @@ def test_only_numbers_and_seeds_may_differ_within_a_group():
             for seed in (0, 1)
         ),
     ]
-    found, alone = bunches([plan_of(config) for config in configs], range(len(configs)))
-    assert [(bunch.jobs, bunch.varied) for bunch in found] == [
+    found, alone = compatible([plan_of(config) for config in configs], range(len(configs)))
+    assert [(runs.jobs, runs.varied) for runs in found] == [
         ((0, 1), ("optimizer.learning_rate",)),
         ((4, 5), ("optimizer.b1", "seed")),
     ]
@@ -259,8 +259,8 @@ def test_what_is_looked_at_before_compiling_parts_a_group_and_is_named():
         descent(rate, 0.9, "schedule=piecewise", f"schedule.factor={factor}")
         for rate, factor in ((1e-4, 0.1), (2e-4, 0.1), (3e-4, 0.5))
     ]
-    found, alone = bunches([plan_of(config) for config in staged], range(3))
-    assert [(bunch.jobs, bunch.varied) for bunch in found] == [((0, 1), ("optimizer.learning_rate",))]
+    found, alone = compatible([plan_of(config) for config in staged], range(3))
+    assert [(runs.jobs, runs.varied) for runs in found] == [((0, 1), ("optimizer.learning_rate",))]
     assert "schedule.factor cannot vary" in alone[2]
 
 

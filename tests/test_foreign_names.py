@@ -14,7 +14,8 @@ from gdlab.optim import conjugate_gradient, value_and_grad_from_state
 from gdlab.optim.nonlinear_cg import ConjugateGradientState
 from gdlab.optim.search_state import search_state
 from gdlab.records import DIVERGED, Problem
-from gdlab.training.loop import Steps, has_search, make_training
+from gdlab.training.iteration import has_search
+from gdlab.training.loop import Steps, make_training
 
 # Fields of the states that are read, and what else such code calls something; all before "w" in the alphabet.
 NAMES = ("value", "grad", "step_size", "status", "direction", "line_search", "learning_rate", "count")

@@ -10,7 +10,7 @@ import pytest
 from gdlab import experiment, store
 from gdlab.analysis.dumps import open_dumps
 from gdlab.ensemble import train
-from gdlab.ensemble.grouping import bunches
+from gdlab.ensemble.grouping import compatible
 from gdlab.execution import session
 from gdlab.execution.probing import run_probe
 from gdlab.execution.replay import Replay
@@ -144,8 +144,8 @@ def test_who_ends_early_has_its_last_dump(tmp_path):
 def test_searches_on_mini_batches_of_their_own_are_a_group(tmp_path):
     """Each with its own seed, hence its own mini-batches; in float64, where only sums have another order."""
     configs = [composed(*SEARCHED, f"seed={seed}") for seed in (0, 1)]
-    found, left = bunches([plan_of(config) for config in configs], range(2))
-    assert [bunch.varied for bunch in found] == [("seed",)] and not left
+    found, left = compatible([plan_of(config) for config in configs], range(2))
+    assert [runs.varied for runs in found] == [("seed",)] and not left
     folders = [tmp_path / "a", tmp_path / "b"]
     train(configs, folders, progress=False)
     for number, folder in enumerate(folders):

@@ -11,7 +11,7 @@ import pytest
 
 from gdlab.linesearch import two_phase
 from gdlab.optim import conjugate_gradient
-from gdlab.problems import rosenbrock
+from gdlab.problems import from_function, rosenbrock
 from gdlab.records import DIVERGED, IDLE, LINE_SEARCH_FAILED, OK, Problem
 from gdlab.training.loop import Steps, make_training
 
@@ -164,3 +164,16 @@ def test_one_compilation_serves_every_count():
     first = len(traces)
     training.chunk(state, data, key, single_descent(8), 3)
     assert len(traces) == first
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_step_of_0_leaves_the_parameters_though_a_gradient_is_not_finite(optimizer):
+    """A warm-up begins with the rate 0, and 0 times infinity is no number."""
+    problem = from_function(lambda p: jnp.sqrt(p[0]) + ((p[1:] - 1) ** 2).sum(), [0.0, 3.0])
+    rate = optax.linear_schedule(0.0, 0.1, 4)
+    training = make_training(problem, getattr(optax, optimizer)(rate), length=2)
+    state = training.init(jax.random.key(0), None)
+    steps = Steps(None, jnp.zeros(2, bool), jnp.zeros(2, jnp.int32))
+    after, infos, *_ = training.chunk(state, None, jax.random.key(0), steps, 1)
+    np.testing.assert_array_equal(jax.tree.leaves(after.params)[0], jax.tree.leaves(state.params)[0])
+    assert infos.status[0] == DIVERGED

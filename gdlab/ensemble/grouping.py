@@ -20,18 +20,18 @@ SECTIONS = ("optimizer", "weight_decay", "schedule", "problem")
 ALONE = "no other run differs from it in numbers and seeds alone"
 
 
-class Bunch(NamedTuple):
+class Compatible(NamedTuple):
     """Runs of one program: their keys among the plans, and the keys of the config that differ."""
 
     jobs: tuple
     varied: tuple
 
 
-def bunches(plans, jobs, assembled=assemble):
+def compatible(plans, jobs, assembled=assemble):
     """Part `jobs`, keys of `plans`, into what can be trained together.
 
     assembled: Plan -> Assembly, which may remember.
-    Returns ([Bunch], {job: why it is to be trained alone}). Raises what `assembled` raises: a plan that
+    Returns ([Compatible], {job: why it is to be trained alone}). Raises what `assembled` raises: a plan that
     cannot be used at all.
     """
     together, alone = {}, {}
@@ -79,22 +79,22 @@ def _masked(key, value, fixed):
 
 
 def _part(plans, jobs, refused, assembled):
-    """([Bunch], {job: reason}) of jobs of one structure; refused: {key that may not vary: why}."""
+    """([Compatible], {job: reason}) of jobs of one structure; refused: {key that may not vary: why}."""
     if len(jobs) == 1:
         reasons = [f"{key} cannot vary within a program: {why}" for key, why in refused.items()]
         return [], {jobs[0]: "; ".join(reasons) or ALONE}
     varied = differing([plans[job].config for job in jobs])
     new = untraceable(assembled(plans[jobs[0]]), varied)
     if not new:
-        return [Bunch(tuple(jobs), varied)], {}
+        return [Compatible(tuple(jobs), varied)], {}
     refused = {**refused, **new}
     parts: dict[str, list] = {}
     for job in jobs:
         parts.setdefault(structure(plans[job].config, tuple(refused)), []).append(job)
     found, alone = [], {}
     for part in parts.values():
-        bunch, left = _part(plans, part, refused, assembled)
-        found += bunch
+        parts, left = _part(plans, part, refused, assembled)
+        found += parts
         alone |= left
     return found, alone
 

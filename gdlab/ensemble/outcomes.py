@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 
 from gdlab import store
-from gdlab.ensemble.grouping import bunches, structure
+from gdlab.ensemble.grouping import compatible, structure
 from gdlab.ensemble.width import choose_width
 from gdlab.execution.alone import EXPECTED_ERRORS, already_finished, train_alone
 from gdlab.execution.interruption import interruptible
@@ -45,7 +45,7 @@ class Outcome(NamedTuple):
         return "not started" if self.run is None else self.run.state
 
 
-class Batch(NamedTuple):
+class Group(NamedTuple):
     """Runs that one program trains at once: their numbers, what varies, members of each device, and the run
     by whose config the program is made."""
 
@@ -101,17 +101,17 @@ def train(
     with interruptible() as stop:
         plans = _unfinished(configs, paths, outcomes)
         assembled = _Assemblies()
-        batches, alone = _planned(plans, paths, assembled, width, say)
+        groups, alone = _planned(plans, paths, assembled, width, say)
         _log_reasons(paths, alone, say)
         programs: dict = {}
-        for number, batch in enumerate(batches):
+        for number, group in enumerate(groups):
             if not stop.is_set():
                 title = (
-                    f"group {number + 1} of {len(batches)}, {counted(len(batch.jobs), 'run')}"
+                    f"group {number + 1} of {len(groups)}, {counted(len(group.jobs), 'run')}"
                     if progress
                     else None
                 )
-                outcomes |= _train_batch(plans, paths, batch, stop, assembled, programs, title)
+                outcomes |= _train_group(plans, paths, group, stop, assembled, programs, title)
         for job in alone:
             if not stop.is_set():
                 outcomes[job] = _train_alone(configs[job], paths[job], progress, stop)
@@ -157,43 +157,43 @@ def _unfinished(configs, folders, outcomes):
 
 
 def _planned(plans, folders, assembled, width, say):
-    """([Batch], {job: why alone}) of what is to be trained."""
+    """([Group], {job: why alone}) of what is to be trained."""
     begun = {job: group_of(folders[job]) for job in plans}
     alone = {job: "it was begun as a run of its own" for job in plans if begun[job] == {}}
-    batches = _resumed(plans, {job: group for job, group in begun.items() if group})
+    groups = _resumed(plans, {job: group for job, group in begun.items() if group})
     fresh = [job for job in plans if begun[job] is None]
     found = []
     try:
-        found, reasons = bunches(plans, fresh, assembled)
+        found, reasons = compatible(plans, fresh, assembled)
         alone |= reasons
     except EXPECTED_ERRORS as error:
         # One of them cannot be assembled: alone each says what is wrong with it.
         alone |= dict.fromkeys(fresh, f"not all of the runs can be assembled: {error}")
-    for bunch in found:
-        chosen = width or choose_width(assembled(plans[bunch.jobs[0]]), len(bunch.jobs), _devices())
+    for runs in found:
+        chosen = width or choose_width(assembled(plans[runs.jobs[0]]), len(runs.jobs), _devices())
         places = chosen * _devices()
-        count = math.ceil(len(bunch.jobs) / places)
+        count = math.ceil(len(runs.jobs) / places)
         say(
-            f"{counted(len(bunch.jobs), 'run')} that differ in {', '.join(bunch.varied) or 'nothing'}: "
+            f"{counted(len(runs.jobs), 'run')} that differ in {', '.join(runs.varied) or 'nothing'}: "
             f"{counted(count, 'group')} of {places}"
         )
-        parts = [bunch.jobs[start : start + places] for start in range(0, len(bunch.jobs), places)]
-        batches += [Batch(part, bunch.varied, chosen, bunch.jobs[0]) for part in parts]
-    return batches, alone
+        parts = [runs.jobs[start : start + places] for start in range(0, len(runs.jobs), places)]
+        groups += [Group(part, runs.varied, chosen, runs.jobs[0]) for part in parts]
+    return groups, alone
 
 
 def _resumed(plans, begun):
-    """Batches of the runs that were begun as members of a group: the same program, hence the same width."""
+    """Groups of the runs that were begun as members of a group: the same program, hence the same width."""
     alike: dict[tuple, list] = {}
     for job, group in begun.items():
         varied = tuple(group["varied"])
         alike.setdefault((varied, group["width"], _constants(plans[job].config, varied)), []).append(job)
-    batches = []
+    groups = []
     for (varied, width, _), jobs in alike.items():
         places = width * _devices()
         parts = [tuple(jobs[start : start + places]) for start in range(0, len(jobs), places)]
-        batches += [Batch(part, varied, width, jobs[0]) for part in parts]
-    return batches
+        groups += [Group(part, varied, width, jobs[0]) for part in parts]
+    return groups
 
 
 def _constants(config, varied):
@@ -202,18 +202,18 @@ def _constants(config, varied):
     return structure(config, tuple(key for key in free if key not in varied))
 
 
-def _train_batch(plans, folders, batch, stop, assembled, programs, title):
+def _train_group(plans, folders, group, stop, assembled, programs, title):
     """Train one group, by its program among `programs`; {job: Outcome} of its runs."""
-    plan = plans[batch.model]
-    members = [Member(plans[job], folders[job], index) for index, job in enumerate(batch.jobs)]
+    plan = plans[group.model]
+    members = [Member(plans[job], folders[job], index) for index, job in enumerate(group.jobs)]
     session, error = None, None
     try:
         with plan.in_precision():
-            key = (batch.model, batch.varied, batch.width)
+            key = (group.model, group.varied, group.width)
             if key not in programs:
                 programs.clear()  # groups of one program follow one another; its data need not stay
                 programs[key] = GroupProgram(
-                    assembled(plan), varied=batch.varied, width=batch.width, devices=_devices()
+                    assembled(plan), varied=group.varied, width=group.width, devices=_devices()
                 )
             program = Together(programs[key], [member.plan for member in members])
             session = Session(program, members)
@@ -225,7 +225,7 @@ def _train_batch(plans, folders, batch, stop, assembled, programs, title):
         _log.debug("a group failed", exc_info=True)
         error = raised
     outcomes = {}
-    for job, member in zip(batch.jobs, members, strict=True):
+    for job, member in zip(group.jobs, members, strict=True):
         failed = member.error or (error if member.state in (None, "failed") else None)
         run = store.open_run(folders[job]) if failed is None else None
         outcomes[job] = Outcome(folders[job], run, failed)

@@ -19,7 +19,7 @@ from gdlab.optim.search_state import TELLING_STATES, search_state
 from gdlab.optim.searching import scaled
 from gdlab.plan.sections import Plan
 from gdlab.store import StoreError
-from gdlab.training.loop import has_search
+from gdlab.training.iteration import has_search
 
 
 def wanted(plan: Plan) -> bool:

@@ -17,7 +17,7 @@ from gdlab.plan import soundness
 from gdlab.plan.assembly import training
 from gdlab.plan.monitoring import dumper
 from gdlab.plan.parts import learning_rate
-from gdlab.training.loop import has_search
+from gdlab.training.iteration import has_search
 
 
 class Chunk(NamedTuple):

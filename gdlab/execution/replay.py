@@ -41,7 +41,7 @@ from gdlab.plan.sources import Places, around, located
 from gdlab.plan.targets import ConfigError, short
 from gdlab.store.config import differences, flatten
 from gdlab.training.devices import in_its_precision
-from gdlab.training.loop import has_search
+from gdlab.training.iteration import has_search
 
 log = logging.getLogger(__name__)
 

@@ -32,6 +32,6 @@ def _said(run, words: str, share: float, middle: float) -> Finding:
     lowest = "the error still falls at their ends"
     if np.isfinite(middle):
         far = f"{middle:.2g}" if middle < 10 else f"{middle:,.0f}"
-        lowest = f"the lowest point along them lies {far} steps away"
+        lowest = f"by its parabola the error is lowest {far} steps along them"
     text = f"{percent(share)} of the steps of {run.name} were {words}: {lowest}."
     return Finding(text, share, {"page": "descent", "run": run.name}, 0.9 * share)

@@ -16,6 +16,7 @@ import optax
 from jax.experimental import io_callback
 
 from gdlab.linesearch import two_phase
+from gdlab.optim.checks import refuse_others
 from gdlab.optim.limited_memory import CONJUGATE_SEARCH, SEARCH, lbfgs, limited_memory_conjugate_gradient
 from gdlab.optim.nonlinear_cg import conjugate_gradient, fast_conjugate_gradient
 from gdlab.optim.search_state import TELLING_STATES, ends_with_search, search_state
@@ -106,6 +107,7 @@ def minimize(
     callback: Callable | None = None,
     has_aux: bool = False,
     history: bool = True,
+    **others: Any,
 ) -> Minimum:
     """Follow a descent until it has arrived.
 
@@ -121,8 +123,7 @@ def minimize(
       tol: ends where every component of the gradient is at most so large, >= 0.
       target: ends where the error is at most so large.
       max_evaluations: no iteration is begun after so many calls of `fun`, at least 1; the last one may need
-        more, a line search of gdlab 50 at most.
-      max_iterations: at most so many iterations, at least 0.
+        more, a line search of gdlab 50 at most. max_iterations: at most so many iterations, at least 0.
       callback: (x, fun, nit) on the host, after every iteration; what is true, or StopIteration, ends the
         descent. Not under `jax.vmap`.
       has_aux: whether `fun` hands out something besides the error.
@@ -132,9 +133,10 @@ def minimize(
       A Minimum.
 
     Raises:
-      ValueError: an option outside its range, an unknown method, parameters that are no real floating-point
-        numbers, a `fun` that gives something else than an error.
+      TypeError: an option that there is not. ValueError: one outside its range, an unknown method, parameters
+        that are no real floating-point numbers, a `fun` that gives something else than an error.
     """
+    refuse_others("minimize", minimize, others, {"optimizer": "method", "maxiter": "max_iterations"})
     _check(method, {"tol": tol, "target": target}, max_evaluations, max_iterations, args)
     x0 = jax.tree.map(jnp.asarray, x0)
     if not jax.tree.leaves(x0):

@@ -12,13 +12,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gdlab.optim.search_state import TELLING_STATES, ends_with_search, search_state, with_search_state
-from gdlab.records import DIVERGED, IDLE, OK, StepInfo
+from gdlab.records import DIVERGED, IDLE, OK
 from gdlab.training.devices import on_all, split
+from gdlab.training.iteration import evaluated, has_search, plain_step, search_step, stored_value
 
 TERMS = "metric/"  # before the names of the arrays of what an error is made of
-# What gdlab's searches tell of an iteration by themselves: fields of their state and of a StepInfo.
-_TOLD = ("slope", "step_size", "step_size_max", "restarted", "status", "evaluations", "line_search")
 
 
 class TrainState(NamedTuple):
@@ -145,8 +143,8 @@ def make_iteration(problem, optimizer, *, several_descents, loss_end, reach, col
         fresh = steps.new_descent[at]
         value_fn = at_hand(problem.loss, state, data, key, steps, at)
         if has_search(state.opt_state):
-            return _search_step(optimizer, value_fn, state, fresh, several_descents)
-        return _plain_step(optimizer, value_fn, state, fresh, loss_end, reach)
+            return search_step(optimizer, value_fn, state, fresh, several_descents)
+        return plain_step(optimizer, value_fn, state, fresh, loss_end, reach)
 
     def gathered(state, updates, after, *inputs):
         found = gather(state.params, updates, after)
@@ -174,114 +172,18 @@ def make_iteration(problem, optimizer, *, several_descents, loss_end, reach, col
     def ready(state, data, key, steps):
         if several_descents or not has_search(state.opt_state):
             return state
-        return _evaluated(state, at_hand(problem.loss, state, data, key, steps, 0))
+        return evaluated(state, at_hand(problem.loss, state, data, key, steps, 0))
 
     return iterate, ready
-
-
-def _evaluated(state, value_fn):
-    """The state with J and its gradient at its parameters, computed only where not yet known."""
-    stored = _stored_value(state.opt_state)
-    value, grad = jax.lax.cond(
-        jnp.isfinite(stored[0]), lambda: stored, lambda: _evaluate(value_fn, state, stored)
-    )
-    return state._replace(opt_state=with_search_state(state.opt_state, value=value, grad=grad))
-
-
-def _search_step(optimizer, value_fn, state, fresh, several_descents):
-    """One iteration of an optimizer with a line search."""
-    params, opt_state = state.params, state.opt_state
-    loss, grads = stored = _stored_value(opt_state)
-    its_own = ends_with_search(opt_state)
-    if several_descents or not its_own:
-        # The values of the last accepted point hold as long as the batch stays the same.
-        known = jnp.isfinite(loss) & ~fresh if its_own else jnp.bool_(False)
-        loss, grads = jax.lax.cond(known, lambda: stored, lambda: _evaluate(value_fn, state, stored))
-    tells = isinstance(search_state(opt_state), TELLING_STATES)
-    # The searches of optax hand what they do not know on to the error function.
-    begins = {"new_descent": fresh} if tells else {}
-    updates, opt_state = optimizer.update(
-        grads, opt_state, params, value=loss, grad=grads, value_fn=value_fn, **begins
-    )
-    found: Any = search_state(opt_state)
-    if tells:
-        told = {name: getattr(found, name) for name in _TOLD}
-    else:
-        # A step of 0 leaves the parameters as they are, though its direction be not finite.
-        updates = jax.tree.map(lambda u: jnp.where(found.learning_rate == 0, 0, u), updates)
-        told = _told_of_others(loss, optax.tree.vdot(grads, updates))
-    after = optax.apply_updates(params, updates)
-    info = StepInfo(
-        loss=loss,
-        loss_end=found.value if its_own else value_fn(after),
-        grad_norm=optax.tree.norm(grads),
-        update_norm=optax.tree.norm(updates),
-        new_descent=fresh,
-        **told,
-    )
-    return TrainState(after, opt_state, state.step + 1, info.status), info, updates, params
-
-
-def _told_of_others(loss, slope):
-    """What is recorded of a line search of optax: its step as the direction, as without a search."""
-    one = jnp.ones_like(loss)
-    return {
-        "slope": slope,
-        "step_size": one,
-        "step_size_max": one,
-        "restarted": jnp.bool_(False),
-        "status": jnp.where(jnp.isfinite(loss), OK, DIVERGED).astype(jnp.int32),
-        "evaluations": jnp.int32(1),
-        "line_search": None,
-    }
-
-
-def _plain_step(optimizer, value_fn, state, fresh, loss_end, reach):
-    """One iteration of an optimizer without a line search: the step taken is the direction, eta = 1."""
-    params = state.params
-    loss, grads = jax.value_and_grad(value_fn)(params)
-    updates, opt_state = optimizer.update(
-        grads, state.opt_state, params, value=loss, grad=grads, value_fn=value_fn
-    )
-    moved = optax.apply_updates(params, updates)
-    update_norm = optax.tree.norm(updates)
-    one = jnp.ones_like(loss)
-    status = jnp.where(jnp.isfinite(loss) & jnp.isfinite(update_norm), OK, DIVERGED).astype(jnp.int32)
-    info = StepInfo(
-        loss=loss,
-        loss_end=value_fn(moved) if loss_end else one * jnp.nan,
-        grad_norm=optax.tree.norm(grads),
-        update_norm=update_norm,
-        slope=optax.tree.vdot(grads, updates).astype(loss.dtype),
-        step_size=one,
-        step_size_max=one * reach,
-        restarted=jnp.bool_(False),
-        new_descent=fresh,
-        status=status,
-        evaluations=jnp.int32(1),
-        line_search=None,
-    )
-    return TrainState(moved, opt_state, state.step + 1, status), info, updates, params
 
 
 def _idle(state, one, *inputs):
     """An iteration of a descent that has ended: nothing moves, the error stays."""
     info = jax.eval_shape(one, state, *inputs)[1]
     info = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), info)
-    loss = _stored_value(state.opt_state)[0]
+    loss = stored_value(state.opt_state)[0]
     info = info._replace(loss=loss, loss_end=loss, status=jnp.full_like(info.status, IDLE))
     return state._replace(step=state.step + 1), info
-
-
-def _stored_value(opt_state):
-    """(value, grad) that the state of a line search keeps, None for optimizers without one."""
-    found = search_state(opt_state)
-    return None if found is None else (found.value, found.grad)
-
-
-def _evaluate(value_fn, state, like):
-    value, grad = jax.value_and_grad(value_fn)(state.params)
-    return value.astype(like[0].dtype), grad
 
 
 def write(buffers, row, at):
@@ -291,8 +193,3 @@ def write(buffers, row, at):
 
 def _batch(data, index, at):
     return data if index is None else jax.tree.map(lambda array: array[index[at]], data)
-
-
-def has_search(opt_state):
-    """Whether an optimizer's state is that of one with a line search, which keeps a value and a gradient."""
-    return search_state(opt_state) is not None

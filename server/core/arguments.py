@@ -67,6 +67,11 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         help="whether readers may ask trainings that run to stop, or to be looked at closely; default: where "
         "nobody beyond this machine is let in",
     )
+    _add_limits(parser)
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    """Of what a page may ask of models."""
     parser.add_argument(
         "--memory",
         type=_positive,

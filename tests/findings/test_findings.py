@@ -46,7 +46,11 @@ def texts(runs, page=None):
 
 @pytest.mark.parametrize(
     ("rate", "words"),
-    [(0.1, "too short: the lowest point along them lies 10 steps away"), (1.9, "too long"), (1.0, "")],
+    [
+        (0.1, "too short: by its parabola the error is lowest 10 steps along them"),
+        (1.9, "too long"),
+        (1.0, ""),
+    ],
 )
 def test_steps_that_are_too_short_or_too_long(tmp_path, rate, words):
     said = [text for text in texts([record(tmp_path / "a", descent(rate))]) if "of the steps" in text]

@@ -198,3 +198,13 @@ def test_input_that_cannot_be_is_named(start, options, says):
 def test_an_error_that_is_no_number_is_named(fun, has_aux, says):
     with pytest.raises(ValueError, match=says):
         optim.minimize(fun, jnp.ones(2), has_aux=has_aux)
+
+
+@pytest.mark.parametrize(
+    ("option", "meant"), [("optimizer", "method"), ("maxiter", "max_iterations"), ("tool", "tol")]
+)
+def test_an_option_that_there_is_not_is_named_with_the_one_that_was_meant(option, meant):
+    with pytest.raises(
+        TypeError, match=f"no option '{option}'; allowed: method, tol, .*Did you mean '{meant}'"
+    ):
+        descend.minimize(lambda x: (x**2).sum(), [1.0], **{option: 1})

@@ -9,7 +9,7 @@ from gdlab.optim import coupled_weight_decay, decoupled_weight_decay, irprop_plu
 from gdlab.plan import assembly
 from gdlab.plan.builder import ConfigError, instantiate
 from gdlab.plan.options import plan_of
-from gdlab.training.loop import has_search
+from gdlab.training.iteration import has_search
 from tests.composing import composed
 
 STEPS, RATE = 20, 0.1
