@@ -69,14 +69,14 @@ def test_both_commands_serve_the_page(tmp_path, command):
             css = urllib.request.urlopen(urllib.parse.urljoin(address, style)).read()
             assert b"inter-latin.woff2" in css
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_termination_ends_cleanly(tmp_path, number):
     with started("server", str(tmp_path), "--port", "0", "--no-browser") as (process, _):
         process.send_signal(number)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
         assert "Traceback" not in process.stdout.read()
 
 
@@ -88,7 +88,7 @@ def test_what_is_inherited_as_ignored_stays_ignored(tmp_path, number):
         process.send_signal(number)
         assert urllib.request.urlopen(f"http://localhost:{port}/server").status == 200
         process.terminate()  # which is always heard
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 def test_ctrl_c_while_the_server_is_loading_ends_it_without_a_traceback(tmp_path):
