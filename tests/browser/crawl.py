@@ -30,6 +30,7 @@ SETTLED_S = 240  # until the worker must have answered
 QUIET_S = 0.45  # longer than what the page waits for a choice to rest
 NOT_WORDS = re.compile(r"\b(NaN|nan|undefined|null|None|Infinity|inf)\b|\[object|Traceback")
 FAILED = re.compile(r"\w+Error\b|Exception|cannot be shown|ended unexpectedly")  # said by no check of ours
+LATE = "was preloaded using link preload but not used within a few seconds"  # says how loaded the machine is
 LEAVES = re.compile(r"Open|Insides|Descent|Surface|Look inside|Classes & layers|Ensemble|Copy|Cancel|^×$")
 LONG = re.compile(r"Compute|Continue|Look closer|Inactivate|Strongest|Smoothness")  # asks the worker
 
@@ -93,7 +94,7 @@ class Visit:
         return [Finding(kind, where, what) for kind, what in found]
 
     def _heard(self, message) -> None:
-        if message.type in ("error", "warning"):
+        if message.type in ("error", "warning") and LATE not in message.text:
             self.console.append(message.text)
 
     def _listen(self, socket) -> None:
