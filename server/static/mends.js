@@ -43,7 +43,8 @@ document.addEventListener("DOMContentLoaded", () => {
       told(left, right)
     }
     const watch = new ResizeObserver(look)
-    for (const element of [scroller, ...scroller.children]) watch.observe(element)
+    // What a Bokeh layout holds lies in its shadow.
+    for (const element of [scroller, ...scroller.children, ...(scroller.shadowRoot?.children ?? [])]) watch.observe(element)
     scroller.addEventListener("scroll", look, {passive: true})
     look()
   }

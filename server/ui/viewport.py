@@ -175,8 +175,8 @@ class Viewport:
         self.redraw()
 
     def extent(self) -> tuple[float, float]:
-        """Limits that hold all curves, with a margin."""
-        parts = [member.extent() for member in self.members]
+        """Limits that hold all curves, with a margin; of none from 0 to 1."""
+        parts = [member.extent() for member in self.members] or [(0.0, 1.0)]
         low, high = min(p[0] for p in parts), max(p[1] for p in parts)
         if self.log_x:
             return low / 1.05, max(high, 2 * low) * 1.05

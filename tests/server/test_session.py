@@ -11,6 +11,7 @@ from bokeh.events import ButtonClick
 from bokeh.models import Div
 from bokeh.plotting import figure
 
+import gdlab
 from gdlab.store import requests
 from server.core.context import View
 from server.core.runs_cache import RunsCache
@@ -342,3 +343,20 @@ def test_a_page_that_waits_in_the_background_is_built_anew_for_another_run(visit
     send(session, "page", "one")
     assert len(curve.built) == count + 1
     assert curve.built[-1][0].run("a").config["optimizer"]["linesearch"]["sigma"] == 0.3
+
+
+def test_the_log_key_on_a_page_without_a_curve_does_nothing(tmp_path, caplog):
+    """A run of another program's numbers has no steps to draw."""
+    gdlab.import_runs(table(tmp_path), tmp_path / "runs" / "imported")
+    root = tmp_path / "runs"
+    session = Session(Document(), root, {"page": [b"steps"], "run": [b"imported"]}, RunsCache(root), None)
+    session.start()
+    session.show("steps")
+    send(session, "log")
+    assert not caplog.records and session.bridge.notice == ""
+
+
+def table(folder):
+    path = folder / "log.csv"
+    path.write_text("step,loss\n0,1.0\n1,0.5\n")
+    return path
