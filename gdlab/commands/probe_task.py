@@ -60,7 +60,7 @@ def probe_task(config, *, progress=True):
     if progress:
         told = " ".join(filter(None, (proof(table.attrs), remarks(table.attrs))))
         if told:
-            Progress(f"{Path(config['run']).name} {config['probe']['_target_'].split('.')[-2]}", 0).say(told)
+            Progress(f"{run.name} {_named(config['probe'], 'probe')}", 0).say(told)
     return table
 
 

@@ -86,7 +86,7 @@ def _choice(group: str, path: Path, files: Mapping[str, Path]) -> Choice:
     for line in lines:
         if not line.startswith("#"):
             break
-        if not line.startswith("# @package"):
+        if not re.match(r"# (@package|[\w./-]+\.yaml$)", line):  # its place, or its name
             head.append(line[1:].strip())
     # What builds on another configuration changes its options and has none of its own.
     own = () if "defaults:" in lines or group == "experiment" else tuple(_options(lines, group))
