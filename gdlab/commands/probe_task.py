@@ -46,7 +46,7 @@ def probe_task(config, *, progress=True):
     if not config.get("run"):
         raise ConfigError("task=probe needs the folder of a recorded run: run=runs/NAME")
     if not config.get("probe"):
-        raise ConfigError("task=probe needs a probe: probe=NAME, as in conf/probe")
+        raise ConfigError("task=probe needs a probe: probe=NAME, as in conf/probe or --config-dir")
     output = _checked(config.get("output"))
     run = Path(config["run"])
     places = around(run, [config["data_dir"]] if config.get("data_dir") else [])

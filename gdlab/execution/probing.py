@@ -75,7 +75,10 @@ def _compute(probe):
         return resolve(probe, ("probe",), "probe")
     names = [module.name for module in pkgutil.iter_modules(probes.__path__) if not module.ispkg]
     if probe not in names:
-        raise ConfigError(f"probe={probe!r}: allowed: {', '.join(names)}.{nearest(probe, names)}")
+        raise ConfigError(
+            f"probe={probe!r}: allowed: {', '.join(names)}, or MODULE.FUNCTION of your own, "
+            f"which GDLAB_TARGETS allows.{nearest(probe, names)}"
+        )
     return importlib.import_module(f"gdlab.probes.{probe}").compute
 
 
