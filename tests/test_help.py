@@ -54,6 +54,27 @@ def test_every_option_of_a_training_has_a_line_and_its_default():
     assert (told["train.steps"].default, told["precision"].default) == ("100", "float32")
 
 
+@pytest.mark.parametrize("name", [one.name for group, one in CHOICES if group.name == "experiment"])
+def test_what_an_experiment_sets_is_what_its_configuration_has(name):
+    (choice,) = (one for group, one in CHOICES if (group.name, one.name) == ("experiment", name))
+    config, groups = composed(f"experiment={name}"), {group.name for group in GROUPS}
+    assert choice.sets
+    for key, value in choice.sets.items():
+        if key in groups:
+            assert (conf_dir() / key / f"{value}.yaml").exists(), key
+            continue
+        node = config
+        for part in key.split("."):
+            node = node[part]
+        assert node == yaml.safe_load(value) or value.startswith("${"), key
+
+
+def test_help_of_an_experiment_lists_what_it_sets():
+    said = of(["experiment=digits_sgd"])
+    assert "optimizer.learning_rate=1.0" in said and "--cfg job" in said
+    assert "optimizer=sgd" in said and "train.batches=5" in said  # from digits_cg, which it begins with
+
+
 def test_the_usual_choices_are_those_of_a_command_that_makes_none():
     config = composed("train.steps=1")
     for group in GROUPS:

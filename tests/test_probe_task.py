@@ -117,7 +117,8 @@ def test_every_option_of_a_surface_can_be_said(run):
         ({"run": None}, "run=runs/NAME"),
         ({"probe": None}, "probe=NAME"),
         ({"output": "a.txt"}, "ends in .npz or .csv"),
-        ({"probe": {"_target_": "os.system", "start": 0}}, "gdlab.probes.NAME.compute"),
+        ({"probe": {"_target_": "os.system", "start": 0}}, "start with GDLAB_TARGETS=os;"),
+        ({"probe": {"_target_": "gdlab.probes.nix", "start": 0}}, "gdlab.probes.NAME.compute.*GDLAB_TARGETS"),
         ({"probe": {"_target_": "gdlab.probes.segments.compute", "stat": 0}}, "Did you mean 'start'"),
     ],
 )
@@ -136,6 +137,71 @@ def test_probes_of_a_training_are_checked_before_it_and_fail_alone(tmp_path):
     assert "allowed: batch, train" in str(tables["b"])
     with pytest.raises(ConfigError, match=r"probes.c._target_='nix'"):
         probe_task.check_probes({"c": {"_target_": "nix"}})
+
+
+OWN = '''
+import numpy as np
+
+from gdlab.records import Table
+
+
+def lengths(replay, *, every, start=0, progress):
+    """Length of the parameters, every so many iterations."""
+    k = np.arange(start, replay.run.rows("scalars") + 1, every)
+    values = [float(np.linalg.norm(replay.params(int(at)))) for at in k]
+    return Table({"iteration": k, "length": np.array(values)}, {"iteration": ("k",), "length": ("k",)}, {})
+
+
+def nothing(replay, *, progress):
+    """Forgets its Table."""
+'''
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """Probes of one's own, which GDLAB_TARGETS allows."""
+    (tmp_path / "my_own_probe.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "my_own_probe", raising=False)
+    monkeypatch.setenv("GDLAB_TARGETS", "my_own_probe")
+    return {"_target_": "my_own_probe.lengths", "every": 10}
+
+
+def test_a_probe_of_ones_own_answers_the_task_and_at_the_end_of_a_training(own, tmp_path, monkeypatch):
+    made = composed("experiment=rosenbrock") | {"probes": {"end": own}}
+    probe_task.check_probes(made["probes"])
+    finished = experiment.run(made, tmp_path / "run", progress=False)
+    at_end = probe_task.run_probes(made["probes"], finished.path, progress=False)["end"]
+    asked = config(finished, "probe=smoothness", probe=own, output=str(tmp_path / "t.csv"))
+    table = probe_task.probe_task(asked, progress=True)
+    assert len(table.columns["length"]) > 2 and np.ptp(table.columns["length"]) > 0
+    np.testing.assert_array_equal(at_end.columns["length"], table.columns["length"])
+    assert (tmp_path / "t.csv").read_text().startswith("iteration,length\n0,")
+    monkeypatch.delenv("GDLAB_TARGETS")  # the run itself stays readable where the probe is not allowed
+    assert run_probe(finished.path, "smoothness", {"start": 0, "stop": 2}).columns["smoothness"].shape == (2,)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"evry": 3}, "no option 'evry'; it takes .*Did you mean 'every'"),
+        ({"every": None}, "missing a required .*argument: 'every'; it takes replay, every, start, progress"),
+        ({"_target_": "my_own_probe.nothing", "every": None}, "returned NoneType; allowed: a gdlab.Table"),
+        ({"_target_": "my_own_probe.length"}, "my_own_probe has no 'length'. Did you mean 'lengths'"),
+        ({"_target_": "my_own_probe.np"}, "it is no function"),
+        ({"_target_": "my_own_probe._run"}, "my_own_probe has no '_run'"),
+        ({"_target_": "numpy.load"}, "GDLAB_TARGETS=my_own_probe,numpy;"),
+    ],
+)
+def test_what_is_wrong_with_a_probe_of_ones_own_is_named(run, own, change, said):
+    node = {key: value for key, value in {**own, **change}.items() if value is not None}
+    with pytest.raises(ConfigError, match=said):
+        probe_task.probe_task(config(run, "probe=smoothness", probe=node), progress=False)
+
+
+def test_what_a_probe_at_the_end_lacks_is_said_before_the_training(own):
+    with pytest.raises(ConfigError, match=r"missing a required .*'every'"):
+        probe_task.check_probes({"end": {"_target_": own["_target_"]}})
 
 
 def test_probes_do_not_make_another_run_of_it(tmp_path):

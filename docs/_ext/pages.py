@@ -43,10 +43,15 @@ def _filled(app, page, source):
 
 
 def public_names(module):
-    """The public names of a module, in the order of the alphabet, without case."""
-    return sorted(
-        importlib.import_module(module).__all__, key=lambda name: (name.startswith("_"), name.lower())
-    )
+    """The public names of a module, in the order of the alphabet, without case; where it lists none,
+    the functions and classes that it defines."""
+    found = importlib.import_module(module)
+    defined = [
+        name
+        for name, thing in vars(found).items()
+        if not name.startswith("_") and callable(thing) and getattr(thing, "__module__", "") == module
+    ]
+    return sorted(getattr(found, "__all__", defined), key=lambda name: (name.startswith("_"), name.lower()))
 
 
 def _api(module):

@@ -115,6 +115,9 @@ def _choice(group: Group, choice: Choice) -> Iterator[str]:
     if choice.more:
         yield from textwrap.wrap(choice.more, WIDTH, initial_indent="  ", subsequent_indent="  ")
     yield from _table(_rows(choice.options))
+    if choice.sets:
+        yield "  It sets these, before the defaults of whatever else is chosen; --cfg job shows what holds:"
+        yield from _table([(f"{key}={value}", "") for key, value in choice.sets.items()], 4)
 
 
 def _of(group: Group, name: str) -> Choice:
@@ -148,5 +151,5 @@ def _table(rows: list[tuple[str, str]], indent: int = 2, left: int = 0) -> Itera
         if len(name) > left and lines:
             yield start
             start = " " * (indent + left)
-        yield f"{start}  {lines[0]}" if lines else start
+        yield f"{start}  {lines[0]}" if lines else start.rstrip()
         yield from (" " * (indent + left + 2) + line for line in lines[1:])

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from gdlab.execution.difference import proof, remarks, said
-from gdlab.execution.probing import run_probe
+from gdlab.execution.probing import check_options, run_probe
 from gdlab.execution.progress import Progress
-from gdlab.plan.builder import ConfigError, check, nearest
+from gdlab.plan.builder import ConfigError, check, nearest, short
 from gdlab.plan.ranges import check_ranges
 from gdlab.plan.sources import around, as_recorded
 
@@ -46,7 +46,7 @@ def probe_task(config, *, progress=True):
     if not config.get("run"):
         raise ConfigError("task=probe needs the folder of a recorded run: run=runs/NAME")
     if not config.get("probe"):
-        raise ConfigError("task=probe needs a probe: probe=NAME, as in conf/probe")
+        raise ConfigError("task=probe needs a probe: probe=NAME, as in conf/probe or --config-dir")
     output = _checked(config.get("output"))
     run = Path(config["run"])
     places = around(run, [config["data_dir"]] if config.get("data_dir") else [])
@@ -60,7 +60,7 @@ def probe_task(config, *, progress=True):
     if progress:
         told = " ".join(filter(None, (proof(table.attrs), remarks(table.attrs))))
         if told:
-            Progress(f"{Path(config['run']).name} {config['probe']['_target_'].split('.')[-2]}", 0).say(told)
+            Progress(f"{run.name} {_named(config['probe'], 'probe')}", 0).say(told)
     return table
 
 
@@ -118,11 +118,10 @@ def save(table, path):
 
 def _run(folder, node, where, progress, places):
     name = _named(node, where)
-    options = {key: value for key, value in node.items() if not key.startswith("_")}
     label = f"{folder.name} {name}"
     with Progress(label, 100, unit="%") as shown:
         report = shown.share if progress else lambda fraction, text: None
-        table = run_probe(folder, name, options, report, places=places)
+        table = run_probe(folder, name, _options(node), report, places=places)
     if progress:
         shapes = ", ".join(f"{key} {list(np.shape(array))}" for key, array in table.columns.items())
         shown.say(shapes)
@@ -130,14 +129,25 @@ def _run(folder, node, where, progress, places):
 
 
 def _named(node, where):
-    """The probe's name: its module, since every probe is `gdlab.probes.NAME.compute`."""
+    """The probe's name, as `run_probe` takes it: NAME of `gdlab.probes.NAME.compute`, MODULE.FUNCTION of
+    what GDLAB_TARGETS allows."""
     target = node.get("_target_", "") if isinstance(node, dict) else ""
-    parts = str(target).split(".")
-    if len(parts) != 4 or parts[:2] != ["gdlab", "probes"] or parts[3] != "compute":
-        raise ConfigError(f"{where}._target_={target!r}: allowed: gdlab.probes.NAME.compute")
+    parts = target.split(".") if isinstance(target, str) else []
+    ours = len(parts) == 4 and parts[:2] == ["gdlab", "probes"] and parts[3] == "compute"
+    if not ours and (len(parts) < 2 or parts[0] == "gdlab"):
+        raise ConfigError(
+            f"{where}._target_={short(target)}: allowed: gdlab.probes.NAME.compute, or MODULE.FUNCTION of "
+            "your own, which GDLAB_TARGETS allows"
+        )
     check(node, where, ("probe",))
     check_ranges({"probe": node})
-    return parts[2]
+    name = parts[2] if ours else target
+    check_options(name, _options(node))
+    return name
+
+
+def _options(node):
+    return {key: value for key, value in node.items() if not key.startswith("_")}
 
 
 def _checked(output):

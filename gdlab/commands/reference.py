@@ -7,7 +7,7 @@ needed for it, which would take longer than a shell likes to wait.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,12 +28,14 @@ class Option(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """One file of a group: its name, one line, what else its head says, its options."""
+    """One file of a group: its name, one line, what else its head says, its options; of an experiment what
+    it sets: {option or group: value}, that of the experiments that it begins with included."""
 
     name: str
     says: str
     more: str
     options: tuple[Option, ...]
+    sets: Mapping[str, str] = {}
 
 
 class Group(NamedTuple):
@@ -55,7 +57,7 @@ def groups(config_dir: str | Path | None = None) -> list[Group]:
 def choices(group: str, folders: Iterable[Path]) -> tuple[Choice, ...]:
     """The choices of a group in some folders of configurations, by name; later folders win."""
     files = {path.stem: path for folder in folders for path in (folder / group).glob("*.yaml")}
-    return tuple(_choice(group, files[name]) for name in sorted(files))
+    return tuple(_choice(group, files[name], files) for name in sorted(files))
 
 
 def options() -> list[Option]:
@@ -78,17 +80,28 @@ def parents(path: Path) -> list[str]:
     return [match[1] for line in _lines(path) if (match := re.match(r"^ +- (\w+)$", line))]
 
 
-def _choice(group: str, path: Path) -> Choice:
+def _choice(group: str, path: Path, files: Mapping[str, Path]) -> Choice:
     lines = _lines(path)
     head = []
     for line in lines:
         if not line.startswith("#"):
             break
-        if not line.startswith("# @package"):
+        if not re.match(r"# (@package|[\w./-]+\.yaml$)", line):  # its place, or its name
             head.append(line[1:].strip())
     # What builds on another configuration changes its options and has none of its own.
     own = () if "defaults:" in lines or group == "experiment" else tuple(_options(lines, group))
-    return Choice(path.stem, head[0] if head else "", " ".join(head[1:]), own)
+    sets = _sets(path, files) if group == "experiment" else {}
+    return Choice(path.stem, head[0] if head else "", " ".join(head[1:]), own, sets)
+
+
+def _sets(path: Path, files: Mapping[str, Path], inside: tuple[Path, ...] = ()) -> dict[str, str]:
+    """What a configuration and those that it begins with set; inside: those that begin with it."""
+    found: dict[str, str] = {}
+    for parent in parents(path):
+        if parent in files and files[parent] not in (*inside, path):
+            found |= _sets(files[parent], files, (*inside, path))
+    found |= {name: choice for name, choice in chosen(path).items() if name != "hydra"}
+    return found | {option.key: option.default for option in _options(_lines(path), "")}
 
 
 def _options(lines: list[str], group: str) -> list[Option]:

@@ -1,6 +1,7 @@
 """Run a probe on a recorded run, by name: what the server's worker and the command line call."""
 
 import importlib
+import inspect
 import os
 import pkgutil
 from collections import OrderedDict
@@ -43,13 +44,29 @@ def run_probe(
       ConfigError: unknown probe, or not allowed; ValueError: its options; StoreError: the run cannot be
         read, or was replaced or resumed meanwhile.
     """
-    compute = _compute(probe)
+    compute = check_options(probe, options)
     replay = _replay(path, places)
     with replay.in_precision():
         table = compute(replay, progress=progress, **options)
+    if not isinstance(table, Table):
+        raise ConfigError(f"probe={probe!r} returned {type(table).__name__}; allowed: a gdlab.Table")
     if replay.stale():
         raise store.Replaced(f"{path} holds another run, or was resumed, since this was begun: ask again")
     return table._replace(attrs={**(table.attrs or {}), "replay": replay.report()._asdict()})
+
+
+def check_options(probe: str, options: Mapping[str, Any]) -> Callable[..., Table]:
+    """The function of a probe's name; raises ConfigError where there is none, or it cannot be called with
+    these options."""
+    compute = _compute(probe)
+    signature = inspect.signature(compute)
+    try:
+        signature.bind(None, progress=None, **options)
+    except TypeError as error:
+        taken = signature.parameters
+        hint = next((nearest(key, taken) for key in options if key not in taken), "")
+        raise ConfigError(f"probe={probe!r}: {error}; it takes {', '.join(taken)}.{hint}") from error
+    return compute
 
 
 def _compute(probe):
@@ -58,7 +75,10 @@ def _compute(probe):
         return resolve(probe, ("probe",), "probe")
     names = [module.name for module in pkgutil.iter_modules(probes.__path__) if not module.ispkg]
     if probe not in names:
-        raise ConfigError(f"probe={probe!r}: allowed: {', '.join(names)}.{nearest(probe, names)}")
+        raise ConfigError(
+            f"probe={probe!r}: allowed: {', '.join(names)}, or MODULE.FUNCTION of your own, "
+            f"which GDLAB_TARGETS allows.{nearest(probe, names)}"
+        )
     return importlib.import_module(f"gdlab.probes.{probe}").compute
 
 

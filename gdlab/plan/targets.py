@@ -148,8 +148,12 @@ def _refusal(target, slots, where):
             f"not allowed: the environment variable GDLAB_TARGETS {now}. If you trust the module, start "
             f"with GDLAB_TARGETS={short(more)[1:-1]}; docs/security.md says what that permits."
         )
-    names = sorted({each.rpartition(".")[2] for slot in slots for each in installed(slot)})
-    hint = nearest(target.rpartition(".")[2], names) if isinstance(target, str) else ""
+    whole = sorted({each for slot in slots for each in installed(slot)})
+    names = sorted({each.rpartition(".")[2] for each in whole})
+    hint = ""
+    if isinstance(target, str):  # the last part may be right, as `build` is of every view
+        last = target.rpartition(".")[2]
+        hint = nearest(target, whole) if last in names else nearest(last, names) or nearest(target, whole)
     allowed = f"what {' and '.join(f'conf/{slot}' for slot in slots)} holds" if slots else "values alone"
     return (
         f"{where}: _target_ {short(target)} is not a function that may stand there; allowed: {allowed}.{hint}"

@@ -127,11 +127,13 @@ def _merged(described: dict, own: dict) -> dict:
 
 
 def _page(name: str, path: Path, description: dict) -> tuple[Page, int]:
+    for key in description:  # before those that are missing: one that is misspelt is both
+        if key not in KEYS:
+            allowed = f"allowed: {', '.join(KEYS)}.{nearest(str(key), KEYS)}"
+            raise ConfigError(f"{path}: no option {short(key)}; {allowed}")
     for key, kind in KEYS.items():
         if not isinstance(description.get(key), kind) or isinstance(description[key], bool):
             raise ConfigError(f"{path}: '{key}' must be given, as {kind.__name__}")
-    for key in description.keys() - KEYS:
-        raise ConfigError(f"{path}: no option '{key}'; allowed: {', '.join(KEYS)}.{nearest(key, KEYS)}")
     views = {key: view for key, view in description["views"].items() if view is not None}
     for key, view in views.items():
         for option, kind in (("order", int), ("_target_", str)):
@@ -150,6 +152,19 @@ def _part(name: str, view: dict, path: Path) -> Part:
 def _check(part: Part) -> None:
     """Whether a view may be built, and takes its options; imports it."""
     build = targets.resolve(part.target, (FOLDER,), part.where)
+    taken = inspect.signature(build).parameters
+    allowed = [
+        name for name, one in taken.items() if one.kind in (one.KEYWORD_ONLY, one.POSITIONAL_OR_KEYWORD)
+    ]
+    allowed = [name for name in allowed if name != next(iter(taken))]  # the context
+    if not any(one.kind is one.VAR_KEYWORD for one in taken.values()):
+        for key in part.options:
+            if key not in allowed:
+                may = f"it takes {', '.join(allowed)}" if allowed else "it takes none"
+                hint = nearest(str(key), allowed)
+                raise ConfigError(
+                    f"{part.where}: {short(part.target)} has no option {short(key)}; {may}.{hint}"
+                )
     try:
         inspect.signature(build).bind(None, **part.options)
     except TypeError as error:

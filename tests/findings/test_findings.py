@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gdlab import store
-from gdlab.findings import findings
+from gdlab.findings import comparison, error, findings, held_out, importance
 from gdlab.records import DIVERGED, LINE_SEARCH_FAILED, STEP_COLUMNS
 from tests.server import make_ensemble
 
@@ -44,6 +44,11 @@ def texts(runs, page=None):
     return [finding.text for finding in findings(runs, page)]
 
 
+def of(module, *runs):
+    """What one module says of runs, so that a new one beside it may speak of them, too."""
+    return module.find_among(runs) if hasattr(module, "find_among") else module.find(*runs)
+
+
 @pytest.mark.parametrize(
     ("rate", "words"),
     [
@@ -77,7 +82,8 @@ def test_an_error_that_is_not_finite_is_said_before_all_else(tmp_path):
     steps = descent(0.1)
     steps["loss"][7:] = np.inf
     steps["status"] = np.where(np.arange(20) >= 7, DIVERGED, 0)
-    first = findings([record(tmp_path / "a", steps)])[0]
+    first = of(error, record(tmp_path / "a", steps))[0]
+    assert first in findings([store.open_run(tmp_path / "a")])
     assert first.text == "The error of a is not finite from iteration 7 on."
     assert first.link == {"page": "descent", "run": "a", "k": 7}
 
@@ -85,25 +91,25 @@ def test_an_error_that_is_not_finite_is_said_before_all_else(tmp_path):
 def test_an_error_that_rises_again(tmp_path):
     k = np.arange(200)
     loss = np.where(k < 100, 1 - 0.009 * k, 0.1 + 0.002 * (k - 100))
-    (text,) = texts([record(tmp_path / "a", {"loss": loss})])
+    ((text, *_),) = of(error, record(tmp_path / "a", {"loss": loss}))
     assert text.startswith("The smoothed error of a was lowest at iteration 10")
     assert "has risen by 1" in text  # from 0.1 to 0.29, smoothed
 
 
 def test_a_second_half_that_brings_nothing(tmp_path):
     loss = np.where(np.arange(200) < 60, 1 - 0.015 * np.arange(200), 0.1)
-    (text,) = texts([record(tmp_path / "a", {"loss": loss})])
+    ((text, *_),) = of(error, record(tmp_path / "a", {"loss": loss}))
     assert text == "The second half of a, from iteration 100, brought 0.0 % of the fall of the error."
 
 
 def test_a_steady_fall_is_nothing_to_speak_of(tmp_path):
-    assert texts([record(tmp_path / "a", {"loss": np.linspace(1, 0.1, 200)})]) == []
+    assert of(error, record(tmp_path / "a", {"loss": np.linspace(1, 0.1, 200)})) == []
 
 
 def test_accuracy_that_was_given_up(tmp_path):
     rows = [(10 * i, 1.0, accuracy, 1.0, 1.0) for i, accuracy in enumerate((0.5, 0.9, 0.95, 0.9))]
     run = record(tmp_path / "a", {"loss": np.linspace(1, 0.1, 40)}, validation=rows)
-    (finding,) = findings([run])
+    (finding,) = of(held_out, run)
     words = "On examples that it has not seen, a was best at iteration 20 with 5.00 % wrong"
     assert finding.text == f"{words}; at its end 10.00 % are."
     assert finding.link["k"] == 20
@@ -131,7 +137,9 @@ def test_which_run_came_furthest(tmp_path):
     runs = [
         record(tmp_path / name, {"loss": np.linspace(1, low, 40)}) for name, low in (("a", 0.2), ("b", 0.1))
     ]
-    assert texts(runs, "compare") == ["b reached the lowest error, 0.1; next is a with 0.2."]
+    (finding,) = of(comparison, *runs)
+    assert finding.text == "b reached the lowest error, 0.1; next is a with 0.2."
+    assert finding.text in texts(runs, "compare") and finding.text not in texts(runs, "tracker")
 
 
 def test_runs_that_minimise_different_things_are_not_compared(tmp_path):
@@ -141,7 +149,7 @@ def test_runs_that_minimise_different_things_are_not_compared(tmp_path):
         runs.append(
             record(tmp_path / name, {"loss": np.linspace(1, 0.1 if name == "a" else 0.2, 40)}, config=config)
         )
-    assert texts(runs, "compare") == []
+    assert of(comparison, *runs) == []
 
 
 def test_which_hyper_parameter_matters(tmp_path):
@@ -154,8 +162,9 @@ def test_which_hyper_parameter_matters(tmp_path):
             rows = [(0, 1.0, 0.1, 1.0, 0.1), (10, 1.0, rate, 1.0, rate)]
             make_ensemble.write(path, config, rows)
             runs.append(store.open_run(path))
-    (text,) = texts(runs, "ensemble")
-    assert text == "Among 12 runs, learning_rate explains 100 % of the variance of the best accuracy."
+    (finding,) = of(importance, *runs)
+    assert finding.text in texts(runs, "ensemble")
+    assert finding.text == "Among 12 runs, learning_rate explains 100 % of the variance of the best accuracy."
 
 
 def test_findings_of_a_page_are_some_of_all_and_can_be_written_down(tmp_path):
@@ -170,3 +179,22 @@ def test_findings_of_a_page_are_some_of_all_and_can_be_written_down(tmp_path):
 def test_a_run_of_nothing(tmp_path):
     run = record(tmp_path / "a", {"loss": np.empty(0)})
     assert findings([run]) == findings([run, run]) == findings([]) == []
+
+
+def test_another_module_that_speaks_of_a_run_is_heard_and_breaks_nothing(tmp_path, monkeypatch):
+    """As one of one's own would be: found by its being there."""
+    import gdlab.findings as package
+
+    (tmp_path / "rows.py").write_text(
+        "from gdlab.findings import Finding\nPAGES = ('mine',)\n\n\ndef find(run):\n"
+        "    text = f'{run.name} has many rows.'\n"
+        "    return [Finding(text, 1.0, {'page': 'mine', 'run': run.name}, 0.9)]\n"
+    )
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    package._modules.cache_clear()
+    try:
+        run = record(tmp_path / "a", descent(1.0))
+        assert texts([run], "mine") == ["a has many rows."] and "a has many rows." in texts([run])
+        assert "a has many rows." not in texts([run], "descent")
+    finally:
+        package._modules.cache_clear()

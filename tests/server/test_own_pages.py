@@ -100,17 +100,23 @@ def test_bokehs_own_command_shows_them_too(root, command):
         run_apart(look(f"http://localhost:{port}/server"))
 
 
-def test_the_view_of_the_tutorial_is_shown_as_described(root, tmp_path, monkeypatch):
+def test_the_views_of_the_tutorial_are_shown_as_described(root, tmp_path, monkeypatch):
     (tmp_path / "my_conf" / "page").mkdir(parents=True)
     for block in blocks(ROOT / "docs" / "tutorials" / "parts.md"):
-        if block.file in ("my_view.py", "my_conf/page/descent.yaml"):
+        if block.file and (block.file.endswith(".py") or block.file.startswith("my_conf/page/")):
             (tmp_path / block.file).write_text(block.code)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setenv("GDLAB_TARGETS", "my_view")
+    monkeypatch.setenv("GDLAB_TARGETS", "my_view,my_lengths,my_probe")
 
     async def look(address):
         reader = Reader(address, 120)
         await reader.open(until="of each 20 iterations of first.", page="descent", run="first")
+        assert "spread_window" in reader.seen
+        reader.close()
+        reader = Reader(address, 120)
+        words = "Length of all parameters of first, 27 iterations."
+        await reader.open(until=words, page="mine", run="first", my_window="5")
+        assert "of each 5 iterations of first." in reader.seen
         reader.close()
 
     conf = ["--config-dir", str(tmp_path / "my_conf"), "--port", "0", "--no-browser"]

@@ -27,6 +27,7 @@ PARTS = [(page.name, part) for page in pages.pages().values() for part in page.v
 PAGE = "title: Mine\norder: 95\nruns: 1\nviews: "
 TARGET = "_target_: server.views.measures.build"
 VIEW = f"{{order: 10, {TARGET}"
+WORDS = "{order: 1, _target_: server.views.in_words.build"
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_the_tabs_and_their_views_are_in_order():
     found = pages.pages()
     assert list(found)[:3] == ["runs", "descent", "compare"]
     assert [page.runs for page in found.values()][:3] == [0, 1, 2]
-    assert [part.name for part in found["descent"].views][:3] == ["overlay", "curve", "details"]
+    assert [part.name for part in found["descent"].views][:3] == ["in_words", "overlay", "curve"]
 
 
 def test_a_page_of_ones_own_is_added_and_one_that_is_there_is_altered_view_by_view(described):
@@ -72,10 +73,18 @@ def test_a_page_of_ones_own_is_added_and_one_that_is_there_is_altered_view_by_vi
         ("odd", "[]", "a page is a mapping"),
         ("odd", "a: [", "not YAML"),
         ("odd", "title: Mine", "'order' must be given, as int"),
+        ("odd", "titel: Mine\norder: 5", "no option 'titel'; allowed: title.*Did you mean 'title'"),
         ("odd", PAGE + "{}\ntitles: x", "no option 'titles'.*Did you mean 'title'"),
         ("odd", PAGE + "{a: 3}", "views.a: 'order' must be given, as int"),
         ("odd", PAGE + "{a: {order: 1}}", "views.a: '_target_' must be given, as str"),
-        ("odd", PAGE + f"{{a: {VIEW}, wide: 3}}}}", "views.a: .*unexpected keyword argument 'wide'"),
+        ("odd", PAGE + f"{{a: {VIEW}, wide: 3}}}}", "views.a: .*no option 'wide'; it takes none"),
+        ("odd", PAGE + f"{{a: {WORDS}, pge: line}}}}", "no option 'pge'; it takes page. Did you mean 'page'"),
+        ("odd", PAGE + f"{{a: {WORDS}}}}}", "cannot be built: missing a required argument: 'page'"),
+        (
+            "odd",
+            PAGE + "{a: {order: 1, _target_: server.views.validaton.build}}",
+            "Did you mean 'server.views.validation.build'",
+        ),
         ("odd", PAGE + "{a: {order: 1, _target_: server.views.measures.System}}", "conf/page holds"),
         ("odd", PAGE + "{a: {order: 1, _target_: os.system}}", "GDLAB_TARGETS=os"),
         ("descent", "views: {a: {order: 1, _target_: os.system}}", "GDLAB_TARGETS=os"),
