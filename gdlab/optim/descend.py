@@ -135,7 +135,7 @@ def minimize(
       ValueError: an option outside its range, an unknown method, parameters that are no real floating-point
         numbers, a `fun` that gives something else than an error.
     """
-    _check(method, {"tol": tol, "target": target}, max_evaluations, max_iterations, args)
+    _check(method, {"tol": tol, "target": target}, max_evaluations, max_iterations, args, callback)
     x0 = jax.tree.map(jnp.asarray, x0)
     if not jax.tree.leaves(x0):
         raise ValueError("x0 holds no array: there is nothing to minimise over")
@@ -272,7 +272,7 @@ def _asked(callback, x, value, nit):
         return np.asarray(True)
 
 
-def _check(method, numbers, max_evaluations, max_iterations, args):
+def _check(method, numbers, max_evaluations, max_iterations, args, callback):
     if isinstance(method, str) and method not in METHODS:
         raise ValueError(
             f"method={method!r}: allowed: {', '.join(METHODS)}, or an optax transformation such as "
@@ -294,5 +294,10 @@ def _check(method, numbers, max_evaluations, max_iterations, args):
     tol = numbers["tol"]
     if not isinstance(tol, jax.core.Tracer) and not 0 <= float(tol) < np.inf:
         raise ValueError(f"tol={tol!r}: allowed: a number >= 0")
+    target = numbers["target"]
+    if not isinstance(target, jax.core.Tracer) and np.isnan(float(target)):
+        raise ValueError(f"target={target!r}: allowed: a number, -inf for none")
+    if callback is not None and not callable(callback):
+        raise ValueError(f"callback={callback!r}: allowed: a function (x, fun, nit), or None")
     if not isinstance(args, tuple):
         raise ValueError(f"args is a {type(args).__name__}: allowed: a tuple, args=(data,) for one argument")
