@@ -250,9 +250,10 @@ def _perform(config, output):
     from gdlab import experiment
     from gdlab.commands import extend_task, import_task, packing_tasks, probe_task, stop_task
     from gdlab.commands.leftovers import remove_empty
-    from gdlab.commands.tasks import TASKS
+    from gdlab.commands.tasks import TASKS, check_paths
     from gdlab.plan.builder import ConfigError, nearest
 
+    check_paths(config)
     if config["task"] not in TASKS:
         hint = nearest(config["task"], TASKS)
         raise ConfigError(f"task={config['task']!r}: allowed: {', '.join(TASKS)}.{hint}")

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+PATHS = ("run", "output", "from", "into")
+
 
 class Task(NamedTuple):
     """says: one line; options: those that it reads besides, or instead of, those of a training; example."""
@@ -66,3 +68,14 @@ TASKS = {
         "python -m gdlab task=import from=lightning_logs into=runs/old",
     ),
 }
+
+
+def check_paths(config: dict) -> None:
+    """Raise ConfigError where an option that names a file or a folder is no text, as run=7 is to YAML."""
+    from gdlab.plan.builder import ConfigError
+
+    for name in PATHS:
+        if not isinstance(value := config.get(name), str | None):
+            raise ConfigError(
+                f"{name}={value!r}: allowed: a path; in quotes where it is a number, '{name}=\"7\"'"
+            )

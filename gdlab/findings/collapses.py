@@ -27,6 +27,8 @@ def find(run) -> list[Finding]:
     which, dump = int(found["class"][top]), int(found["dump"][top])
     rates = class_curves.error_rates(right, starts)[which]
     before, after, at = float(rates[dump - 1]), float(rates[dump]), int(recorded.iteration[dump])
+    if after == before:  # as many of its images were lost as were found
+        return []
     verb = "was lost" if after > before else "was found"
     text = (
         f"Class {recorded.classes[which]} of {run.name} {verb} at iteration {at:,}: of its images "

@@ -28,9 +28,9 @@ def find_among(runs) -> list[Finding]:
     values = np.array([numbers[key] for numbers in reached])
     order = np.argsort(-values if high else values, kind="stable")
     first, second = (float(values[i]) for i in order[:2])
-    if first == second:
-        return []
     shown = (lambda value: percent(value, 2)) if high else (lambda value: f"{value:.4g}")
+    if shown(first) == shown(second):
+        return []
     names = [runs[i].name for i in order[:2]]
     text = f"{names[0]} reached {words}, {shown(first)}; next is {names[1]} with {shown(second)}."
     link = {"page": "optimizers", "run": [run.name for run in runs]}

@@ -16,7 +16,7 @@ import optax
 from jax.experimental import io_callback
 
 from gdlab.linesearch import two_phase
-from gdlab.optim.checks import refuse_others
+from gdlab.optim.checks import check_asked, refuse_others
 from gdlab.optim.limited_memory import CONJUGATE_SEARCH, SEARCH, lbfgs, limited_memory_conjugate_gradient
 from gdlab.optim.nonlinear_cg import conjugate_gradient, fast_conjugate_gradient
 from gdlab.optim.search_state import TELLING_STATES, ends_with_search, search_state
@@ -43,7 +43,6 @@ MESSAGES = (
     "the callback has stopped it",
     "still going",
 )
-MOST = 1 << 31  # iterations and calls are counted in 32 bits
 PATIENCE = 50  # iterations without a lower error or a smaller gradient: only round-off moves it then
 
 
@@ -137,7 +136,9 @@ def minimize(
         that are no real floating-point numbers, a `fun` that gives something else than an error.
     """
     refuse_others("minimize", minimize, others, {"optimizer": "method", "maxiter": "max_iterations"})
-    _check(method, {"tol": tol, "target": target}, max_evaluations, max_iterations, args)
+    check_asked(
+        METHODS, method, {"tol": tol, "target": target}, max_evaluations, max_iterations, args, callback
+    )
     x0 = jax.tree.map(jnp.asarray, x0)
     if not jax.tree.leaves(x0):
         raise ValueError("x0 holds no array: there is nothing to minimise over")
@@ -272,29 +273,3 @@ def _asked(callback, x, value, nit):
         return np.asarray(bool(callback(x, float(value), int(nit))))
     except StopIteration:
         return np.asarray(True)
-
-
-def _check(method, numbers, max_evaluations, max_iterations, args):
-    if isinstance(method, str) and method not in METHODS:
-        raise ValueError(
-            f"method={method!r}: allowed: {', '.join(METHODS)}, or an optax transformation such as "
-            "optax.adam(1e-3)"
-        )
-    if not isinstance(method, str) and not hasattr(method, "update"):
-        raise ValueError(
-            f"method={method!r} is a {type(method).__name__}, not an optax transformation; allowed: "
-            f"{', '.join(METHODS)}, or one"
-        )
-    counts = (("max_evaluations", max_evaluations, 1), ("max_iterations", max_iterations, 0))
-    for name, value, least in counts:
-        whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-        if not whole or not least <= value < MOST:
-            raise ValueError(f"{name}={value!r}: allowed: a whole number, {least} to {MOST - 1:,}")
-    for name, value in numbers.items():
-        if isinstance(value, bool | str) or value is None or np.ndim(value):
-            raise ValueError(f"{name}={value!r}: allowed: a number")
-    tol = numbers["tol"]
-    if not isinstance(tol, jax.core.Tracer) and not 0 <= float(tol) < np.inf:
-        raise ValueError(f"tol={tol!r}: allowed: a number >= 0")
-    if not isinstance(args, tuple):
-        raise ValueError(f"args is a {type(args).__name__}: allowed: a tuple, args=(data,) for one argument")

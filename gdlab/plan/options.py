@@ -7,6 +7,7 @@ from gdlab.plan.builder import BUILT, ConfigError
 from gdlab.plan.sections import Plan, Recorded, Train
 
 PRECISIONS = ("float32", "float64")
+SEEDS = 1 << 63  # JAX takes no larger ones
 RECORD_VERSIONS = (1, 2)
 REQUIRED = ("problem", "optimizer", "precision", "seed", "data_dir", "train", "record")
 # Options that a config from before them lacks, with what trainings then had.
@@ -32,8 +33,8 @@ def plan_of(config) -> Plan:
     _check_paths(plan)
     if plan.precision not in PRECISIONS:
         raise ConfigError(f"precision={plan.precision!r}: allowed: {', '.join(PRECISIONS)}")
-    if not _is_integer(plan.seed) or plan.seed < 0:
-        raise ConfigError(f"seed={plan.seed!r}: allowed: an integer >= 0, each")
+    if not _is_integer(plan.seed) or not 0 <= plan.seed < SEEDS:
+        raise ConfigError(f"seed={plan.seed!r}: allowed: an integer >= 0, each, below {SEEDS}")
     _check_train(train)
     _check_record(record)
     return plan

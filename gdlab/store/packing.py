@@ -24,6 +24,7 @@ MOST_BYTES = 1 << 42  # of all files, holes included
 _BLOCK = 1 << 20
 _PAGE = 1 << 12
 _LEFT_OUT = {lease.LOCK}
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 Share = Callable[[float, str], None]
 
 
@@ -102,6 +103,7 @@ def _write(root, listed, beside, progress):
                 progress(number / len(listed), name)
             fd, facts = files.open_regular(os.path.join(root, name))
             entry = zipfile.ZipInfo(PurePosixPath(*Path(name).parts).as_posix())
+            _name(entry, root)
             entry.compress_type, entry.file_size = zipfile.ZIP_DEFLATED, facts.st_size
             entry.external_attr = (stat.S_IFREG | 0o644) << 16
             with os.fdopen(fd, "rb") as source, archive.open(entry, "w") as into:
@@ -137,6 +139,9 @@ def _extract(archive, source, beside, progress):
     entries = archive.infolist()
     if len(entries) > MOST_FILES or sum(entry.file_size for entry in entries) > MOST_BYTES:
         raise DamagedRun(f"more than {MOST_FILES:,} files or {MOST_BYTES:,} bytes", source)
+    if any(entry.compress_type not in _METHODS for entry in entries):
+        # LZMA's header chooses how much memory unpacking takes; errors of bzip2's are those of a full disk.
+        raise DamagedRun("it is packed by another method than deflate", source)
     names = [_name(entry, source) for entry in entries]
     if len(set(names)) < len(names):
         raise DamagedRun("two files have one name", source)
@@ -154,6 +159,7 @@ def _name(entry, source) -> str:
     path, kind = PurePosixPath(entry.filename), stat.S_IFMT(entry.external_attr >> 16)
     parts = entry.filename.split("/")
     plain = all(part not in ("", ".", "..") and "\\" not in part and "\0" not in part for part in parts)
+    plain &= not any("\ud800" <= letter <= "\udfff" for letter in entry.filename)  # bytes that are no text
     if path.is_absolute() or not plain or kind not in (0, stat.S_IFREG) or parts[-1] in _LEFT_OUT:
         raise DamagedRun(f"{entry.filename[:200]!r} is no file of a run", source)
     return str(path)

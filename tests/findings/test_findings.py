@@ -88,6 +88,35 @@ def test_an_error_that_is_not_finite_is_said_before_all_else(tmp_path):
     assert first.link == {"page": "descent", "run": "a", "k": 7}
 
 
+def test_what_is_said_of_an_error_that_is_not_finite_is_true_of_every_later_iteration(tmp_path):
+    steps = descent(0.1, 40)
+    steps["loss"][[3, 30, 38, 39]] = np.nan
+    steps["status"] = np.where(np.isnan(steps["loss"]), DIVERGED, 0)
+    assert texts([record(tmp_path / "a", steps)])[0] == "The error of a is not finite from iteration 38 on."
+    steps["loss"][39], steps["status"][39] = 1e-4, 0
+    (first,) = [text for text in texts([record(tmp_path / "b", steps)]) if "finite" in text]
+    assert first.endswith("not finite at 3 iterations, first at iteration 3, and became finite again.")
+    steps["loss"][38], steps["status"][38:] = (
+        1e-4,
+        (0, DIVERGED),
+    )  # the error at the end of the last step is not
+    assert texts([record(tmp_path / "c", steps)])[0] == "The error of c is not finite after iteration 39."
+
+
+def test_an_error_that_is_not_told_at_every_iteration_is_not_called_infinite(tmp_path):
+    loss = np.where(np.arange(200) % 4 == 0, np.linspace(1, 0.1, 200), np.nan)
+    assert texts([record(tmp_path / "a", {"loss": loss})]) == []
+    assert texts([record(tmp_path / "b", {"loss": np.full(200, np.nan)})]) == []
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e307])
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 1.0), (1e-9, 1.0)])
+def test_a_rise_from_nothing_or_from_below_it_is_said_by_both_values(tmp_path, scale, low, high):
+    loss = scale * np.concatenate([np.linspace(10, low, 60), np.full(20, low), np.full(20, high)])
+    (text,) = texts([record(tmp_path / "a", {"loss": loss})])
+    assert f"has risen from {low * scale:.3g} to {high * scale:.3g} since" in text
+
+
 def test_an_error_that_rises_again(tmp_path):
     k = np.arange(200)
     loss = np.where(k < 100, 1 - 0.009 * k, 0.1 + 0.002 * (k - 100))
@@ -140,6 +169,14 @@ def test_which_run_came_furthest(tmp_path):
     (finding,) = of(comparison, *runs)
     assert finding.text == "b reached the lowest error, 0.1; next is a with 0.2."
     assert finding.text in texts(runs, "compare") and finding.text not in texts(runs, "tracker")
+
+
+def test_runs_that_are_equal_in_every_digit_shown_are_not_told_apart(tmp_path):
+    runs = [
+        record(tmp_path / name, {"loss": np.linspace(1, low, 40)})
+        for name, low in (("a", 0.2), ("b", 0.2 + 1e-9))
+    ]
+    assert texts(runs, "compare") == []
 
 
 def test_runs_that_minimise_different_things_are_not_compared(tmp_path):

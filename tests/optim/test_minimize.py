@@ -130,6 +130,8 @@ def test_it_says_why_it_can_do_no_more():
         ({"max_evaluations": 0}, "max_evaluations=0: allowed: a whole number, 1 to"),
         ({"max_iterations": 2.5}, "max_iterations=2.5"),
         ({"tol": -1.0}, "tol=-1.0: allowed"),
+        ({"target": float("nan")}, "target=nan: allowed"),
+        ({"callback": 3}, "callback=3: allowed: a function"),
     ],
 )
 def test_a_wrong_option_is_named(options, says):

@@ -176,3 +176,24 @@ def test_the_commands(run, tmp_path, monkeypatch, capsys):
             pack_task(config)
     with pytest.raises(ConfigError, match="needs the file"):
         unpack_task({})
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_only_what_pack_writes_is_unpacked(packed, tmp_path, method):
+    """LZMA's errors are no zip's, and its header says how much memory unpacking takes."""
+    with zipfile.ZipFile(packed) as found, zipfile.ZipFile(tmp_path / "other.zip", "w", method) as other:
+        for entry in found.infolist():
+            other.writestr(entry.filename, found.read(entry))
+    with pytest.raises(store.DamagedRun, match="another method than deflate"):
+        packing.unpack(tmp_path / "other.zip", tmp_path / "back")
+    assert not (tmp_path / "back").exists()
+
+
+@pytest.mark.parametrize("name", [b"back\\slash", b"\xff"])
+def test_what_could_not_be_unpacked_is_not_packed(tmp_path, name):
+    folder = make_runs.make(tmp_path / "run", iterations=5)
+    with open(os.path.join(os.fsencode(folder), name), "wb"):
+        pass
+    with pytest.raises(store.DamagedRun, match="is no file of a run"):
+        packing.pack(folder, tmp_path / "run.zip")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
