@@ -32,7 +32,7 @@ NOT_WORDS = re.compile(r"\b(NaN|nan|undefined|null|None|Infinity|inf)\b|\[object
 FAILED = re.compile(r"\w+Error\b|Exception|cannot be shown|ended unexpectedly")  # said by no check of ours
 LATE = "was preloaded using link preload but not used within a few seconds"  # says how loaded the machine is
 LEAVES = re.compile(
-    r"Open|Show|Insides|Descent|Surface|Look inside|Classes & layers|Ensemble|Copy|Cancel|^×$"
+    r"Open|Show|Stop|Insides|Descent|Surface|Look inside|Classes & layers|Ensemble|Copy|Cancel|^×$"
 )
 LONG = re.compile(r"Compute|Continue|Look closer|Inactivate|Strongest|Smoothness")  # asks the worker
 
