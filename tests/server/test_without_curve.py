@@ -1,6 +1,8 @@
-"""Views that follow a page's window on a page of one's own that has no curve: all iterations are in view."""
+"""Pages of one's own that have no curve: views that follow the page's window, and the tutorial's own view."""
 
 import itertools
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from gdlab.records import STEP_COLUMNS
 from server.core.runs_cache import RunsCache
 from server.shell import pages
 from server.shell.session import Session
+from tests.documents import blocks
 
 VALIDATION = pages.Part("validation", "server.views.validation.build")
 COLUMNS = ("iteration", "loss", "accuracy", "train_loss", "train_accuracy")
@@ -70,3 +73,24 @@ def test_the_window_of_an_address_is_kept(visit):
     session = start(VALIDATION, x0="10", x1="20")
     (x,) = session.doc.select({"type": Range1d, "name": "curve_x"})
     assert (x.start, x.end) == (10, 20) and session.state.get("x0", 0.0) == 10
+
+
+def test_the_tutorials_view_stands_where_its_window_ends_and_follows_its_choice(visit, tmp_path, monkeypatch):
+    page = Path(__file__).parents[2] / "docs" / "tutorials" / "parts.md"
+    (code,) = (block.code for block in blocks(page) if block.file == "my_view.py")
+    (tmp_path / "my_view.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "my_view", raising=False)
+    monkeypatch.setenv("GDLAB_TARGETS", "my_view")
+    start, writer = visit
+    session = start(pages.Part("spread", "my_view.build"))
+    plot = session.doc.get_model_by_name("spread_figure")
+    drawn = plot.renderers[0].data_source
+    loss = store.open_run(tmp_path / "runs" / "a").table("steps").columns["loss"]
+    assert (drawn.data["x"][0], drawn.data["x"][-1]) == (9, 40) and drawn.data["y"][0] == np.ptp(loss[:10])
+    session.doc.get_model_by_name("spread_window").value = 3
+    assert drawn.data["x"][0] == 2 and drawn.data["y"][0] == np.ptp(loss[:3])
+    assert session.state.get("my_window", 0) == 3
+    write(writer, 40, 60)
+    session.tick()
+    assert drawn.data["x"][-1] == 60
