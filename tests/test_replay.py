@@ -150,3 +150,11 @@ def test_a_notebook_probes_in_the_precision_of_the_run(folders):
         assert all(table.attrs["replay"]["different"] == 0 for table in run_apart(cell()))
         for name in ("rosenbrock", "digits"):
             shutil.rmtree(folders[name] / "derived")
+
+
+@pytest.mark.parametrize("wrong", [-1, 28, 10**9])
+def test_parameters_of_an_iteration_that_there_is_not_are_refused(tmp_path, wrong):
+    replay = Replay(recording.rosenbrock(tmp_path / "run").path)
+    assert np.isfinite(np.asarray(replay.params(27))).all()
+    with pytest.raises(ValueError, match="allowed: 0 to 27"):
+        replay.params(wrong)
