@@ -147,8 +147,8 @@ class Replay:
 
     @in_its_precision
     def params(self, iteration: int) -> Any:
-        """theta_k as a pytree, k from 0 to the number of recorded iterations; from the recorded path where there
-        is one, else replayed. ValueError for another k."""
+        """theta_k as a pytree, k from 0 to the number of recorded iterations; from the recorded path where
+        there is one, else replayed. ValueError for another k."""
         last = self.run.rows("scalars")
         if not 0 <= iteration <= last:
             raise ValueError(f"iteration={iteration}: allowed: 0 to {last}, which is behind the last one")
