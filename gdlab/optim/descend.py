@@ -291,13 +291,10 @@ def _check(method, numbers, max_evaluations, max_iterations, args, callback):
     for name, value in numbers.items():
         if isinstance(value, bool | str) or value is None or np.ndim(value):
             raise ValueError(f"{name}={value!r}: allowed: a number")
-    tol = numbers["tol"]
-    if not isinstance(tol, jax.core.Tracer) and not 0 <= float(tol) < np.inf:
-        raise ValueError(f"tol={tol!r}: allowed: a number >= 0")
-    target = numbers["target"]
-    if not isinstance(target, jax.core.Tracer) and np.isnan(float(target)):
-        raise ValueError(f"target={target!r}: allowed: a number, -inf for none")
-    if callback is not None and not callable(callback):
-        raise ValueError(f"callback={callback!r}: allowed: a function (x, fun, nit), or None")
+        least = 0 if name == "tol" else -np.inf
+        if not isinstance(value, jax.core.Tracer) and not least <= float(value) < np.inf:
+            raise ValueError(f"{name}={value!r}: allowed: a number >= {least}")
+    if not (callback is None or callable(callback)):
+        raise ValueError(f"callback={callback!r}: allowed: a function (x, fun, nit)")
     if not isinstance(args, tuple):
         raise ValueError(f"args is a {type(args).__name__}: allowed: a tuple, args=(data,) for one argument")
