@@ -9,6 +9,7 @@ from gdlab.records import DIVERGED
 
 PAGES = ("descent", "compare", "optimizers")
 FEWEST = 20  # iterations
+NARROWEST = 5  # iterations that are averaged: the errors of single mini-batches scatter
 RISE = 0.1  # of the smoothed error over its lowest value
 MANYFOLD = 10.0  # of the lowest value: from there on, and where it is no share, both values are said
 STILL = 0.02  # of the whole fall, in the second half
@@ -29,8 +30,12 @@ def find(run) -> list[Finding]:
     if len(loss) < FEWEST:
         return []
     scale = float(np.abs(loss).max()) or 1.0  # sums of errors near the largest number overflow
-    smooth = moving_average(loss / scale, max(1, len(loss) // 20))
-    return _rising(run, smooth, scale, numbers, link) or _still(run, smooth, numbers, link)
+    loss = loss / scale
+    window = max(NARROWEST, len(loss) // 20)
+    smooth = moving_average(loss, window)
+    # Windows at the ends are half as wide, and of many the lowest one is low by chance as well.
+    noise = 6 * float(np.std(loss - smooth)) / np.sqrt(window / 2)
+    return _rising(run, smooth, noise, scale, numbers, link) or _still(run, smooth, numbers, link)
 
 
 def _not_finite(run, loss, wrong, numbers, link) -> list[Finding]:
@@ -51,10 +56,10 @@ def _not_finite(run, loss, wrong, numbers, link) -> list[Finding]:
     return [Finding(text, float(at), link | {"k": at}, 1.0)]
 
 
-def _rising(run, smooth, scale, numbers, link) -> list[Finding]:
+def _rising(run, smooth, noise, scale, numbers, link) -> list[Finding]:
     lowest = int(np.argmin(smooth))
     low, first, last = float(smooth[lowest]), float(smooth[0]), float(smooth[-1])
-    if not (last - low > RISE * abs(low) and last - low > 0.01 * (first - low) > 0):
+    if not (last - low > max(RISE * abs(low), noise) and last - low > 0.01 * (first - low) > 0):
         return []
     at = int(numbers[lowest])
     share = (last - low) / abs(low) if low else np.inf

@@ -109,6 +109,16 @@ def test_an_error_that_is_not_told_at_every_iteration_is_not_called_infinite(tmp
     assert texts([record(tmp_path / "b", {"loss": np.full(200, np.nan)})]) == []
 
 
+def test_scatter_between_mini_batches_is_no_rise(tmp_path):
+    """An error that falls to 1 and stays there, each iteration on another mini-batch."""
+    said = []
+    for seed in range(20):
+        scatter = np.random.default_rng(seed).normal(0, 0.2, 60)
+        loss = 1 + np.exp(-np.arange(60) / 5) + scatter
+        said += texts([record(tmp_path / f"a{seed}", {"loss": loss})])
+    assert not [text for text in said if "has risen" in text]
+
+
 @pytest.mark.parametrize("scale", [1.0, 1e307])
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 1.0), (1e-9, 1.0)])
 def test_a_rise_from_nothing_or_from_below_it_is_said_by_both_values(tmp_path, scale, low, high):
