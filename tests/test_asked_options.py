@@ -191,3 +191,16 @@ def test_a_number_of_400_digits_is_refused_in_words(option, tmp_path):
     with pytest.raises(ConfigError, match=rf"{option}=9.*allowed: "):
         experiment.run(config, tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("+train.step=3", "train has no option 'step'; allowed: steps, .*Did you mean 'steps'"),
+        ("+record.foo=1", "record has no option 'foo'; allowed: "),
+    ],
+)
+def test_an_option_that_is_added_and_that_there_is_not_is_refused(tmp_path, override, said):
+    with pytest.raises(ConfigError, match=said):
+        experiment.run(composed("experiment=rosenbrock", override), tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()

@@ -5,13 +5,15 @@ its default such an option says nothing, and is not shown. Set to something else
 and listed as a choice that it was not. Which options these are says `gdlab.store.effects` for both.
 """
 
+from dataclasses import fields
 from functools import cache
 
 from gdlab.app_path import conf_dir
 from gdlab.plan.builder import check_sections
 from gdlab.plan.options import plan_of
 from gdlab.plan.ranges import check_ranges
-from gdlab.plan.targets import ConfigError, parameters, resolve
+from gdlab.plan.sections import Recorded, Train
+from gdlab.plan.targets import ConfigError, nearest, parameters, resolve
 from gdlab.store.config import flatten
 from gdlab.store.effects import without_effect
 
@@ -23,16 +25,27 @@ _SAID_ELSEWHERE = (
 
 
 def check_asked(config):
-    """Refuse a config that is to begin a training, for what `plan_of`, `check_sections`, `check_ranges`
-    and `refuse_unread` refuse; runs that were begun before there were such checks are not asked.
+    """Refuse a config that is to begin a training, for options of `train` and `record` that there are not,
+    and for what `plan_of`, `check_sections`, `check_ranges` and `refuse_unread` refuse. Runs that were begun
+    before there were such checks are not asked.
 
     Raises:
       ConfigError: as these.
     """
     plan_of(config)
+    _refuse_unknown(config)
     check_sections(config)
     check_ranges(config)
     refuse_unread(config)
+
+
+def _refuse_unknown(config):
+    for place, kind in (("train", Train), ("record", Recorded)):
+        known = [field.name for field in fields(kind)]
+        for name in config[place]:
+            if name not in known:
+                hint = nearest(name, known)
+                raise ConfigError(f"{place} has no option '{name}'; allowed: {', '.join(known)}.{hint}")
 
 
 def refuse_unread(config):
