@@ -204,3 +204,17 @@ def test_an_option_that_is_added_and_that_there_is_not_is_refused(tmp_path, over
     with pytest.raises(ConfigError, match=said):
         experiment.run(composed("experiment=rosenbrock", override), tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_seed_that_would_be_another_one_is_refused(tmp_path):
+    given = ("experiment=digits_sgd", "train.steps=1", f"seed={2**32 + 1}")
+    with pytest.raises(
+        ConfigError, match="allowed in float32: below 4294967296; JAX would take the seed 1 for it"
+    ):
+        experiment.run(composed(*given), tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+    run = experiment.run(composed(*given, "precision=float64"), tmp_path / "double", progress=False)
+    other = experiment.run(
+        composed(*given[:2], "seed=1", "precision=float64"), tmp_path / "one", progress=False
+    )
+    assert run.array("scalars")[0, 0] != other.array("scalars")[0, 0]

@@ -17,6 +17,7 @@ from gdlab.plan.targets import ConfigError, nearest, parameters, resolve
 from gdlab.store.config import flatten
 from gdlab.store.effects import without_effect
 
+SEEDS_IN_SINGLE = 1 << 32  # of larger ones JAX takes 32 bits, unless it has 64-bit types
 # Refused where they would be made, with what the run lacks for them.
 _SAID_ELSEWHERE = (
     *("schedule", "weight_decay", "class_shares", "train.devices"),
@@ -34,9 +35,18 @@ def check_asked(config):
     """
     plan_of(config)
     _refuse_unknown(config)
+    _refuse_large_seed(config)
     check_sections(config)
     check_ranges(config)
     refuse_unread(config)
+
+
+def _refuse_large_seed(config):
+    if config["precision"] == "float32" and config["seed"] >= SEEDS_IN_SINGLE:
+        raise ConfigError(
+            f"seed={config['seed']}: allowed in float32: below {SEEDS_IN_SINGLE}; JAX would take the seed "
+            f"{config['seed'] % SEEDS_IN_SINGLE} for it"
+        )
 
 
 def _refuse_unknown(config):
