@@ -262,6 +262,7 @@ def test_a_signal_while_everything_is_being_imported(number, tmp_path):
 def test_an_option_that_a_choice_of_the_sweep_has_is_known():
     command = ["experiment=digits_sgd,digits_adam", "optimizer.learning_rate=0.01,0.1"]
     command_line.check(command_line.parsed(["-m", *command]))
-    command_line.check(command_line.parsed(["task=extend", "run=x", "optimizer.learning_rate=0.1"]))
+    with pytest.raises(ConfigError, match="a run is extended in its number of iterations alone"):
+        command_line.check(command_line.parsed(["task=extend", "run=x", "optimizer.learning_rate=0.1"]))
     with pytest.raises(ConfigError, match=r"no option 'learning_rat' in optimizer.*'learning_rate'"):
         command_line.check(command_line.parsed(["-m", command[0], "optimizer.learning_rat=0.01,0.1"]))

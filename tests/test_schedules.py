@@ -10,7 +10,7 @@ from gdlab.analysis.step_sizes import moving_average
 from gdlab.plan import assembly
 from gdlab.plan.builder import ConfigError
 from gdlab.plan.options import plan_of
-from gdlab.plan.parts import learning_rate
+from gdlab.plan.parts import learning_rate, make_optimizer
 from gdlab.records import STEP_COLUMNS
 from tests import recording
 from tests.composing import composed
@@ -152,12 +152,15 @@ def test_every_plain_optimizer_takes_a_schedule(name):
 @pytest.mark.parametrize("name", FORMULAS)
 def test_a_rate_that_varies_within_a_group_has_the_same_schedule(name):
     """A group of runs traces its learning rates: no schedule may ask what they are."""
-    node = composed("optimizer=sgd", f"schedule={name}")["schedule"]
+    plan = plan_of(composed("optimizer=sgd", f"schedule={name}", f"train.steps={STEPS}"))
 
     def rates(learning_rate):
-        given = {"learning_rate": learning_rate, "steps": STEPS}
-        rate = assembly.instantiate(node, "schedule", **assembly._taken(node, given))
-        return jax.numpy.stack([rate(k) for k in range(STEPS + 1)])
+        optimizer = make_optimizer(plan, {"optimizer.learning_rate": learning_rate})
+        state, found = optimizer.init(jax.numpy.zeros(())), []
+        for _ in range(STEPS + 1):
+            update, state = optimizer.update(jax.numpy.ones(()), state)
+            found.append(-update)
+        return jax.numpy.stack(found)
 
     np.testing.assert_allclose(jax.jit(rates)(RATE), FORMULAS[name], rtol=1e-5, atol=1e-7)
 

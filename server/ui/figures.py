@@ -59,7 +59,21 @@ const powers = Array.from({length: Math.floor((last - first) / stride) + 1}, (_,
 return powers.flatMap((power) => digits.map((digit) => digit * 10 ** power))
   .filter((tick) => low <= tick && tick <= high)
 """
-COUNT = "return Number.isInteger(tick) ? tick.toLocaleString('en') : ''"
+COUNT = "if (Number.isInteger(tick)) return tick.toLocaleString('en')" + PLAIN
+# Whole numbers, as Bokeh's own ticker chooses its steps; between two of them, where none lies, fractions.
+COUNT_TICKS = """
+const {start: low, end: high} = cb_data
+if (!(low < high)) return []
+const size = 10 ** Math.floor(Math.log10((high - low) / most))
+const away = (step) => Math.abs(most - (high - low) / step)
+const step = [0.5, 1, 2, 5, 10].map((factor) => factor * size).reduce((a, b) => (away(b) < away(a) ? b : a))
+const even = (step) => {
+  const first = Math.ceil(low / step)
+  return Array.from({length: Math.floor(high / step) - first + 1}, (_, i) => (first + i) * step)
+}
+const whole = even(Math.max(1, Math.round(step)))
+return whole.length > 0 ? whole : even(step)
+"""
 
 
 def figure(
@@ -196,8 +210,9 @@ def _ticker(scale: str, most: int):
         return CustomJSTicker(major_code=LOG_TICKS, args={"most": most})
     if scale == "time":
         return DatetimeTicker(num_minor_ticks=0, desired_num_ticks=most)
-    interval = 1 if scale == "count" else 0
-    return BasicTicker(num_minor_ticks=0, desired_num_ticks=most, min_interval=interval)
+    if scale == "count":
+        return CustomJSTicker(major_code=COUNT_TICKS, args={"most": most})
+    return BasicTicker(num_minor_ticks=0, desired_num_ticks=most)
 
 
 def _formatter(scale: str):

@@ -13,6 +13,7 @@ from gdlab import store
 from gdlab.analysis import step_sizes
 from server.pages.steps import data
 from tests.browser.gestures import address, becomes, column, drawn, eventually, middle, says, wait, x_range
+from tests.browser.sight import see
 from tests.recording import record
 
 pytestmark = pytest.mark.browser
@@ -227,3 +228,18 @@ def test_the_dark_theme_repaints_the_lines(visit, digits):
     light = page.evaluate(colour.replace("model(", "Bokeh.documents[0].get_model_by_name("))
     page.locator("#gd-theme").click()
     wait(page, f"{colour} !== {json.dumps(light)}")
+
+
+def test_between_two_iterations_the_axis_has_fractions(visit, digits):
+    page = open_page(visit, digits, "digits_sgd")
+    for low, high, whole in ((0, 60, True), (4.02, 4.98, False), (4.9, 5.1, True)):
+        plot = "Bokeh.documents[0].get_model_by_name('step_size_figure')"
+        page.evaluate(f"{plot}.x_range.setv({{start: {low}, end: {high}}})")
+
+        @eventually(page)
+        def numbered(low=low, high=high, whole=whole):
+            axes = [axis for axis in see(page, "axes") if axis["figure"] == "step_size_figure"]
+            labels = next(axis["labels"] for axis in axes if axis["side"] == "below")
+            numbers = [float(label.replace(",", "")) for label in labels]
+            assert numbers and all(low <= number <= high for number in numbers)
+            assert all(number == int(number) for number in numbers) == whole
