@@ -73,7 +73,7 @@ def test_options_reach_the_readers(command, tmp_path):
             "nothing was imported\ngdlab: skipped|has no metric 'none_such'",
         ),
         (["from=logs", "import.loss=[a]"], "import.loss=['a']: a name is expected"),
-        (["from=logs", "into=3"], "into=3: a folder is expected"),
+        (["from=logs", "into=3"], "into=3: allowed: a path"),
         (["from=logs", "import.metrics=3"], "import.metrics=3: names are expected"),
     ],
 )
