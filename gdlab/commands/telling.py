@@ -12,7 +12,7 @@ from pathlib import Path
 from gdlab import store
 from gdlab.analysis.validation import reached
 from gdlab.findings import findings
-from gdlab.messages import one_line
+from gdlab.messages import counted, one_line
 from gdlab.plan.targets import ConfigError, nearest
 from gdlab.store.config import training_keys
 
@@ -109,7 +109,8 @@ def _table(told: list[dict]) -> str:
 
 
 def _text(told: dict) -> str:
-    lines = [f"{one_line(str(told['name']))}: {told['state']}, {told['iterations']:,} iterations"]
+    count = counted(told["iterations"], "iteration")
+    lines = [f"{one_line(str(told['name']))}: {told['state']}, {count}"]
     if told["reason"]:
         lines.append(f"  {one_line(str(told['reason']))}")
     numbers = {key: value for key, value in told["reached"].items() if math.isfinite(value)}
