@@ -52,8 +52,9 @@ def test_a_commit_that_seems_older_than_the_one_before_is_seen(tmp_path):
 
 
 def test_a_sign_of_life_from_tomorrow_locks_and_says_what_to_do(tmp_path):
-    runs.begin(tmp_path / "run")
+    writer = runs.begin(tmp_path / "run")
     file = lock_of(tmp_path / "run", machine="another", host="elsewhere", pid=1, token="x")
+    del writer  # its lease is another's by now, which it leaves alone
     os.utime(file, (time.time() + DAY, time.time() + DAY))
     with pytest.raises(store.RunLocked, match=r"86,\d+ s in the future, so a clock.*remove LOCK"):
         store.RunWriter.resume(tmp_path / "run", config=runs.CONFIG)

@@ -120,9 +120,8 @@ class Facets:
             x_label="iteration",
         )
         plot.update(min_border_left=6, min_border_right=58, min_border_top=TOP, min_border_bottom=BOTTOM)
-        figures.set_scale(plot, "x", "count")
+        figures.set_scale(plot, "x", "count", most=5)
         plot.xaxis.formatter = self.tracker.formatter
-        plot.xaxis.ticker.desired_num_ticks = 5
         plot.yaxis.visible, plot.ygrid.visible = False, False
         self.ends = LinearAxis(
             ticker=FixedTicker(ticks=[]), axis_line_color=None, major_tick_line_color=None,
