@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from benchmarks.timing import least_seconds
 from gdlab import optim
 from gdlab.linesearch import two_phase
 from gdlab.optim.limited_memory import CONJUGATE_SEARCH, SEARCH
@@ -126,16 +127,10 @@ def needed(start, evaluations, iterations, pairs):
 
 
 def least(calls, rounds):
-    """Least processor seconds of each call, in turns, after a first one."""
+    """Least processor seconds of each call, after a first one."""
     for call in calls:
         call()
-    found = np.full(len(calls), np.inf)
-    for _ in range(rounds):
-        for at, call in enumerate(calls):
-            begun = time.process_time()
-            call()
-            found[at] = min(found[at], time.process_time() - begun)
-    return found
+    return np.array(least_seconds(calls, rounds, time.process_time))
 
 
 def per_evaluation(name, error, start, arguments):

@@ -115,7 +115,7 @@ def _text(told: dict) -> str:
         lines.append(f"  {one_line(str(told['reason']))}")
     numbers = {key: value for key, value in told["reached"].items() if math.isfinite(value)}
     lines += [f"  {key:<22}{_cell(value)}" for key, value in numbers.items()]
-    return "\n".join([*lines, *(f"- {one['text']}" for one in told["findings"])])
+    return "\n".join([*lines, *(f"- {one_line(one['text'])}" for one in told["findings"])])
 
 
 def _cell(value) -> str:

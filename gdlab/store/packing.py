@@ -11,16 +11,18 @@ import os
 import shutil
 import stat
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from gdlab.messages import counted
 from gdlab.store import files, lease
-from gdlab.store.errors import DamagedRun, NotARun, NotWritable, RunLocked
+from gdlab.store.errors import DamagedRun, DiskFull, NotARun, NotWritable, RunLocked
 from gdlab.store.reader import Run, open_run
 
 MOST_FILES = 1 << 18
 MOST_BYTES = 1 << 42  # of all files, holes included
+MOST_LISTED = 1 << 26  # bytes of an archive's list of files, which is read as a whole
 _BLOCK = 1 << 20
 _PAGE = 1 << 12
 _LEFT_OUT = {lease.LOCK}
@@ -69,6 +71,8 @@ def unpack(file: str | os.PathLike, folder: str | os.PathLike, progress: Share |
     try:
         with os.fdopen(fd, "rb") as opened, _zip(opened, source) as archive, files.writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(beside, ignore_errors=True)  # of one that was killed
+            beside.mkdir()  # never one that is there, which may lead elsewhere
             _extract(archive, source, beside, progress)
         try:
             damaged = open_run(beside).verify()
@@ -126,13 +130,33 @@ def _compare(root, listed, beside):
 
 @contextlib.contextmanager
 def _zip(opened, source):
+    _check_list(opened, source)
     try:
         with zipfile.ZipFile(opened) as archive:
             yield archive
+    # NotImplementedError: a method of packing that is unknown; RuntimeError: a file that asks for a password.
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError) as error:
         raise NotARun(f"{source} is no packed run, or is damaged: {error}") from None
-    except zipfile.zlib.error as error:  # type: ignore[attr-defined]
+    except zlib.error as error:
         raise DamagedRun(f"it does not unpack: {error}", source) from None
+
+
+def _check_list(opened, source):
+    """Refuse an archive whose list of files is longer than a run's can be: an entry takes half a kilobyte of
+    memory. Source: PKWARE, APPNOTE 6.3.10, sections 4.3.14 to 4.3.16."""
+    size = opened.seek(0, os.SEEK_END)
+    start = max(0, size - (1 << 16) - 98)
+    opened.seek(start)
+    tail = opened.read()
+    end = tail.rfind(b"PK\5\6")
+    if end < 0 or len(tail) < end + 22:
+        return  # no archive, which is said where it is opened
+    listed = int.from_bytes(tail[end + 12 : end + 16], "little")
+    if listed == 0xFFFFFFFF and (large := tail.rfind(b"PK\6\6", 0, end)) >= 0:
+        listed = int.from_bytes(tail[large + 40 : large + 48], "little")
+    opened.seek(0)
+    if listed > MOST_LISTED:
+        raise DamagedRun(f"a list of files of {listed:,} bytes, at most {MOST_LISTED:,} are possible", source)
 
 
 def _extract(archive, source, beside, progress):
@@ -142,6 +166,9 @@ def _extract(archive, source, beside, progress):
     if any(entry.compress_type not in _METHODS for entry in entries):
         # LZMA's header chooses how much memory unpacking takes; errors of bzip2's are those of a full disk.
         raise DamagedRun("it is packed by another method than deflate", source)
+    full, free = sum(one.file_size for one in entries if one.file_size >= files.HOLLOW), _free(beside)
+    if full > free:
+        raise DiskFull(f"{source} unpacks to {full:,} bytes or more, of which there are {free:,} left")
     names = [_name(entry, source) for entry in entries]
     if len(set(names)) < len(names):
         raise DamagedRun("two files have one name", source)
@@ -152,6 +179,10 @@ def _extract(archive, source, beside, progress):
         path.parent.mkdir(parents=True, exist_ok=True)
         with archive.open(entry) as packed:
             _fill(packed, path, entry.file_size, f"{source}: {name}")
+
+
+def _free(folder) -> int:
+    return shutil.disk_usage(folder).free
 
 
 def _name(entry, source) -> str:

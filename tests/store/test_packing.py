@@ -197,3 +197,44 @@ def test_what_could_not_be_unpacked_is_not_packed(tmp_path, name):
     with pytest.raises(store.DamagedRun, match="is no file of a run"):
         packing.pack(folder, tmp_path / "run.zip")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
+
+
+def test_an_endless_list_of_files_is_not_read(packed, tmp_path, monkeypatch):
+    """Neither of a plain archive nor of one whose numbers have 64 bits."""
+    names = [f"file{number:05}" for number in range(70_000)]
+    with zipfile.ZipFile(tmp_path / "many.zip", "w") as archive:
+        for name in names:
+            archive.writestr(name, b"")
+    monkeypatch.setattr(packing, "MOST_LISTED", 1 << 20)
+    made = []
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *given, **named: made.append(given))
+    for file in (tmp_path / "many.zip", large(tmp_path / "many.zip", tmp_path / "large.zip")):
+        with pytest.raises(store.DamagedRun, match="a list of files of"):
+            packing.unpack(file, tmp_path / "run")
+    assert not made and not (tmp_path / "run").exists()
+
+
+def large(file, other):
+    """The archive with the size of its list in the record of 64 bits alone."""
+    data = bytearray(file.read_bytes())
+    end = data.rfind(b"PK\5\6")
+    assert data.rfind(b"PK\6\6") > 0  # more than 65,535 files
+    data[end + 12 : end + 16] = b"\xff" * 4
+    other.write_bytes(data)
+    return other
+
+
+def test_what_the_disk_cannot_hold_is_not_begun(packed, tmp_path, monkeypatch):
+    monkeypatch.setattr(packing.files, "HOLLOW", 1000)
+    monkeypatch.setattr(packing, "_free", lambda folder: 5000)
+    with pytest.raises(store.DiskFull, match="5,000 left"):
+        packing.unpack(packed, tmp_path / "run")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_link_in_the_place_where_it_is_unpacked_is_not_followed(packed, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / f".run.{os.getpid()}.part").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(store.NotWritable):
+        packing.unpack(packed, tmp_path / "run")
+    assert not list((tmp_path / "elsewhere").iterdir())
